@@ -1,0 +1,370 @@
+"""The command line: paths, logging, seeds and devices; everything else happens in the verbs' modules."""
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+Handler = Callable[[argparse.Namespace], None]
+VERBS: dict[str, tuple[str, Handler, Callable[[argparse.ArgumentParser], None]]] = {}
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise argparse.ArgumentTypeError(f"not JSON: {error}") from error
+
+
+def _path(parser: argparse.ArgumentParser, *names: str, required: bool = True) -> None:
+    for name in names:
+        parser.add_argument(f"--{name}", type=Path, required=required)
+
+
+def _verb(
+    name: str, summary: str, arguments: Callable[[argparse.ArgumentParser], None]
+) -> Callable[[Handler], Handler]:
+    def keep(handler: Handler) -> Handler:
+        VERBS[name] = (summary, handler, arguments)
+        return handler
+
+    return keep
+
+
+def _simulate_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dataset", required=True, help="camus, unity or echonet")
+    parser.add_argument("--settings", type=_json, required=True, help="sizes, as JSON")
+    parser.add_argument("--severity", type=float, required=True, help="of the domain shift, 0 to 1")
+    parser.add_argument("--seed", type=int, required=True)
+    _path(parser, "root", "truth")
+
+
+@_verb("simulate", "write a simulated data set in the data set's own format", _simulate_arguments)
+def _simulate(arguments: argparse.Namespace) -> None:
+    from labeldropout.cohorts import simulate
+
+    simulate(arguments.dataset, arguments.settings, arguments.severity, arguments.seed, arguments.root, arguments.truth)
+
+
+def _import_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--name", required=True, help="camus, unity or echonet")
+    _path(parser, "root", "output")
+    parser.add_argument("--options", type=_json, default={}, help="options of the data set's importer, as JSON")
+    parser.add_argument("--curation", type=Path, help="unity_curation.csv (Unity only)")
+    parser.add_argument("--on-bad-case", choices=("stop", "skip"), default="stop")
+
+
+@_verb("import-dataset", "read a data set from its own format into a store of cases", _import_arguments)
+def _import(arguments: argparse.Namespace) -> None:
+    from labeldropout.importing import import_dataset
+
+    import_dataset(
+        arguments.name, arguments.root, arguments.output, arguments.options, arguments.on_bad_case, arguments.curation
+    )
+
+
+def _train_cone_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--settings", type=_json, required=True, help="section cone_network of the configuration, as JSON"
+    )
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    _path(parser, "output")
+
+
+@_verb("train-cone", "train the nnU-Net that finds the cone, on simulated acquisitions", _train_cone_arguments)
+def _train_cone(arguments: argparse.Namespace) -> None:
+    from labeldropout.cone_segmentation import train_cone_network
+
+    train_cone_network(arguments.settings, arguments.seed, arguments.device, arguments.output)
+
+
+def _segment_cone_arguments(parser: argparse.ArgumentParser) -> None:
+    _path(parser, "cases", "output")
+    parser.add_argument("--method", choices=("network", "geometry"), required=True)
+    parser.add_argument("--network", type=Path, help="output of train-cone; needed by the method network")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+
+
+@_verb("segment-cone", "find the cone of every case", _segment_cone_arguments)
+def _segment_cone(arguments: argparse.Namespace) -> None:
+    from labeldropout.cone_segmentation import segment_cones
+    from labeldropout.store import CaseStore
+
+    segment_cones(CaseStore(arguments.cases), arguments.method, arguments.network, arguments.device, arguments.output)
+
+
+def _prepare_arguments(parser: argparse.ArgumentParser) -> None:
+    _path(parser, "cases", "cones", "output")
+    parser.add_argument("--grid-size", type=int, required=True, help="side of the network's grid")
+    parser.add_argument(
+        "--margin", type=float, required=True, help="margin around the cone's box, as a share of its longer side"
+    )
+
+
+@_verb("prepare", "crop to the cone and resize to the network's grid", _prepare_arguments)
+def _prepare(arguments: argparse.Namespace) -> None:
+    from labeldropout.preparation import prepare
+    from labeldropout.store import CaseStore
+
+    prepare(CaseStore(arguments.cases), arguments.cones, arguments.grid_size, arguments.margin, arguments.output)
+
+
+def _split_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--cases", type=Path, nargs="+", required=True, help="stores of cases")
+    parser.add_argument("--settings", type=_json, required=True, help="section split of the configuration, as JSON")
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--root", type=_json, default={}, help="native roots by data set, for official lists, as JSON")
+    _path(parser, "output")
+
+
+@_verb("split", "assign every patient to training, validation or test", _split_arguments)
+def _split(arguments: argparse.Namespace) -> None:
+    from labeldropout.records import PATIENTS
+    from labeldropout.splitting import split
+    from labeldropout.store import CaseStore, write_table
+
+    roots = {name: Path(root) for name, root in arguments.root.items()}
+    table = split([CaseStore(path).table for path in arguments.cases], arguments.settings, arguments.seed, roots)
+    write_table(table, arguments.output, PATIENTS)
+
+
+def _resolve_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--row", type=_json, required=True, help="filled cells of the row, as JSON")
+    parser.add_argument("--settings", type=_json, required=True, help="settings shared by all models, as JSON")
+    choice = parser.add_mutually_exclusive_group(required=True)
+    choice.add_argument("--selected", type=Path, help="outcome of select-hyperparameters")
+    choice.add_argument("--candidate", type=_json, help="learning_rate and batch_size to try, as JSON")
+    _path(parser, "config")
+
+
+@_verb("resolve", "write out every setting of one model", _resolve_arguments)
+def _resolve(arguments: argparse.Namespace) -> None:
+    from labeldropout.experiments import parse_row, resolve
+    from labeldropout.store import read_json, write_json
+
+    experiment = parse_row(arguments.row, tuple(arguments.settings["datasets"]))
+    chosen = arguments.candidate or {
+        key: value for key, value in read_json(arguments.selected).items() if key in {"learning_rate", "batch_size"}
+    }
+    write_json(resolve(experiment, arguments.settings, chosen), arguments.config)
+
+
+def _select_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--candidates", type=Path, nargs="+", required=True, help="folders with config.json and seed-<n>/history.csv"
+    )
+    parser.add_argument("--seed", type=int, required=True)
+    _path(parser, "output", "table")
+
+
+@_verb("select-hyperparameters", "choose initial learning rate and batch size by validation Dice", _select_arguments)
+def _select(arguments: argparse.Namespace) -> None:
+    from labeldropout.selection import select
+    from labeldropout.store import write_json, write_table
+
+    table, selected = select(arguments.candidates, arguments.seed)
+    write_table(table, arguments.table)
+    write_json(selected, arguments.output)
+
+
+def _train_arguments(parser: argparse.ArgumentParser) -> None:
+    _path(parser, "config", "split", "output")
+    parser.add_argument(
+        "--prepared", type=Path, nargs="+", required=True, help="folders of prepared arrays, one per data set"
+    )
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--gpus", type=int, default=1, help="0 forces the CPU")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--benchmark", type=Path, help="where to write seconds and images/s, as JSON")
+
+
+@_verb("train", "train one model with one seed", _train_arguments)
+def _train(arguments: argparse.Namespace) -> None:
+    from labeldropout.training import train_model
+
+    train_model(
+        config=arguments.config,
+        prepared=arguments.prepared,
+        split=arguments.split,
+        seed=arguments.seed,
+        device="cpu" if arguments.gpus == 0 else arguments.device,
+        threads=arguments.threads,
+        output=arguments.output,
+        benchmark=arguments.benchmark,
+    )
+
+
+def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--weights", type=Path, nargs="+", required=True, help="weights.safetensors of every seed")
+    parser.add_argument("--cases", type=Path, nargs="+", required=True, help="stores of cases, one per data set")
+    parser.add_argument("--prepared", type=Path, nargs="+", required=True, help="prepared arrays, in the same order")
+    parser.add_argument("--observed", type=Path, help="store of the annotation kit's drawn masks")
+    parser.add_argument("--settings", type=_json, required=True, help="surface_tolerance_mm and _px, as JSON")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--threads", type=int, default=1)
+    _path(parser, "split", "scores", "predictions")
+
+
+@_verb("evaluate", "predict and score all test sets of one model", _evaluate_arguments)
+def _evaluate(arguments: argparse.Namespace) -> None:
+    from labeldropout.evaluation import evaluate_model
+
+    evaluate_model(
+        weights=arguments.weights,
+        cases=arguments.cases,
+        prepared=arguments.prepared,
+        split=arguments.split,
+        observed=arguments.observed,
+        settings=arguments.settings,
+        device=arguments.device,
+        threads=arguments.threads,
+        scores=arguments.scores,
+        predictions=arguments.predictions,
+    )
+
+
+def _kit_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True)
+    export = actions.add_parser("export", help="write test images for an observer to draw on")
+    _path(export, "cases", "split", "output")
+    export.add_argument("--images", type=int, required=True)
+    export.add_argument("--seed", type=int, required=True)
+    take = actions.add_parser("import", help="read the drawn masks into a store of cases")
+    _path(take, "cases", "kit", "drawn", "output")
+
+
+@_verb("annotation-kit", "export images for an observer, or import the drawn masks", _kit_arguments)
+def _kit(arguments: argparse.Namespace) -> None:
+    from labeldropout.annotation import export_kit, import_kit
+    from labeldropout.store import CaseStore
+
+    store = CaseStore(arguments.cases)
+    if arguments.action == "export":
+        export_kit(store, arguments.split, arguments.images, arguments.seed, arguments.output)
+    else:
+        import_kit(store, arguments.kit, arguments.drawn, arguments.output)
+
+
+def _observe_arguments(parser: argparse.ArgumentParser) -> None:
+    _path(parser, "kit", "truth", "drawn")
+    parser.add_argument("--seed", type=int, required=True)
+
+
+@_verb("observe", "let the simulated observer draw on the annotation kit", _observe_arguments)
+def _observe(arguments: argparse.Namespace) -> None:
+    from labeldropout.annotation import observe
+    from labeldropout.store import CaseStore
+
+    observe(arguments.kit, CaseStore(arguments.truth), arguments.seed, arguments.drawn)
+
+
+def _compare_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--item", required=True, help="figure_1 to figure_5, supplementary_figure_1, table_1, table_2 or tests"
+    )
+    parser.add_argument("--scores", type=Path, nargs="*", default=[], help="scores of the models of this item")
+    parser.add_argument("--experiments", type=_json, default=[], help="rows of these models, as JSON")
+    parser.add_argument("--cases", type=Path, nargs="*", default=[], help="stores of cases")
+    parser.add_argument("--settings", type=_json, required=True, help="statistics, kit, seed and simulated, as JSON")
+    _path(parser, "split", "reported", "output")
+
+
+@_verb("compare", "make the table behind one figure or table of the paper", _compare_arguments)
+def _compare(arguments: argparse.Namespace) -> None:
+    from labeldropout.comparison import compare
+
+    compare(
+        item=arguments.item,
+        scores=arguments.scores,
+        experiments=arguments.experiments,
+        cases=arguments.cases,
+        split=arguments.split,
+        reported=arguments.reported,
+        settings=arguments.settings,
+        output=arguments.output,
+    )
+
+
+def _figures_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--item", required=True, help="figure_1 to figure_5, supplementary_figure_1 or training_curves")
+    parser.add_argument("--table", type=Path, nargs="+", required=True, help="the table or tables behind the figure")
+    parser.add_argument("--cases", type=Path, nargs="*", default=[], help="stores of cases, for pictures")
+    parser.add_argument("--predictions", type=Path, nargs="*", default=[], help="predictions, for pictures")
+    parser.add_argument("--simulated", choices=("yes", "no"), required=True)
+    parser.add_argument("--output", type=Path, required=True, help="path without ending; .svg and .png are written")
+
+
+@_verb("figures", "draw one figure from its table", _figures_arguments)
+def _figures(arguments: argparse.Namespace) -> None:
+    from labeldropout.drawing import draw_figure
+
+    draw_figure(
+        item=arguments.item,
+        tables=arguments.table,
+        cases=arguments.cases,
+        predictions=arguments.predictions,
+        simulated=arguments.simulated == "yes",
+        output=arguments.output,
+    )
+
+
+def _predict_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("inputs", type=Path, nargs="+", help="images, videos or folders: NIfTI, MHD, PNG, AVI, MP4")
+    parser.add_argument("--weights", type=Path, help="weights.safetensors; default: the released model")
+    parser.add_argument(
+        "--cone", choices=("geometry", "network", "none"), default="geometry", help="how the cone is found"
+    )
+    parser.add_argument("--cone-network", type=Path, help="output of train-cone, for --cone network")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    _path(parser, "output")
+
+
+@_verb("predict", "outline the structures in your own images and videos", _predict_arguments)
+def _predict(arguments: argparse.Namespace) -> None:
+    from labeldropout.application import predict_files
+
+    predict_files(
+        arguments.inputs,
+        weights=arguments.weights,
+        cone=arguments.cone,
+        cone_network=arguments.cone_network,
+        device=arguments.device,
+        output=arguments.output,
+    )
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(
+        prog="labeldropout", description="Partially labelled segmentation, and label dropout."
+    )
+    top.add_argument("--verbose", action="store_true", help="also say what went well")
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for name, (summary, _, arguments) in VERBS.items():
+        arguments(verbs.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}."))
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; a bad input ends with exit status 1 and one line that says what is wrong."""
+    arguments = parser().parse_args(argv)
+    logging.basicConfig(
+        level=logging.INFO if arguments.verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
+    )
+    try:
+        VERBS[arguments.verb][1](arguments)
+    except (ValueError, OSError) as error:
+        if arguments.verbose:
+            logging.getLogger("labeldropout").exception("failed")
+        print(f"labeldropout {arguments.verb}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""`Case`: one image with its target, annotated structures, pixel spacing and origin."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from jaxtyping import UInt8
+
+from labeldropout.labels import FOREGROUND, Instant, State, Structure, View, is_annotated
+
+
+class DatasetError(ValueError):
+    """Something in a data set is not as its format says; names the file, the value found and the one expected."""
+
+    @classmethod
+    def about(cls, dataset: str, file: object, wrong: str, expected: object, found: object, advice: str = "") -> Self:
+        """Build the one message form that all importers share.
+
+        Args:
+            dataset: Name of the data set.
+            file: File, with line or key where it has one.
+            wrong: What is wrong, in a few words.
+            expected: What should stand there.
+            found: What stands there.
+            advice: What to do about it, as a sentence; may be empty.
+        """
+        return cls(f"{dataset}: {file}: {wrong} (expected {expected}, found {found}). {advice}".rstrip())
+
+
+def stable_id(dataset: str, name: str) -> str:
+    """Our own identifier for something that a data set calls `name`.
+
+    It does not change when other cases are added, and published tables carry it in place of a data set's names.
+    """
+    return f"{dataset}-{hashlib.sha256(name.encode()).hexdigest()[:10]}"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One imported frame; everything after the importer knows nothing else of it."""
+
+    dataset: str
+    """Name of the data set: a key of `DATASETS`."""
+    group_name: str
+    """What must not be divided by a split, as the data set names it: patient, video or video code."""
+    frame: int
+    """Index of the frame in its file, from 0."""
+    image: UInt8[np.ndarray, "h w"]
+    """Intensities; row 0 at the probe, columns to the right."""
+    target: UInt8[np.ndarray, "h w"]
+    """Pixel values of `Structure`."""
+    states: dict[Structure, State]
+    """State of each structure of `FOREGROUND`."""
+    pixel_spacing_mm: tuple[float, float] | None
+    """(row, column); None where the data set does not say."""
+    view: View | None
+    instant: Instant | None
+    source: str
+    """Path of the image's file, relative to the root of the data set."""
+    source_sha256: str
+    """Hash of that file."""
+    quality: str = ""
+    """What the data set says of the image's quality; empty if nothing."""
+    flags: tuple[str, ...] = ()
+    """Remarks of the importer: words without spaces."""
+    split_hint: str = ""
+    """The part that the data set itself assigns, in its own words; empty if none."""
+
+    def __post_init__(self) -> None:
+        if self.image.shape != self.target.shape:
+            raise DatasetError.about(
+                self.dataset, self.source, "image and target differ in shape", self.image.shape, self.target.shape
+            )
+        present = {Structure(int(value)) for value in np.unique(self.target)}
+        for structure in FOREGROUND:
+            if structure in present and self.states[structure] is not State.LABELLED:
+                raise DatasetError.about(
+                    self.dataset,
+                    self.source,
+                    f"{structure.name} is {self.states[structure]} and yet drawn",
+                    "no pixel",
+                    f"{int((self.target == structure).sum())} pixels",
+                )
+
+    @property
+    def patient(self) -> str:
+        """Our own identifier of the group; the key of splits, pairing and resampling."""
+        return stable_id(self.dataset, self.group_name)
+
+    @property
+    def id(self) -> str:
+        """Our own identifier of the case: group, view, instant and, where there is no instant, the frame."""
+        what = [part for part in (self.view, self.instant or f"f{self.frame:04d}") if part]
+        return "-".join([self.patient, *what])
+
+    @property
+    def annotated(self) -> dict[Structure, bool]:
+        """Whether each structure supervises: labelled or absent."""
+        return {structure: is_annotated(state) for structure, state in self.states.items()}

@@ -1,0 +1,62 @@
+"""Structures, views, instants, and what "annotated" means."""
+
+from enum import IntEnum, StrEnum
+
+
+class Structure(IntEnum):
+    """What a pixel of a label map can show; the value is the pixel value and the channel of the network."""
+
+    BACKGROUND = 0
+    """Everything that is none of the structures below."""
+    LV = 1
+    """Left ventricular cavity."""
+    LVM = 2
+    """Left ventricular myocardium."""
+    LA = 3
+    """Left atrium."""
+
+
+FOREGROUND = (Structure.LV, Structure.LVM, Structure.LA)
+"""All structures that an annotator can draw, in channel order."""
+
+
+class State(StrEnum):
+    """What is known about one structure in one image; said by the data set, never read off the pixels."""
+
+    LABELLED = "labelled"
+    """An annotator drew it; pixels outside the drawing do not show it."""
+    ABSENT = "absent"
+    """An annotator says that it is not in the picture: no pixel shows it, and that is supervision."""
+    UNKNOWN = "unknown"
+    """Nobody drew it; a pixel may or may not show it."""
+
+
+def is_annotated(state: State) -> bool:
+    """Whether a structure in this state supervises a network: labelled or absent."""
+    return state is not State.UNKNOWN
+
+
+class View(StrEnum):
+    """Apical echocardiographic views."""
+
+    A2C = "A2C"
+    """Two chambers: left ventricle and left atrium."""
+    A4C = "A4C"
+    """Four chambers."""
+
+
+class Instant(StrEnum):
+    """Instants of the cardiac cycle."""
+
+    ED = "ED"
+    """End diastole: the ventricle is largest."""
+    ES = "ES"
+    """End systole: the ventricle is smallest."""
+
+
+class Part(StrEnum):
+    """Parts of a split."""
+
+    TRAINING = "training"
+    VALIDATION = "validation"
+    TEST = "test"

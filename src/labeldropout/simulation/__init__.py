@@ -1,0 +1,1 @@
+"""Simulated hearts, looked at through simulated probes."""
