@@ -1,9 +1,33 @@
 """The insonified cone: five numbers from a mask, a mask from five numbers, the crop."""
 
+import math
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float, Float32, UInt8
+from PIL import Image
+from scipy import ndimage
+from skimage.morphology import convex_hull_image
+
+BRIGHT = 15
+"""Intensity above which a pixel counts as lit, of 255: the threshold of the published tools (zea)."""
+WORKING_SIDE = 256
+"""Longer side of the grid on which cones are sought: fine enough for 0.4 % of the frame, and quick."""
+LINE_SHARE = 0.012
+"""Radius of the opening that removes ECG lines, ticks and text, as a share of the longer side."""
+GAP_SHARE = 0.04
+"""Radius of the closing that bridges dark cavities and shadows, as a share of the longer side."""
+NETWORK_IOU = 0.95
+"""Intersection over union of network and fit from which the fit is accepted."""
+FAN_IOU = 0.9
+"""The same for a fan found by threshold, whose far corners are often too dark to be seen."""
+AREA_SHARE = (0.15, 0.98)
+"""Share of the frame that a cone may cover."""
+SPECKS = 0.001
+"""Share of the bright pixels that may lie outside a clean fan."""
+MINIMUM_POINTS = 5
+"""Points on an edge below which it is not fitted."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +44,26 @@ class Cone:
     far_px: float
     """Distance from the apex to the last sample."""
 
+    def scaled(self, factor: float) -> Self:
+        """The same sector on an image that is `factor` times as large."""
+        return type(self)(
+            apex_row=(self.apex_row + 0.5) * factor - 0.5,
+            apex_column=(self.apex_column + 0.5) * factor - 0.5,
+            half_angle_rad=self.half_angle_rad,
+            near_px=self.near_px * factor,
+            far_px=self.far_px * factor,
+        )
+
+    def rounded(self) -> Self:
+        """The sector on half pixels and hundredths of a radian: what is used, so that the last bits do not matter."""
+        return type(self)(
+            apex_row=round(2 * self.apex_row) / 2,
+            apex_column=round(2 * self.apex_column) / 2,
+            half_angle_rad=round(self.half_angle_rad, 2),
+            near_px=round(2 * self.near_px) / 2,
+            far_px=round(2 * self.far_px) / 2,
+        )
+
 
 def cone_mask(cone: Cone, shape: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
     """Whether the centre of each pixel lies in the cone.
@@ -33,3 +77,388 @@ def cone_mask(cone: Cone, shape: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
     radius = np.hypot(depth, lateral)
     angle = np.abs(np.arctan2(lateral, depth))
     return (radius >= cone.near_px) & (radius <= cone.far_px) & (angle <= cone.half_angle_rad)
+
+
+def intersection_over_union(first: Bool[np.ndarray, "h w"], second: Bool[np.ndarray, "h w"]) -> float:
+    """Intersection over union of two masks; 0 if both are empty."""
+    union = int((first | second).sum())
+    return int((first & second).sum()) / union if union else 0.0
+
+
+def bounding_box(mask: Bool[np.ndarray, "h w"]) -> tuple[int, int, int, int]:
+    """Smallest box around a mask that is not empty: (row, column, height, width)."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return (
+        int(rows[0]),
+        int(columns[0]),
+        int(rows[-1] - rows[0] + 1),
+        int(columns[-1] - columns[0] + 1),
+    )
+
+
+def largest_component(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
+    """The largest 4-connected component of a mask; an empty mask stays empty."""
+    components, n_components = ndimage.label(mask)
+    if n_components == 0:
+        return mask
+    sizes = np.bincount(components.ravel())
+    sizes[0] = 0
+    return components == sizes.argmax()
+
+
+def _hull(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
+    """The convex hull of a mask; of fewer than three pixels or of a line, the mask itself."""
+    rows, columns = np.nonzero(mask)
+    if len(rows) < 3 or np.ptp(rows) == 0 or np.ptp(columns) == 0:
+        return mask
+    return convex_hull_image(mask, offset_coordinates=False) | mask
+
+
+def _dilated(mask: Bool[np.ndarray, "h w"], radius: float) -> Bool[np.ndarray, "h w"]:
+    return ndimage.distance_transform_edt(~mask) <= radius if mask.any() else mask
+
+
+def _eroded(mask: Bool[np.ndarray, "h w"], radius: float) -> Bool[np.ndarray, "h w"]:
+    """Erosion that does not eat from the border of the frame, where a fan may be cut."""
+    return ndimage.distance_transform_edt(mask) > radius if not mask.all() else mask
+
+
+def clean_fan(image: UInt8[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
+    """The convex hull of the largest component that is not black: the fan, where it stands alone on black."""
+    return _hull(largest_component(image > 0))
+
+
+def fan_mask(image: UInt8[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
+    """The convex hull of the largest bright region that is wider than lines and text.
+
+    Threshold, opening (an ECG line, ticks and letters go), closing (cavities and shadows are bridged), largest
+    component, hull. The opening takes the tip of the fan with it; `fit_cone` gives it back.
+
+    Args:
+        image: A still, or `moving_part` of a clip; on square pixels.
+    """
+    side = max(image.shape)
+    lit = ndimage.binary_closing(np.pad(image > BRIGHT, 1, mode="edge"))[1:-1, 1:-1]
+    line, gap = max(1.0, LINE_SHARE * side), GAP_SHARE * side
+    opened = _dilated(_eroded(lit, line), line)
+    closed = _eroded(_dilated(opened, gap), gap) | opened
+    return _hull(largest_component(closed) & opened)
+
+
+def moving_part(frames: UInt8[np.ndarray, "t h w"]) -> UInt8[np.ndarray, "h w"]:
+    """The brightest value of each pixel over a clip, black where nothing ever changes; a still is returned as it is."""
+    brightest = frames.max(0)
+    if len(frames) == 1:
+        return brightest
+    return np.where(brightest - frames.min(0) > BRIGHT // 2, brightest, 0).astype(np.uint8)
+
+
+def _side(
+    rows: Float[np.ndarray, " n"], columns: Float[np.ndarray, " n"], sign: int, tolerance: float
+) -> Bool[np.ndarray, " n"]:
+    """Which edge points lie on the straight side: the largest consensus over lines through two of them.
+
+    All pairs of up to 64 points are tried, so that nothing is drawn at random.
+
+    Args:
+        rows: Rows of the outermost pixels.
+        columns: Their columns.
+        sign: -1 for the left side, 1 for the right one: the direction in which it runs going down.
+        tolerance: Largest distance in pixels from the line.
+    """
+    chosen = np.unique(np.linspace(0, len(rows) - 1, min(64, len(rows))).astype(int))
+    first, second = np.triu_indices(len(chosen), 1)
+    first, second = chosen[first], chosen[second]
+    slope = (columns[second] - columns[first]) / (rows[second] - rows[first])
+    angle = np.arctan(sign * slope)
+    usable = (angle > math.radians(3)) & (angle < math.radians(80))
+    if not usable.any():
+        return np.zeros(len(rows), bool)
+    slope, first = slope[usable], first[usable]
+    offset = columns[first] - slope * rows[first]
+    distance = np.abs(columns - slope[:, None] * rows - offset[:, None]) / np.hypot(1, slope)[:, None]
+    near_line = distance <= tolerance
+    return near_line[near_line.sum(1).argmax()]
+
+
+def _consensus(radii: Float[np.ndarray, " n"], tolerance: float) -> tuple[float, int]:
+    """Mean and number of the radii in the fullest window of width twice the tolerance; the larger radius wins a tie."""
+    ordered = np.sort(radii)
+    ends = np.searchsorted(ordered, ordered + 2 * tolerance, side="right")
+    counts = ends - np.arange(len(ordered))
+    start = len(counts) - 1 - int(counts[::-1].argmax())
+    return float(ordered[start : ends[start]].mean()), int(counts[start])
+
+
+def fit_cone(mask: Bool[np.ndarray, "h w"]) -> Cone | None:
+    """The sector whose straight sides and arcs follow the edge of a mask; None where no two sides are seen.
+
+    Two lines by consensus, refined together by least squares with one half angle (a sector is symmetric), then the
+    arcs as circles about their intersection, by consensus of the radii. Edge points on the border of the frame are
+    where the picture ends, not the cone, and are left out. After the sector fit of Echo-Toolkit (Judge et al., MICCAI
+    2024), with an exhaustive search in place of random draws.
+
+    Args:
+        mask: On square pixels.
+    """
+    height, width = mask.shape
+    tolerance = max(1.0, 0.006 * max(mask.shape))
+    rows = np.flatnonzero(mask.any(1))
+    if len(rows) < MINIMUM_POINTS:
+        return None
+    equations, values = [], []
+    for sign in (-1, 1):
+        outermost = mask[rows].argmax(1) if sign < 0 else width - 1 - mask[rows, ::-1].argmax(1)
+        inside = (outermost > 0) if sign < 0 else (outermost < width - 1)
+        # The edge runs between the last pixel inside and the first outside.
+        row, column = rows[inside].astype(float), outermost[inside] + 0.5 * sign
+        if len(row) < MINIMUM_POINTS:
+            return None
+        on_line = _side(row, column, sign, tolerance)
+        if on_line.sum() < MINIMUM_POINTS:
+            return None
+        row, column = row[on_line], column[on_line]
+        one, zero = np.ones_like(row), np.zeros_like(row)
+        equations.append(np.stack([one, zero, -row] if sign < 0 else [zero, one, row], 1))
+        values.append(column)
+    (left, right, tangent), *_ = np.linalg.lstsq(np.concatenate(equations), np.concatenate(values), rcond=None)
+    if tangent <= 0:
+        return None
+    apex_row = float((left - right) / (2 * tangent))
+    apex_column = float(left - tangent * apex_row)
+    half_angle = float(np.arctan(tangent))
+
+    columns = np.flatnonzero(mask.any(0))
+    lateral = columns - apex_column
+    bottom = height - 1 - mask[::-1, columns].argmax(0)
+    depth = bottom + 0.5 - apex_row
+    on_arc = (bottom < height - 1) & (np.abs(np.arctan2(lateral, depth)) < 0.85 * half_angle)
+    far = float(np.hypot(depth, lateral).max())
+    if on_arc.sum() >= MINIMUM_POINTS:
+        far, _ = _consensus(np.hypot(depth, lateral)[on_arc], tolerance)
+    top = mask[:, columns].argmax(0)
+    depth = top - 0.5 - apex_row
+    on_arc = (top > 0) & (np.abs(np.arctan2(lateral, depth)) < 0.7 * half_angle)
+    near = 0.0
+    if on_arc.sum() >= MINIMUM_POINTS:
+        candidate, n_points = _consensus(np.hypot(depth, lateral)[on_arc], tolerance)
+        near = candidate if n_points >= MINIMUM_POINTS and 0.02 * far < candidate < 0.5 * far else 0.0
+    if far <= near or not cone_mask(cone := Cone(apex_row, apex_column, half_angle, near, far), mask.shape).any():
+        return None
+    return cone
+
+
+def square_shape(shape: tuple[int, int], pixel_aspect: float) -> tuple[int, int]:
+    """Shape of an image after resampling to square pixels as large as the longer side of its own.
+
+    Args:
+        shape: (rows, columns) of the stored image.
+        pixel_aspect: Row spacing over column spacing; 1 where spacing is unknown.
+    """
+    height, width = shape
+    return max(1, round(height * min(1.0, pixel_aspect))), max(1, round(width * min(1.0, 1 / pixel_aspect)))
+
+
+def _resized(image: UInt8[np.ndarray, "h w"], shape: tuple[int, int], resample: Image.Resampling) -> np.ndarray:
+    if image.shape == shape:
+        return image
+    return np.asarray(Image.fromarray(image).resize((shape[1], shape[0]), resample))
+
+
+def _resized_mask(mask: Bool[np.ndarray, "h w"], shape: tuple[int, int]) -> Bool[np.ndarray, "h2 w2"]:
+    return _resized(mask.astype(np.uint8), shape, Image.Resampling.NEAREST) > 0
+
+
+@dataclass(frozen=True)
+class FoundCone:
+    """The cone of one clip or still, on the stored grid."""
+
+    mask: Bool[np.ndarray, "h w"]
+    """What is kept of the image; everything of a clean fan, which has nothing to blank."""
+    fan: Bool[np.ndarray, "h w"]
+    """The cone itself; differs from `mask` for a clean fan only."""
+    box: tuple[int, int, int, int]
+    """Box of `fan`: row, column, height, width."""
+    cone: Cone | None
+    """The sector on square pixels (`square_shape`); None without a fit."""
+    method: str
+    """network+fit, fit, hull, whole-frame; or geometry for a clean fan."""
+    area_share: float
+    """Share of the frame that `fan` covers."""
+    area_ratio: float | None
+    """Area of the fitted cone over that of the network's mask; None without either."""
+    iou: float | None
+    """Intersection over union of the fitted cone and of what it was fitted to; None without a fit."""
+    verdict: str
+    """accepted, or replaced and why."""
+
+
+def _acceptable_area(mask: Bool[np.ndarray, "h w"]) -> bool:
+    return AREA_SHARE[0] <= mask.mean() <= AREA_SHARE[1]
+
+
+def _checked_fit(region: Bool[np.ndarray, "h w"], least_iou: float) -> tuple[Cone | None, float | None, str]:
+    """Fit a sector to a region: the sector, its intersection over union with the region, and what is wrong with it."""
+    cone = fit_cone(region)
+    if cone is None:
+        return None, None, "no two sides"
+    drawn = cone_mask(cone, region.shape)
+    iou = intersection_over_union(drawn, region)
+    if iou < least_iou:
+        return cone, iou, f"IoU {iou:.3f} below {least_iou}"
+    return cone, iou, "" if _acceptable_area(drawn) else f"covers {drawn.mean():.3f} of the frame"
+
+
+def _is_clean(brightest: UInt8[np.ndarray, "h w"], fan: Bool[np.ndarray, "h w"]) -> bool:
+    """Whether nothing bright lies beyond the fan."""
+    bright = brightest > BRIGHT
+    return _acceptable_area(fan) and (bright & ~_dilated(fan, 1)).sum() <= SPECKS * bright.sum()
+
+
+def find_cone(
+    frames: UInt8[np.ndarray, "t h w"],
+    pixel_aspect: float,
+    network_mask: Bool[np.ndarray, "h w"] | None = None,
+) -> FoundCone:
+    """Find the cone of a clip: one for all frames; labels have no part in it.
+
+    With a network's mask: the sector fitted to it, if the two agree (`NETWORK_IOU`). Without a network: a fan alone on
+    black is taken as it is, and nothing is blanked. Else the sector fitted to the bright region (`FAN_IOU`), the hull
+    of that region, the whole frame, whichever comes first and covers a plausible share.
+
+    Args:
+        frames: All frames of one clip, or one still.
+        pixel_aspect: Row spacing over column spacing; 1 where spacing is unknown.
+        network_mask: What the network takes for the cone, on the stored grid.
+
+    Raises:
+        ValueError: Every pixel of every frame is black.
+    """
+    if not frames.any():
+        raise ValueError("no pixel differs from 0 (expected an ultrasound image).")
+    shape = frames.shape[1:]
+    square = square_shape(shape, pixel_aspect)
+    shrink = max(1.0, max(square) / WORKING_SIDE)
+    working = tuple(max(1, round(length / shrink)) for length in square)
+    enlarge = max(square) / max(working)
+
+    def found(fan: Bool[np.ndarray, "h w"], method: str, cone: Cone | None, iou: float | None, why: str) -> FoundCone:
+        """Carry a region or, if there is one, its sector from the working grid to the stored one."""
+        sector = None if cone is None else cone.scaled(enlarge).rounded()
+        drawn = cone_mask(sector, square) if sector is not None and method != "geometry" else fan
+        stored = _resized_mask(drawn, shape)
+        return FoundCone(
+            mask=np.ones(shape, bool) if method == "geometry" else stored,
+            fan=stored,
+            box=bounding_box(stored),
+            cone=sector,
+            method=method,
+            area_share=float(stored.mean()),
+            area_ratio=float(stored.sum() / network_mask.sum())
+            if sector is not None and network_mask is not None and network_mask.any()
+            else None,
+            iou=iou,
+            verdict=f"replaced ({why})" if why else "accepted",
+        )
+
+    reasons = []
+    if network_mask is not None:
+        region = ndimage.binary_fill_holes(largest_component(_resized_mask(network_mask, working)))
+        cone, iou, wrong = _checked_fit(region, NETWORK_IOU)
+        if not wrong:
+            return found(region, "network+fit", cone, iou, "")
+        reasons.append(f"network: {wrong}")
+    else:
+        brightest = _resized(frames.max(0), working, Image.Resampling.BOX)
+        region = clean_fan(brightest)
+        cone, iou, wrong = _checked_fit(region, FAN_IOU)
+        if not wrong and _is_clean(brightest, region):
+            return found(region, "geometry", cone, iou, "")
+    region = fan_mask(_resized(moving_part(frames), working, Image.Resampling.BOX))
+    cone, iou, wrong = _checked_fit(region, FAN_IOU)
+    if not wrong:
+        return found(region, "fit", cone, iou, "; ".join(reasons))
+    reasons.append(f"fan: {wrong}")
+    if _acceptable_area(region):
+        return found(region, "hull", None, None, "; ".join(reasons))
+    return found(np.ones(working, bool), "whole-frame", None, None, "; ".join(reasons))
+
+
+@dataclass(frozen=True)
+class Crop:
+    """The part of the stored grid that becomes the network's grid; whole stored pixels."""
+
+    row: int
+    """First row; negative where the crop begins above the image (padding)."""
+    column: int
+    """First column; may be negative."""
+    height: int
+    """Rows."""
+    width: int
+    """Columns; differs from `height` where stored pixels are not square."""
+
+
+def square_crop(box: tuple[int, int, int, int], pixel_aspect: float, margin: float) -> Crop:
+    """The square around a box, in length and not in stored pixels, with a margin on each side.
+
+    Args:
+        box: (row, column, height, width) on the stored grid.
+        pixel_aspect: Row spacing over column spacing; 1 where spacing is unknown.
+        margin: Share of the box's longer side.
+    """
+    row, column, height, width = box
+    side = max(height * pixel_aspect, width) * (1 + 2 * margin)
+    crop_height, crop_width = max(1, round(side / pixel_aspect)), max(1, round(side))
+    return Crop(
+        row=round(row + height / 2 - crop_height / 2),
+        column=round(column + width / 2 - crop_width / 2),
+        height=crop_height,
+        width=crop_width,
+    )
+
+
+def _overlap(crop: Crop, shape: tuple[int, int]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Where crop and image overlap: slices of the image, slices of the crop."""
+    slices = []
+    for start, length, size in ((crop.row, crop.height, shape[0]), (crop.column, crop.width, shape[1])):
+        first, last = max(0, start), min(size, start + length)
+        if first >= last:
+            raise ValueError(f"{crop} lies outside an image of shape {shape}.")
+        slices.append((slice(first, last), slice(first - start, last - start)))
+    return (slices[0][0], slices[1][0]), (slices[0][1], slices[1][1])
+
+
+def to_grid(
+    image: UInt8[np.ndarray, "h w"], crop: Crop, size: int, *, labels: bool = False
+) -> UInt8[np.ndarray, "s s"]:
+    """Crop, pad with 0 and resize to the network's grid.
+
+    Args:
+        image: On the stored grid.
+        crop: What to take.
+        size: Side of the grid.
+        labels: Whether this is a label map: nearest neighbour. An image is resized bilinearly with antialiasing.
+    """
+    of_image, of_crop = _overlap(crop, image.shape)
+    padded = np.zeros((crop.height, crop.width), np.uint8)
+    padded[of_crop] = image[of_image]
+    return _resized(padded, (size, size), Image.Resampling.NEAREST if labels else Image.Resampling.BILINEAR)
+
+
+def to_native(
+    probabilities: Float32[np.ndarray, "c s s"], crop: Crop, shape: tuple[int, int]
+) -> Float32[np.ndarray, "c h w"]:
+    """Carry probabilities back to the stored grid, bilinearly; outside the crop everything is background.
+
+    Args:
+        probabilities: Of one image on the network's grid, background first.
+        crop: What `to_grid` took.
+        shape: (rows, columns) of the stored image.
+    """
+    of_image, of_crop = _overlap(crop, shape)
+    native = np.zeros((len(probabilities), *shape), np.float32)
+    native[0] = 1
+    for channel, probability in enumerate(probabilities):
+        resized = Image.fromarray(probability).resize((crop.width, crop.height), Image.Resampling.BILINEAR)
+        native[(channel, *of_image)] = np.asarray(resized)[of_crop]
+    return native
