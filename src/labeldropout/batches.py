@@ -16,6 +16,7 @@ from labeldropout.label_dropout import (
     draw_hidden_by_pattern,
     draw_hidden_structures,
     hide_annotations,
+    label_sets,
     partially_labelled,
 )
 from labeldropout.labels import Part, State, Structure
@@ -85,9 +86,8 @@ def load_cases(
         targets.append(_channels(structures)[prepared.targets[rows]])
         tables.append(prepared.table.iloc[rows])
     if len({array.shape[1:] for array in images}) > 1:
-        raise ValueError(
-            f"The data sets differ in grid size: {[(str(f), a.shape[1:]) for f, a in zip(folders, images, strict=True)]}."
-        )
+        sizes = {str(folder): array.shape[1:] for folder, array in zip(folders, images, strict=True)}
+        raise ValueError(f"The data sets differ in grid size: {sizes}.")
     table = pd.concat(tables, ignore_index=True)
     if table.empty:
         raise ValueError(f"No case in the {part} part of {', '.join(str(folder) for folder in folders)}.")
@@ -167,34 +167,28 @@ class Batches:
         self.order_rng, self.augmentation_rng, self.dropout_rng = (
             np.random.default_rng([seed, stream]) for stream in range(3)
         )
-        annotated = cases.annotated.numpy()
-        self.droppable = np.zeros(annotated.shape[1], bool)
+        self.droppable = torch.zeros(cases.annotated.shape[1], dtype=torch.bool)
         if label_dropout:
-            partial = np.asarray(partially_labelled(annotated))
+            partial = partially_labelled(cases.annotated)
             for name in label_dropout["structures"]:
                 channel = 1 + list(structures).index(Structure[name])
                 if not partial[channel]:
                     raise ValueError(
                         f"Label dropout of {name}: not partially labelled in these training cases (annotated in"
-                        f" {int(annotated[:, channel].sum())} of {len(annotated)}; expected some, not all)."
+                        f" {int(cases.annotated[:, channel].sum())} of {len(cases)}; expected some, not all)."
                     )
                 self.droppable[channel] = True
-        self.patterns, counts = np.unique(annotated, axis=0, return_counts=True)
-        self.pattern_frequencies = counts / counts.sum()
+        self.label_sets = label_sets(cases.annotated)
 
     def __len__(self) -> int:
         return math.ceil(len(self.cases) / self.batch_size)
 
-    def _draw_hidden(self, annotated: np.ndarray) -> np.ndarray:
+    def _draw_hidden(self, annotated: Tensor) -> Tensor:
         """Which annotations of a batch label dropout hides: bool (N, C)."""
         probability = self.label_dropout["probability"]
         if self.label_dropout["mode"] == "pattern":
-            return np.asarray(
-                draw_hidden_by_pattern(
-                    annotated, self.patterns, self.pattern_frequencies, probability, self.dropout_rng
-                )
-            )
-        return np.asarray(draw_hidden_structures(annotated, self.droppable, probability, self.dropout_rng))
+            return draw_hidden_by_pattern(annotated, *self.label_sets, probability, self.dropout_rng)
+        return draw_hidden_structures(annotated, self.droppable, probability, self.dropout_rng)
 
     def __iter__(self) -> Iterator[Batch]:
         cases, device = self.cases, self.cases.images.device
@@ -209,8 +203,7 @@ class Batches:
                 parameters = draw_augmentation(len(rows), self.augmentation, self.augmentation_rng)
                 image, target = augment(image, target, parameters)
             if self.label_dropout:
-                hidden = torch.from_numpy(self._draw_hidden(annotated.numpy()))
                 target, annotated = hide_annotations(
-                    target, annotated.to(device, non_blocking=True), hidden.to(device, non_blocking=True)
+                    target, annotated.to(device), self._draw_hidden(annotated).to(device)
                 )
-            yield Batch(image, target, annotated.to(device, non_blocking=True), rows)
+            yield Batch(image, target, annotated.to(device), rows)

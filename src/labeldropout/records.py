@@ -81,7 +81,7 @@ PATIENTS = {
 
 HISTORY = {
     "epoch": "from 1",
-    "learning_rate": "of this epoch's last step",
+    "learning_rate": "at the start of this epoch",
     "loss": "mean training loss per case",
     "dataset": "data set of the validation cell; all = mean over cells",
     "structure": "structure of the cell; all = mean over cells",

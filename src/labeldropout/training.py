@@ -106,6 +106,42 @@ def _refuse_non_finite(losses: torch.Tensor, batches: list[np.ndarray], table: p
         )
 
 
+def train_epoch(
+    model: Model, batches: Batches, optimiser: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LRScheduler
+) -> tuple[torch.Tensor, list[np.ndarray]]:
+    """One pass over the training cases.
+
+    Returns:
+        Loss of every batch, float64 on the CPU (fetched once, so that a GPU never waits), and the rows of every batch.
+    """
+    loss_function = LOSSES[model.config["loss"]]
+    model.network.train()
+    losses, seen = [], []
+    for batch in batches:
+        loss = loss_function(forward(model.network, batch.image), batch.target, batch.annotated)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        losses.append(loss.detach())
+        seen.append(batch.rows)
+    return torch.stack(losses).double().cpu(), seen
+
+
+def build_optimiser(
+    model: Model, settings: dict[str, Any], n_steps: int
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    """SGD with Nesterov momentum (section 2 of the paper), its rate decaying as a polynomial to 0 after `n_steps`."""
+    optimiser = torch.optim.SGD(
+        model.network.parameters(),
+        lr=settings["learning_rate"],
+        momentum=settings["momentum"],
+        weight_decay=settings["weight_decay"],
+        nesterov=True,
+    )
+    return optimiser, torch.optim.lr_scheduler.PolynomialLR(optimiser, n_steps, settings["decay_power"])
+
+
 def train(config: dict[str, Any], seed: int, training: Cases, validation: Cases, device: torch.device) -> Trained:
     """Train with SGD, Nesterov momentum and polynomial decay; keep the epoch of best validation Dice.
 
@@ -122,47 +158,24 @@ def train(config: dict[str, Any], seed: int, training: Cases, validation: Cases,
     settings = config["optimisation"]
     model = build_model(config, seed, device)
     structures = model.structures
-    loss_function = LOSSES[config["loss"]]
     batches = Batches(
         training, settings["batch_size"], config["augmentation"], config["label_dropout"], structures, seed
     )
-    optimiser = torch.optim.SGD(
-        model.network.parameters(),
-        lr=settings["learning_rate"],
-        momentum=settings["momentum"],
-        weight_decay=settings["weight_decay"],
-        nesterov=True,
-    )
-    n_steps = settings["epochs"] * len(batches)
-    schedule = torch.optim.lr_scheduler.PolynomialLR(optimiser, n_steps, settings["decay_power"])
+    optimiser, schedule = build_optimiser(model, settings, settings["epochs"] * len(batches))
+    datasets = list(validation.table["dataset"])
     best, best_dice, rows, seconds = None, -1.0, [], 0.0
-    for epoch in tqdm(
-        range(1, settings["epochs"] + 1), desc=f"{config['model']} seed {seed}", unit="epoch", disable=None
-    ):
+    epochs = range(1, settings["epochs"] + 1)
+    for epoch in tqdm(epochs, desc=f"{config['model']} seed {seed}", unit="epoch", disable=None):
+        learning_rate = schedule.get_last_lr()[0]
         started = time.perf_counter()
-        model.network.train()
-        losses, seen = [], []
-        for batch in batches:
-            loss = loss_function(forward(model.network, batch.image), batch.target, batch.annotated)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            learning_rate = schedule.get_last_lr()[0]
-            schedule.step()
-            losses.append(loss.detach())
-            seen.append(batch.rows)
-        values = torch.stack(losses).double().cpu()
+        losses, seen = train_epoch(model, batches, optimiser, schedule)
         seconds += time.perf_counter() - started
-        _refuse_non_finite(values, seen, training.table, epoch)
-        mean_loss = float(np.average(values.numpy(), weights=[len(part) for part in seen]))
-        summary = summarise_validation(
-            validation_dice(model, validation), list(validation.table["dataset"]), structures
-        )
+        _refuse_non_finite(losses, seen, training.table, epoch)
+        mean_loss = float(np.average(losses.numpy(), weights=[len(part) for part in seen]))
+        summary = summarise_validation(validation_dice(model, validation), datasets, structures)
         dice = summary[-1]["dice"]
         if np.isnan(dice):
-            raise ValueError(
-                "Validation: no case can be scored (expected annotated structures in the validation part)."
-            )
+            raise ValueError("Validation: no case can be scored (expected annotated structures in that part).")
         is_best = dice > best_dice
         if is_best:
             best_dice = dice
@@ -230,7 +243,8 @@ def train_model(
     record = {
         "model": settings["model"],
         "seed": seed,
-        "device": provenance.device_name(chosen),
+        "device": chosen.type,
+        "machine": provenance.device_name(),
         "threads": threads,
         "versions": provenance.versions(),
         "inputs": _hashes(config, split, folders),
@@ -241,4 +255,4 @@ def train_model(
     write_json(record, output / "run.json")
     if benchmark:
         figures = {"seconds": time.perf_counter() - started, "images_per_s": trained.images_per_s}
-        write_json({**figures, "commit": provenance.commit()}, benchmark)
+        write_json({**figures, "device": provenance.device_name(), "commit": provenance.commit()}, benchmark)

@@ -1,0 +1,122 @@
+"""A small study made by hand: two data sets, bright discs in place of hearts, one of them without left atria."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from labeldropout.case import Case, stable_id
+from labeldropout.datasets.report import ImportReport
+from labeldropout.labels import Instant, State, Structure, View
+from labeldropout.records import PATIENTS, PREPARED
+from labeldropout.store import CaseStore, write_cases, write_prepared, write_table
+
+GRID = 32
+PARTS = ["training"] * 6 + ["validation"] * 2 + ["test"] * 2
+
+
+@dataclass(frozen=True)
+class SmallStudy:
+    """Paths of a study on disc."""
+
+    root: Path
+    split: Path
+
+    def prepared(self, dataset: str) -> Path:
+        """Folder of prepared arrays."""
+        return self.root / "prepared" / dataset
+
+    def cases(self, dataset: str) -> Path:
+        """Store of cases."""
+        return self.root / "cases" / dataset
+
+    def config(self, **changes: object) -> Path:
+        """A `config.json` of a small network, with changes."""
+        settings = {
+            "model": "small",
+            "experiment": "4",
+            "train_on": ["first", "second"],
+            "structures": ["LV", "LVM", "LA"],
+            "hidden": [],
+            "loss": "adaptive",
+            "augmentation": None,
+            "label_dropout": None,
+            "network": {"name": "basic_unet", "features": [4, 4, 8, 8, 8, 4]},
+            "evaluated_on": ["first", "second"],
+            "optimisation": {
+                "epochs": 2,
+                "momentum": 0.9,
+                "weight_decay": 0.0,
+                "decay_power": 0.9,
+                "learning_rate": 0.1,
+                "batch_size": 4,
+            },
+            "grid_size": GRID,
+            "study_seed": 7,
+            "simulated": True,
+            **changes,
+        }
+        path = self.root / "models" / str(settings["model"]) / "config.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(settings))
+        return path
+
+
+def disc_case(dataset: str, group: int, instant: Instant, states: dict[Structure, State]) -> Case:
+    """A case of 40 x 40 pixels whose structures are a disc, a ring round it and a disc below it."""
+    rng = np.random.default_rng([group, len(dataset), instant == Instant.ED])
+    row, column = np.indices((40, 40))
+    radius = np.hypot(row - 14 - rng.uniform(-2, 2), column - 20 - rng.uniform(-3, 3))
+    atrium = np.hypot(row - 31, column - 20 - rng.uniform(-3, 3))
+    target = np.zeros((40, 40), np.uint8)
+    target[radius < 10] = Structure.LVM
+    target[radius < 7] = Structure.LV
+    target[atrium < 6] = Structure.LA
+    brightness = np.array([60, 10, 200, 30], np.float64)[target] + 20 * rng.standard_normal(target.shape)
+    for structure, state in states.items():
+        if state is not State.LABELLED:
+            target[target == structure] = Structure.BACKGROUND
+    return Case(
+        dataset=dataset,
+        group_name=f"group{group:02d}",
+        frame=0,
+        image=np.clip(brightness, 0, 255).astype(np.uint8),
+        target=target,
+        states=states,
+        pixel_spacing_mm=(0.5, 0.5) if dataset == "first" else None,
+        view=View.A4C,
+        instant=instant,
+        source=f"{group}.png",
+        source_sha256="0" * 64,
+    )
+
+
+@pytest.fixture
+def small_study(tmp_path: Path) -> SmallStudy:
+    """Two data sets of ten patients and twenty images; the left atrium is unknown in the second."""
+    study = SmallStudy(tmp_path, tmp_path / "splits" / "patients.csv")
+    patients = []
+    for dataset in ("first", "second"):
+        states = dict.fromkeys((Structure.LV, Structure.LVM, Structure.LA), State.LABELLED)
+        if dataset == "second":
+            states[Structure.LA] = State.UNKNOWN
+        cases = [disc_case(dataset, group, instant, states) for group in range(10) for instant in Instant]
+        write_cases(cases, study.cases(dataset), ImportReport(dataset))
+        store = CaseStore(study.cases(dataset))
+        table = store.table.assign(crop_row=4, crop_column=4, crop_height=GRID, crop_width=GRID)[list(PREPARED)]
+        inside = (slice(4, 4 + GRID),) * 2
+        write_prepared(
+            (store.image(i)[inside] for i in range(len(store))),
+            (store.target(i)[inside] for i in range(len(store))),
+            table,
+            study.prepared(dataset),
+        )
+        patients += [
+            {"dataset": dataset, "patient": stable_id(dataset, f"group{group:02d}"), "part": part}
+            for group, part in enumerate(PARTS)
+        ]
+    write_table(pd.DataFrame(patients), study.split, PATIENTS)
+    return study
