@@ -1,0 +1,143 @@
+"""Which annotations to hide, then hiding them.
+
+Label dropout (section 2 of the paper) breaks the tie between the look of an image and the structures annotated in
+it. It belongs to training alone. Drawing is random and touches no image; hiding is certain and changes the target and
+`annotated` together, because either alone is a mistake: a structure erased and still "annotated" teaches that it is
+background; one that stays in the target and is no longer annotated would hide nothing from a careless loss.
+"""
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Integer
+from torch import Tensor
+
+
+def _check_probability(probability: float) -> None:
+    if not 0 <= probability <= 1:
+        raise ValueError(f"Probability of label dropout: expected 0 to 1, found {probability}.")
+
+
+def partially_labelled(annotated: Bool[Tensor, "cases c"]) -> Bool[Tensor, " c"]:
+    """Whether a structure is annotated in some training cases and unknown in others.
+
+    Args:
+        annotated: What is annotated in each case of the training set.
+    """
+    return annotated.any(0) & ~annotated.all(0)
+
+
+def label_sets(annotated: Bool[Tensor, "cases c"]) -> tuple[Bool[Tensor, "k c"], Float[Tensor, " k"]]:
+    """The different label sets of a training set, and the share of cases that has each.
+
+    Args:
+        annotated: What is annotated in each case of the training set.
+
+    Returns:
+        Label sets in a fixed order, and shares that sum to one (float64).
+    """
+    patterns, counts = torch.unique(annotated, dim=0, return_counts=True)
+    return patterns, counts.double() / len(annotated)
+
+
+def draw_hidden_structures(
+    annotated: Bool[Tensor, "n c"],
+    droppable: Bool[Tensor, " c"],
+    probability: float,
+    rng: np.random.Generator,
+) -> Bool[Tensor, "n c"]:
+    """Draw at most one structure per case to be hidden: the label dropout of the paper (mode `single`).
+
+    With the given probability, one of the structures that are both droppable and annotated in the case, each with
+    the same chance; a case that has none of them keeps what it has.
+
+    Args:
+        annotated: What is annotated in each case.
+        droppable: What may be hidden: the partially labelled structures; never the background.
+        probability: That something is hidden from a case, in [0, 1]. 0 is the adaptive model; 1 means that a structure
+            is never seen if no other is droppable.
+        rng: Consumes the same number of draws whatever is annotated.
+
+    Returns:
+        What to hide, on the device of `annotated`; at most one per case.
+
+    Raises:
+        ValueError: The probability is not one, or the background is droppable.
+    """
+    _check_probability(probability)
+    allowed = droppable.cpu().numpy()
+    if allowed[0]:
+        raise ValueError("droppable: channel 0 is the background, which cannot be hidden.")
+    candidates = annotated.cpu().numpy() & allowed
+    happens = rng.random(len(candidates)) < probability
+    # The largest of independent uniform numbers is each of them with the same chance.
+    chosen = np.where(candidates, rng.random(candidates.shape), -1.0).argmax(1)
+    hidden = np.zeros_like(candidates)
+    hidden[np.arange(len(candidates)), chosen] = happens
+    return torch.from_numpy(hidden & candidates).to(annotated.device)
+
+
+def draw_hidden_by_pattern(
+    annotated: Bool[Tensor, "n c"],
+    patterns: Bool[Tensor, "k c"],
+    frequencies: Float[Tensor, " k"],
+    probability: float,
+    rng: np.random.Generator,
+) -> Bool[Tensor, "n c"]:
+    """Draw a label set per case, and hide what is annotated outside it (mode `pattern`, ours).
+
+    Where several structures are missing together, hiding one at a time never shows a rich domain with the label set
+    of a poor one. This does. It cannot add labels, so the tie between domain and label set is loosened, not cut.
+
+    Args:
+        annotated: What is annotated in each case.
+        patterns: Label sets to draw from, as of `label_sets`; background is always in them.
+        frequencies: Probability of each label set; sums to one.
+        probability: That a label set is drawn for a case at all, in [0, 1].
+        rng: Consumes the same number of draws whatever is annotated.
+
+    Returns:
+        What to hide, on the device of `annotated`.
+
+    Raises:
+        ValueError: The probability is not one, the frequencies do not sum to one, or a label set lacks the background.
+    """
+    _check_probability(probability)
+    shares = frequencies.cpu().double().numpy()
+    if (shares < 0).any() or abs(shares.sum() - 1) > 1e-6:
+        raise ValueError(f"frequencies: expected shares that sum to 1, found {shares.tolist()}.")
+    sets = patterns.cpu().numpy()
+    if not sets[:, 0].all():
+        raise ValueError("patterns: channel 0 is the background, which is in every label set.")
+    drawn = annotated.cpu().numpy()
+    happens = rng.random(len(drawn)) < probability
+    kept = sets[rng.choice(len(sets), size=len(drawn), p=shares / shares.sum())]
+    return torch.from_numpy(drawn & ~kept & happens[:, None]).to(annotated.device)
+
+
+def hide_annotations(
+    target: Integer[Tensor, " n *space"],
+    annotated: Bool[Tensor, "n c"],
+    hidden: Bool[Tensor, "n c"],
+) -> tuple[Integer[Tensor, " n *space"], Bool[Tensor, "n c"]]:
+    """Hide structures: their pixels become background **and** they are no longer annotated.
+
+    Args:
+        target: Structure per pixel, in any integer type and any number of dimensions; not changed.
+        annotated: What is annotated in each case; not changed.
+        hidden: What to hide; never the background.
+
+    Returns:
+        New `target`, of the same type, and new `annotated`.
+
+    Raises:
+        ValueError: Shapes do not fit, or the background is to be hidden.
+    """
+    if annotated.shape != hidden.shape or len(target) != len(annotated):
+        raise ValueError(
+            f"target, annotated and hidden do not fit: expected (N, *space), (N, C), (N, C), "
+            f"found {tuple(target.shape)}, {tuple(annotated.shape)}, {tuple(hidden.shape)}."
+        )
+    if bool(hidden[:, 0].any().item()):
+        raise ValueError("hidden: channel 0 is the background, which cannot be hidden.")
+    is_hidden = hidden.gather(1, target.flatten(1).long()).view(target.shape)
+    return target.masked_fill(is_hidden, 0), annotated & ~hidden

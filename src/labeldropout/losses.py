@@ -1,0 +1,296 @@
+"""Standard, adaptive, marginal, exclusion and adaptive binary cross-entropy: one function per published equation.
+
+All take logits, a label map and what was annotated, in two or three dimensions, and return one number: a mean, in
+nats. Inside each of them a pixel that carries the number of an unannotated structure counts as background, so that
+a label map means the same whether an unannotated structure was erased from it or not. All compute in float32, or in
+float64 where the logits are float64, also under autocast.
+"""
+
+import difflib
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Bool, Float, Int, Integer
+from torch import Tensor
+
+
+def _check_types(logits: Tensor, target: Tensor, annotated: Tensor) -> None:
+    if not logits.is_floating_point():
+        raise ValueError(f"logits: expected a floating-point type, found {logits.dtype}.")
+    if target.is_floating_point() or target.is_complex() or target.dtype == torch.bool:
+        raise ValueError(f"target: expected an integer type, found {target.dtype}.")
+    if annotated.dtype != torch.bool:
+        raise ValueError(f"annotated: expected torch.bool, found {annotated.dtype}.")
+    if not logits.device == target.device == annotated.device:
+        raise ValueError(
+            f"logits, target and annotated must be on one device "
+            f"(found {logits.device}, {target.device}, {annotated.device})."
+        )
+
+
+def _check(logits: Tensor, target: Tensor, annotated: Tensor) -> None:
+    """Refuse what broadcasting would otherwise turn into a wrong number.
+
+    Raises:
+        ValueError: Shapes, types, devices or values do not fit; the message gives what was found and expected.
+    """
+    shapes = f"as logits are {tuple(logits.shape)}"
+    if logits.ndim < 3 or logits.numel() == 0:
+        raise ValueError(f"logits: expected (N, C, *space) with something in it, found {tuple(logits.shape)}.")
+    n, c, *space = logits.shape
+    if tuple(target.shape) != (n, *space):
+        raise ValueError(f"target: expected {(n, *space)}, {shapes}, found {tuple(target.shape)}.")
+    if tuple(annotated.shape) != (n, c):
+        raise ValueError(f"annotated: expected {(n, c)}, {shapes}, found {tuple(annotated.shape)}.")
+    _check_types(logits, target, annotated)
+    # One transfer for all questions: on an accelerator each would wait for the device.
+    if not bool((annotated[:, 0].all() & (target >= 0).all() & (target < c).all()).item()):
+        if not bool(annotated[:, 0].all().item()):
+            raise ValueError("annotated: channel 0, the background, must be true in every case.")
+        raise ValueError(f"target: expected values 0 to {c - 1}, found {int(target.min())} to {int(target.max())}.")
+
+
+def _exact(logits: Float[Tensor, "n c *space"]) -> Float[Tensor, "n c *space"]:
+    """The logits in float32, or as they are if float64: half precision ends at differences of about 17 nats."""
+    return logits if logits.dtype == torch.float64 else logits.float()
+
+
+def _erased(target: Integer[Tensor, " n *space"], annotated: Bool[Tensor, "n c"]) -> Int[Tensor, " n *space"]:
+    """The label map with unannotated structures as background."""
+    structure = target.long()
+    is_annotated = annotated.gather(1, structure.flatten(1)).view_as(structure)
+    return torch.where(is_annotated, structure, 0)
+
+
+def _per_channel(annotated: Bool[Tensor, "n c"], logits: Float[Tensor, "n c *space"]) -> Bool[Tensor, "n c *one"]:
+    """`annotated` with as many axes of length one as broadcasting over the pixels needs."""
+    return annotated.view(*annotated.shape, *[1] * (logits.ndim - 2))
+
+
+def _of_structure(
+    values: Float[Tensor, "n c *space"], structure: Int[Tensor, " n *space"]
+) -> Float[Tensor, " n *space"]:
+    """In each pixel the value of the channel that `structure` names."""
+    return values.gather(1, structure.unsqueeze(1)).squeeze(1)
+
+
+def standard_cross_entropy(
+    logits: Float[Tensor, "n c *space"],
+    target: Integer[Tensor, " n *space"],
+    annotated: Bool[Tensor, "n c"],
+) -> Float[Tensor, ""]:
+    """Categorical cross-entropy that takes unannotated structures for background.
+
+    The softmax runs over all channels. Where a structure was not drawn, its pixels are background in the target, and
+    the loss says so to the network: the conflict in supervision that all other losses here avoid.
+
+    Args:
+        logits: Raw scores; channel 0 is background. Any float type; computed in float32.
+        target: Structure per pixel; an unannotated structure counts as background.
+        annotated: Whether the structure was annotated; channel 0 is always true.
+
+    Returns:
+        Mean over all pixels, in nats.
+
+    Raises:
+        ValueError: Shapes, types or values do not fit; the message gives both.
+    """
+    _check(logits, target, annotated)
+    log_probabilities = _exact(logits).log_softmax(1)
+    return -_of_structure(log_probabilities, _erased(target, annotated)).mean()
+
+
+def adaptive_cross_entropy(
+    logits: Float[Tensor, "n c *space"],
+    target: Integer[Tensor, " n *space"],
+    annotated: Bool[Tensor, "n c"],
+) -> Float[Tensor, ""]:
+    """Cross-entropy under a softmax over the annotated channels only.
+
+    "Removing the labels which are missing from the ground truth from the predicted segmentation" (Mariscal-Harana et
+    al. 2023, and section 2 of Label Dropout): the logits of unannotated structures are minus infinity, so they get no
+    gradient at all. Leaving out only their term of the sum, under a softmax over all channels, would be the standard
+    loss: that term is multiplied by a target of zero anyway.
+
+    Args:
+        logits: Raw scores; channel 0 is background. Any float type; computed in float32.
+        target: Structure per pixel; an unannotated structure counts as background.
+        annotated: Whether the structure was annotated; channel 0 is always true. A case with the background alone has
+            loss 0.
+
+    Returns:
+        Mean over all pixels, in nats.
+
+    Raises:
+        ValueError: Shapes, types or values do not fit; the message gives both.
+    """
+    _check(logits, target, annotated)
+    among_annotated = _exact(logits).masked_fill(~_per_channel(annotated, logits), -torch.inf)
+    return -_of_structure(among_annotated.log_softmax(1), _erased(target, annotated)).mean()
+
+
+def marginal_cross_entropy(
+    logits: Float[Tensor, "n c *space"],
+    target: Integer[Tensor, " n *space"],
+    annotated: Bool[Tensor, "n c"],
+) -> Float[Tensor, ""]:
+    """Cross-entropy in which unannotated structures count as background.
+
+    Background in a partly annotated image means "none of what was drawn". Its probability is therefore summed over
+    background and all that was not drawn (Shi et al. 2021, marginal loss).
+
+    Args:
+        logits: Raw scores; channel 0 is background. Any float type; computed in float32.
+        target: Structure per pixel; an unannotated structure counts as background.
+        annotated: Whether the structure was annotated; channel 0 is always true.
+
+    Returns:
+        Mean over all pixels, in nats.
+
+    Raises:
+        ValueError: Shapes, types or values do not fit; the message gives both.
+    """
+    _check(logits, target, annotated)
+    log_probabilities = _exact(logits).log_softmax(1)
+    drawn_foreground = annotated.clone()
+    drawn_foreground[:, 0] = False
+    log_none_drawn = log_probabilities.masked_fill(_per_channel(drawn_foreground, logits), -torch.inf).logsumexp(1)
+    structure = _erased(target, annotated)
+    return -torch.where(structure == 0, log_none_drawn, _of_structure(log_probabilities, structure)).mean()
+
+
+def exclusion_loss(
+    logits: Float[Tensor, "n c *space"],
+    target: Integer[Tensor, " n *space"],
+    annotated: Bool[Tensor, "n c"],
+) -> Float[Tensor, ""]:
+    """Penalty on unannotated structures where an annotated one is.
+
+    Structures exclude each other: a pixel drawn as one of them cannot be another, drawn or not (the idea of Shi et
+    al. 2021, exclusion loss, there with a Dice term). Ours is -log(1 - sum of the unannotated probabilities), which is
+    minus the logarithm of the sum of the annotated ones and stays exact where that is small.
+
+    Args:
+        logits: Raw scores; channel 0 is background. Any float type; computed in float32.
+        target: Structure per pixel; an unannotated structure counts as background.
+        annotated: Whether the structure was annotated; channel 0 is always true.
+
+    Returns:
+        Mean over the pixels of annotated foreground in the batch, in nats; 0 if there are none.
+
+    Raises:
+        ValueError: Shapes, types or values do not fit; the message gives both.
+    """
+    _check(logits, target, annotated)
+    log_probabilities = _exact(logits).log_softmax(1)
+    log_annotated = log_probabilities.masked_fill(~_per_channel(annotated, logits), -torch.inf).logsumexp(1)
+    is_foreground = _erased(target, annotated) > 0
+    return -torch.where(is_foreground, log_annotated, 0).sum() / is_foreground.sum().clamp(min=1)
+
+
+def marginal_exclusion(
+    logits: Float[Tensor, "n c *space"],
+    target: Integer[Tensor, " n *space"],
+    annotated: Bool[Tensor, "n c"],
+) -> Float[Tensor, ""]:
+    """Sum of the marginal cross-entropy and the exclusion loss, each with weight 1 (the weight is ours).
+
+    Args:
+        logits: Raw scores; channel 0 is background. Any float type; computed in float32.
+        target: Structure per pixel; an unannotated structure counts as background.
+        annotated: Whether the structure was annotated; channel 0 is always true.
+
+    Returns:
+        The sum of the two means, in nats.
+
+    Raises:
+        ValueError: Shapes, types or values do not fit; the message gives both.
+    """
+    return marginal_cross_entropy(logits, target, annotated) + exclusion_loss(logits, target, annotated)
+
+
+def adaptive_binary_cross_entropy(
+    logits: Float[Tensor, "n c *space"],
+    target: Integer[Tensor, " n *space"],
+    annotated: Bool[Tensor, "n c"],
+) -> Float[Tensor, ""]:
+    """Binary cross-entropy, one sigmoid per structure, over annotated structures only.
+
+    Each structure is a question of its own, asked only where somebody answered it (the family of Petit et al. 2018).
+    Background is "none of them": its logit is fixed at 0, and channel 0 of the network gets no gradient.
+
+    Args:
+        logits: Raw scores; channel 0 is not used. Any float type; computed in float32.
+        target: Structure per pixel; an unannotated structure counts as background.
+        annotated: Whether the structure was annotated; channel 0 is always true.
+
+    Returns:
+        Mean over pixels and over all annotated pairs of case and structure, in nats; 0 if there are none.
+
+    Raises:
+        ValueError: Shapes, types or values do not fit; the message gives both.
+    """
+    _check(logits, target, annotated)
+    scores = _exact(logits)[:, 1:]
+    numbers = torch.arange(1, logits.shape[1], device=logits.device).view(1, -1, *[1] * (logits.ndim - 2))
+    shows = (target.long().unsqueeze(1) == numbers).to(scores.dtype)
+    each = torch.nn.functional.binary_cross_entropy_with_logits(scores, shows, reduction="none")
+    asked = _per_channel(annotated[:, 1:], scores)
+    n_pixels = target[0].numel()
+    return torch.where(asked, each, 0).sum() / (annotated[:, 1:].sum().clamp(min=1) * n_pixels)
+
+
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+LOSSES: dict[str, Loss] = {
+    "standard": standard_cross_entropy,
+    "adaptive": adaptive_cross_entropy,
+    "marginal": marginal_cross_entropy,
+    "marginal_exclusion": marginal_exclusion,
+    "adaptive_bce": adaptive_binary_cross_entropy,
+}
+"""The losses by the names that the list of experiments uses."""
+
+_FIXES_BACKGROUND_AT_ZERO = {"adaptive_bce"}
+
+
+def _known(loss: str) -> str:
+    if loss not in LOSSES:
+        near = difflib.get_close_matches(loss, LOSSES, 1)
+        raise ValueError(
+            f"Unknown loss {loss!r} (expected one of {', '.join(LOSSES)}).{f' Did you mean {near[0]}?' if near else ''}"
+        )
+    return loss
+
+
+def probabilities(logits: Float[Tensor, "n c *space"], loss: str) -> Float[Tensor, "n c *space"]:
+    """Probabilities of a network that was trained with this loss: the thing to resize before `argmax`.
+
+    The softmax losses: the softmax. Adaptive binary cross-entropy: the softmax over the structures' logits and a 0 for
+    background. It has the same `argmax` as (0, logits), sums to one, can be resized bilinearly as the others are, and
+    is the sigmoid itself where one structure alone competes with background.
+
+    Args:
+        logits: Raw scores of the network, in any float type; computed in float32.
+        loss: A key of `LOSSES`.
+
+    Raises:
+        ValueError: There is no such loss; the message names the nearest.
+    """
+    scores = _exact(logits)
+    if _known(loss) in _FIXES_BACKGROUND_AT_ZERO:
+        scores = torch.cat([torch.zeros_like(scores[:, :1]), scores[:, 1:]], dim=1)
+    return scores.softmax(1)
+
+
+def predict_labels(logits: Float[Tensor, "n c *space"], loss: str) -> Int[Tensor, " n *space"]:
+    """The structure that each pixel shows, as a network trained with this loss says on its own grid.
+
+    Args:
+        logits: Raw scores of the network.
+        loss: A key of `LOSSES`.
+
+    Raises:
+        ValueError: There is no such loss; the message names the nearest.
+    """
+    return probabilities(logits, loss).argmax(1)

@@ -1,0 +1,114 @@
+"""MONAI's networks by name: a dictionary written by hand, every size spelled there."""
+
+import difflib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import nn
+
+Build = Callable[[Mapping[str, Any], int], nn.Module]
+
+
+def basic_unet(settings: Mapping[str, Any], n_channels: int) -> nn.Module:
+    """The U-Net of the paper (Ronneberger et al. 2015): MONAI's `BasicUNet` with batch norm, ReLU, deconvolution.
+
+    Args:
+        settings: `features`: channels of the five levels, and of the last layer before the logits.
+        n_channels: Structures with background.
+    """
+    from monai.networks.nets import BasicUNet  # noqa: PLC0415 - takes two seconds: only where needed
+
+    return BasicUNet(
+        spatial_dims=2,
+        in_channels=1,
+        out_channels=n_channels,
+        features=_features(settings),
+        act=("relu", {"inplace": True}),
+        norm="batch",
+        bias=False,  # batch norm subtracts it again
+        upsample="deconv",
+    )
+
+
+def attention_unet(settings: Mapping[str, Any], n_channels: int) -> nn.Module:
+    """U-Net with attention gates (Oktay et al. 2018): MONAI's `AttentionUnet`.
+
+    Args:
+        settings: `features`: channels of the five levels; the sixth number is not used.
+        n_channels: Structures with background.
+    """
+    from monai.networks.nets import AttentionUnet  # noqa: PLC0415 - takes two seconds: only where needed
+
+    return AttentionUnet(
+        spatial_dims=2,
+        in_channels=1,
+        out_channels=n_channels,
+        channels=_features(settings)[:5],
+        strides=(2, 2, 2, 2),
+    )
+
+
+def swin_unetr(settings: Mapping[str, Any], n_channels: int) -> nn.Module:
+    """Shifted-window transformer with a convolutional decoder (Hatamizadeh et al. 2022): MONAI's `SwinUNETR` in 2D.
+
+    Args:
+        settings: `features`: the first number, made a multiple of 12, is the width of the first level; each level
+            doubles it. The side of the image must be a multiple of 32.
+        n_channels: Structures with background.
+    """
+    from monai.networks.nets import SwinUNETR  # noqa: PLC0415 - takes two seconds: only where needed
+
+    return SwinUNETR(
+        spatial_dims=2,
+        in_channels=1,
+        out_channels=n_channels,
+        feature_size=12 * max(1, round(_features(settings)[0] / 12)),
+        depths=(2, 2, 2, 2),
+        num_heads=(3, 6, 12, 24),
+        window_size=7,
+        norm_name="batch",
+    )
+
+
+NETWORKS: dict[str, Build] = {
+    "basic_unet": basic_unet,
+    "attention_unet": attention_unet,
+    "swin_unetr": swin_unetr,
+}
+"""What the column `network` of the list of experiments may say."""
+
+
+def build_network(settings: Mapping[str, Any], n_channels: int) -> nn.Module:
+    """A new network that turns images (N, 1, H, W) into logits (N, C, H, W).
+
+    The weights come from torch's global generator: seed it before.
+
+    Args:
+        settings: Section `network` of a model's configuration: `name`, a key of `NETWORKS`, and `features`.
+        n_channels: Structures with background.
+
+    Raises:
+        ValueError: There is no such network, or the features are not six positive whole numbers.
+    """
+    name = settings.get("name")
+    if name not in NETWORKS:
+        near = difflib.get_close_matches(str(name), NETWORKS, 1)
+        raise ValueError(
+            f"Unknown network {name!r} (expected one of {', '.join(NETWORKS)})."
+            f"{f' Did you mean {near[0]}?' if near else ''}"
+        )
+    unknown = sorted(set(settings) - {"name", "features"})
+    if unknown:
+        raise ValueError(f"network: unknown settings {', '.join(unknown)} (expected name and features).")
+    return NETWORKS[name](settings, n_channels)
+
+
+def _features(settings: Mapping[str, Any]) -> tuple[int, ...]:
+    features = settings.get("features")
+    if (
+        not isinstance(features, list | tuple)
+        or len(features) != 6
+        or not all(type(f) is int and f > 0 for f in features)
+    ):
+        raise ValueError(f"network: features: expected six positive whole numbers, found {features!r}.")
+    return tuple(features)
