@@ -95,9 +95,8 @@ def main() -> None:
     print("| loop | images/s (median) |\n| --- | --- |")
     for name, values in seconds.items():
         print(f"| {name} | {n_images / statistics.median(values):.0f} |")
-    print(
-        f"\nreal / bare, block by block: median {statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})"
-    )
+    spread = f"{min(ratios):.3f} to {max(ratios):.3f}"
+    print(f"\nreal / bare, block by block: median {statistics.median(ratios):.3f} ({spread})")
 
 
 if __name__ == "__main__":
