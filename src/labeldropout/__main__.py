@@ -24,6 +24,15 @@ def _path(parser: argparse.ArgumentParser, *names: str, required: bool = True) -
         parser.add_argument(f"--{name}", type=Path, required=required)
 
 
+def _device_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--gpus", type=int, default=1, help="0 forces the CPU")
+
+
+def _device(arguments: argparse.Namespace) -> str:
+    return "cpu" if arguments.gpus == 0 else str(arguments.device)
+
+
 def _verb(
     name: str, summary: str, arguments: Callable[[argparse.ArgumentParser], None]
 ) -> Callable[[Handler], Handler]:
@@ -71,7 +80,7 @@ def _train_cone_arguments(parser: argparse.ArgumentParser) -> None:
         "--settings", type=_json, required=True, help="section cone_network of the configuration, as JSON"
     )
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    _device_flags(parser)
     _path(parser, "output")
 
 
@@ -79,14 +88,14 @@ def _train_cone_arguments(parser: argparse.ArgumentParser) -> None:
 def _train_cone(arguments: argparse.Namespace) -> None:
     from labeldropout.cone_segmentation import train_cone_network
 
-    train_cone_network(arguments.settings, arguments.seed, arguments.device, arguments.output)
+    train_cone_network(arguments.settings, arguments.seed, _device(arguments), arguments.output)
 
 
 def _segment_cone_arguments(parser: argparse.ArgumentParser) -> None:
     _path(parser, "cases", "output")
     parser.add_argument("--method", choices=("network", "geometry"), required=True)
     parser.add_argument("--network", type=Path, help="output of train-cone; needed by the method network")
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    _device_flags(parser)
 
 
 @_verb("segment-cone", "find the cone of every case", _segment_cone_arguments)
@@ -94,7 +103,7 @@ def _segment_cone(arguments: argparse.Namespace) -> None:
     from labeldropout.cone_segmentation import segment_cones
     from labeldropout.store import CaseStore
 
-    segment_cones(CaseStore(arguments.cases), arguments.method, arguments.network, arguments.device, arguments.output)
+    segment_cones(CaseStore(arguments.cases), arguments.method, arguments.network, _device(arguments), arguments.output)
 
 
 def _prepare_arguments(parser: argparse.ArgumentParser) -> None:
@@ -177,8 +186,7 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
         "--prepared", type=Path, nargs="+", required=True, help="folders of prepared arrays, one per data set"
     )
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    parser.add_argument("--gpus", type=int, default=1, help="0 forces the CPU")
+    _device_flags(parser)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--benchmark", type=Path, help="where to write seconds and images/s, as JSON")
 
@@ -192,7 +200,7 @@ def _train(arguments: argparse.Namespace) -> None:
         prepared=arguments.prepared,
         split=arguments.split,
         seed=arguments.seed,
-        device="cpu" if arguments.gpus == 0 else arguments.device,
+        device=_device(arguments),
         threads=arguments.threads,
         output=arguments.output,
         benchmark=arguments.benchmark,
@@ -205,7 +213,7 @@ def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prepared", type=Path, nargs="+", required=True, help="prepared arrays, in the same order")
     parser.add_argument("--observed", type=Path, help="store of the annotation kit's drawn masks")
     parser.add_argument("--settings", type=_json, required=True, help="surface_tolerance_mm and _px, as JSON")
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    _device_flags(parser)
     parser.add_argument("--threads", type=int, default=1)
     _path(parser, "split", "scores", "predictions")
 
@@ -221,7 +229,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         split=arguments.split,
         observed=arguments.observed,
         settings=arguments.settings,
-        device=arguments.device,
+        device=_device(arguments),
         threads=arguments.threads,
         scores=arguments.scores,
         predictions=arguments.predictions,
@@ -311,6 +319,20 @@ def _figures(arguments: argparse.Namespace) -> None:
         simulated=arguments.simulated == "yes",
         output=arguments.output,
     )
+
+
+def _run_record_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--study", required=True, help="name of the study")
+    parser.add_argument("--files", type=Path, nargs="+", required=True, help="results to hash")
+    _path(parser, "benchmarks", "output")
+
+
+@_verb("run-record", "write down what a study ran on, and the hash of every result", _run_record_arguments)
+def _run_record(arguments: argparse.Namespace) -> None:
+    from labeldropout.provenance import run_record
+    from labeldropout.store import write_json
+
+    write_json(run_record(arguments.files, arguments.benchmarks, arguments.study), arguments.output)
 
 
 def _predict_arguments(parser: argparse.ArgumentParser) -> None:

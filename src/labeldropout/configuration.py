@@ -1,0 +1,67 @@
+"""The configuration checked against its schema, with the nearest valid name for a misspelt key."""
+
+import difflib
+from collections.abc import Iterator
+from typing import Any
+
+
+def nearest(name: str, valid: list[str]) -> str:
+    """A sentence that names the valid name nearest to this one, or all of them if none is near."""
+    near = difflib.get_close_matches(name, valid, 1, cutoff=0.5)
+    return f"Did you mean {near[0]!r}?" if near else f"Valid names: {', '.join(sorted(valid))}."
+
+
+def _reference(schema: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
+    """The schema itself, or the definition under `$defs` that it points to."""
+    name = schema.get("$ref")
+    return root["$defs"][name.removeprefix("#/$defs/")] if name else schema
+
+
+def _unknown(content: Any, schema: dict[str, Any], root: dict[str, Any], path: str) -> Iterator[str]:
+    schema = _reference(schema, root)
+    if not isinstance(content, dict):
+        return
+    known = schema.get("properties", {})
+    for key, value in content.items():
+        if key in known:
+            yield from _unknown(value, known[key], root, f"{path}{key}.")
+        elif schema.get("additionalProperties") is False:
+            yield f"unknown key {path + str(key)!r}. {nearest(str(key), list(known))}"
+
+
+def check_keys(content: dict[str, Any], schema: dict[str, Any], where: str) -> None:
+    """Refuse keys that the schema does not know.
+
+    A validator says no more than "additional properties are not allowed"; this says which, and what was meant.
+
+    Args:
+        content: What was read.
+        schema: JSON schema; definitions under `$defs` may be pointed to.
+        where: File, for the message.
+
+    Raises:
+        ValueError: There is an unknown key; the message names its path and the nearest valid name.
+    """
+    problems = list(_unknown(content, schema, schema, ""))
+    if problems:
+        raise ValueError(f"{where}: {' Also: '.join(problems)}")
+
+
+def check_columns(found: list[str], expected: tuple[str, ...], where: str) -> None:
+    """Refuse a table whose columns are not exactly the expected ones, in any order.
+
+    Args:
+        found: The header of the table.
+        expected: The columns that it must have.
+        where: File, for the message.
+
+    Raises:
+        ValueError: A column is missing, unknown or doubled; the message names the nearest valid name.
+    """
+    problems = [
+        f"unknown column {name!r}. {nearest(str(name), list(expected))}" for name in found if name not in expected
+    ]
+    problems += [f"column {name!r} is missing." for name in expected if name not in found]
+    problems += [f"column {name!r} appears twice." for name in dict.fromkeys(found) if found.count(name) > 1]
+    if problems:
+        raise ValueError(f"{where}: {' Also: '.join(problems)}")

@@ -1,0 +1,165 @@
+"""Commit, versions, device; which source files a module runs.
+
+Standard library only: the Snakefile imports this module each time that it is parsed.
+"""
+
+import ast
+import csv
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+PACKAGE = "labeldropout"
+SOURCE = Path("src")
+"""Where the package lies, relative to the root of the workflow (its working directory)."""
+LIBRARIES = ("labeldropout", "torch", "numpy", "scipy", "pandas", "monai", "nnunetv2", "scikit-image", "snakemake")
+"""What `versions` reports."""
+_CHUNK = 1 << 20
+
+
+def _file(module: str) -> Path | None:
+    """The file of a dotted name inside the package; None if there is no such module."""
+    stem = SOURCE.joinpath(*module.split("."))
+    return next((path for path in (stem / "__init__.py", stem.with_suffix(".py")) if path.is_file()), None)
+
+
+@cache
+def _imports(path: Path, _modified_ns: int) -> tuple[str, ...]:
+    """Dotted names of the package that a file imports at any depth, functions included."""
+    names = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), filename=str(path))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            # `from package import name` takes a module of that name, or what the package itself defines.
+            below = [f"{node.module}.{alias.name}" for alias in node.names]
+            names += [name if _file(name) else node.module for name in below]
+    return tuple(dict.fromkeys(name for name in names if name.split(".")[0] == PACKAGE))
+
+
+def source_files(*modules: str, without: Iterable[str] = ()) -> list[str]:
+    """Relative paths of the files that hold these modules and all that they import from the package, sorted.
+
+    Found by reading imports, at the top of files and inside functions; nothing is imported. The `__init__` of a
+    package counts as a file of every module below it; what it imports counts only where a name is taken from the
+    package itself. `__main__` holds no science and is left out.
+
+    Args:
+        modules: Names below the package, such as `training` or `datasets.camus`.
+        without: Names below the package at which the walk stops: they and what only they import are left out.
+
+    Raises:
+        ValueError: There is no such module.
+    """
+    left_out = {f"{PACKAGE}.{name}" for name in ("__main__", *without)}
+    waiting = [f"{PACKAGE}.{name}" for name in modules]
+    seen: set[str] = set()
+    files: set[Path] = set()
+    while waiting:
+        module = waiting.pop()
+        if module in seen or module in left_out:
+            continue
+        seen.add(module)
+        path = _file(module)
+        if path is None:
+            raise ValueError(f"{SOURCE}: no module {module} (imported, or named in a rule).")
+        files.add(path)
+        parts = module.split(".")
+        files.update(SOURCE.joinpath(*parts[:depth], "__init__.py") for depth in range(1, len(parts)))
+        waiting.extend(_imports(path, path.stat().st_mtime_ns))
+    return sorted(path.as_posix() for path in files)
+
+
+def file_sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file, read in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(_CHUNK):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def commit(root: Path = Path()) -> str:
+    """The commit of the working tree, with `+changes` if tracked files differ; `unknown` outside of git."""
+    try:
+        found, changed = (
+            subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603, S607 - fixed words; git is the one on the path
+            for arguments in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no", "--", "src"])
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return f"{found}+changes" if changed else found
+
+
+def versions() -> dict[str, str]:
+    """Version of Python and of each of `LIBRARIES` that is installed."""
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def device_name() -> str:
+    """Name of the processor, with its number of cores, and of the graphics card if torch was loaded and sees one."""
+    name = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        lines = cpuinfo.read_text(encoding="utf-8").splitlines()
+        name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), name)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    torch = sys.modules.get("torch")
+    card = f", {torch.cuda.get_device_name()}" if torch is not None and torch.cuda.is_available() else ""
+    return f"{name}, {cores} cores{card}"
+
+
+def _seconds_by_rule(benchmarks: Path) -> dict[str, dict[str, float]]:
+    """Jobs, and their seconds in all and at most, by rule, from the files that Snakemake's `benchmark:` wrote."""
+    seconds: dict[str, list[float]] = {}
+    for path in sorted(benchmarks.rglob("*.tsv")):
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file, delimiter="\t"))
+        seconds.setdefault(path.relative_to(benchmarks).parts[0], []).extend(float(row["s"]) for row in rows)
+    return {
+        rule: {"jobs": len(each), "seconds": round(sum(each), 1), "longest_seconds": round(max(each), 1)}
+        for rule, each in seconds.items()
+    }
+
+
+def _devices(benchmarks: Path) -> list[str]:
+    """Devices that the trainings named in the files that they wrote."""
+    found = set()
+    for path in sorted(benchmarks.rglob("*.json")):
+        device = json.loads(path.read_text(encoding="utf-8")).get("device")
+        if device:
+            found.add(str(device))
+    return sorted(found)
+
+
+def run_record(files: Iterable[Path], benchmarks: Path, study: str) -> dict[str, Any]:
+    """What a study ran on and what came out: commit, versions, devices, seconds by rule, hash of every result.
+
+    Args:
+        files: Results to hash.
+        benchmarks: Folder of the benchmark files, one folder per rule in it.
+        study: Name of the study.
+    """
+    return {
+        "study": study,
+        "commit": commit(),
+        "versions": versions(),
+        "machine": device_name(),
+        "training_devices": _devices(benchmarks),
+        "seconds_by_rule": _seconds_by_rule(benchmarks),
+        "sha256": {path.as_posix(): file_sha256(path) for path in sorted(files)},
+    }

@@ -1,0 +1,312 @@
+rule annotation_kit_export:
+    message:
+        "Export test images for an observer to draw on."
+    input:
+        cases=expand("<results>/cases/{dataset}/cases.csv", dataset=config["kit"]["dataset"]),
+        split="<results>/splits/patients.csv",
+        code=source("annotation"),
+    output:
+        kit="<results>/annotation/kit/kit.csv",
+    log:
+        "<results>/logs/annotation_kit_export/log.log",
+    priority: 40
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        store=folders("cases"),
+        folder=subpath(output.kit, parent=True),
+        images=config["kit"]["images"],
+        seed=config["seed"],
+    shell:
+        "labeldropout annotation-kit export --cases {params.store:q} --split {input.split:q}"
+        " --images {params.images} --seed {params.seed}"
+        " --output {params.folder:q} > {log:q} 2>&1"
+
+
+rule observe:
+    message:
+        "Let the simulated observer draw on the exported images."
+    input:
+        kit="<results>/annotation/kit/kit.csv",
+        truth=expand("<results>/truth/{dataset}/cases.csv", dataset=config["kit"]["dataset"]),
+        code=source("annotation"),
+    output:
+        drawn="<results>/annotation/drawn/drawn.csv",
+    log:
+        "<results>/logs/observe/log.log",
+    priority: 40
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        kit=subpath(input.kit, parent=True),
+        truth=folders("truth"),
+        folder=subpath(output.drawn, parent=True),
+        seed=config["seed"],
+    shell:
+        "labeldropout observe --kit {params.kit:q} --truth {params.truth:q}"
+        " --drawn {params.folder:q} --seed {params.seed} > {log:q} 2>&1"
+
+
+rule annotation_kit_import:
+    message:
+        "Read the drawn masks into a store of cases."
+    input:
+        cases=expand("<results>/cases/{dataset}/cases.csv", dataset=config["kit"]["dataset"]),
+        kit="<results>/annotation/kit/kit.csv",
+        drawn=drawn_masks,
+        code=source("annotation"),
+    output:
+        cases="<results>/annotation/observed/cases.csv",
+        images="<results>/annotation/observed/images.u8",
+        targets="<results>/annotation/observed/targets.u8",
+    log:
+        "<results>/logs/annotation_kit_import/log.log",
+    priority: 40
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        store=folders("cases"),
+        kit=subpath(input.kit, parent=True),
+        drawn=drawn_folder,
+        folder=subpath(output.cases, parent=True),
+    shell:
+        "labeldropout annotation-kit import --cases {params.store:q} --kit {params.kit:q}"
+        " --drawn {params.drawn:q} --output {params.folder:q} > {log:q} 2>&1"
+
+
+rule evaluate:
+    message:
+        "Predict and score all test sets of {wildcards.model}."
+    input:
+        weights=trained_seeds,
+        cases=test_cases,
+        prepared=test_data,
+        observed=observed_masks,
+        split="<results>/splits/patients.csv",
+        code=source("evaluation"),
+    output:
+        scores="<results>/scores/{model}.csv",
+        predictions="<results>/predictions/{model}.npz",
+    log:
+        "<results>/logs/evaluate/{model}.log",
+    benchmark:
+        "<results>/benchmarks/evaluate/{model}.tsv"
+    priority: 20
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=training_memory_mb,
+        runtime=240,
+    params:
+        cases=folders("cases"),
+        prepared=folders("prepared"),
+        observed=observed_flag,
+        settings=surface_tolerance(),
+        device=config["device"],
+    shell:
+        "labeldropout evaluate --weights {input.weights:q} --cases {params.cases:q}"
+        " --prepared {params.prepared:q} {params.observed:q} --split {input.split:q}"
+        " --settings {params.settings:q}"
+        " --device {params.device} --gpus {resources.gpu} --threads {threads}"
+        " --scores {output.scores:q} --predictions {output.predictions:q} > {log:q} 2>&1"
+
+
+rule compare:
+    message:
+        "Make the table {wildcards.item}."
+    input:
+        scores=item_scores,
+        cases=item_cases,
+        split="<results>/splits/patients.csv",
+        reported=config["reported"],
+        code=source("comparison"),
+    output:
+        csv=report(
+            "<results>/tables/{item}.csv",
+            caption="../report/tables.rst",
+            category="Tables",
+            labels={"item": "{item}", "format": "csv"},
+        ),
+        markdown="<results>/tables/{item}.md",
+        latex="<results>/tables/{item}.tex",
+    log:
+        "<results>/logs/compare/{item}.log",
+    benchmark:
+        "<results>/benchmarks/compare/{item}.tsv"
+    priority: 10
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        experiments=item_experiments,
+        settings=comparison_settings(),
+        cases=folders("cases"),
+        stem=subpath(output.csv, strip_suffix=".csv"),
+    shell:
+        "labeldropout compare --item {wildcards.item} --scores {input.scores:q}"
+        " --experiments {params.experiments:q} --cases {params.cases:q}"
+        " --settings {params.settings:q} --split {input.split:q}"
+        " --reported {input.reported:q} --output {params.stem:q} > {log:q} 2>&1"
+
+
+rule figures_item:
+    message:
+        "Draw {wildcards.item}."
+    input:
+        tables=figure_tables,
+        cases=figure_cases,
+        predictions=figure_predictions,
+        code=figure_code,
+    output:
+        svg=report(
+            "<results>/figures/{item}.svg",
+            caption="../report/figures.rst",
+            category="Figures",
+            labels={"item": "{item}"},
+        ),
+        png="<results>/figures/{item}.png",
+    log:
+        "<results>/logs/figures_item/{item}.log",
+    benchmark:
+        "<results>/benchmarks/figures_item/{item}.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        simulated=figure_simulated,
+        cases=folders("cases"),
+        stem=subpath(output.svg, strip_suffix=".svg"),
+    shell:
+        "labeldropout figures --item {wildcards.item} --table {input.tables:q}"
+        " --cases {params.cases:q} --predictions {input.predictions:q}"
+        " --simulated {params.simulated} --output {params.stem:q} > {log:q} 2>&1"
+
+
+rule figure_1:
+    message:
+        "Figure 1."
+    input:
+        "<results>/figures/figure_1.svg",
+        "<results>/figures/figure_1.png",
+
+
+rule figure_2:
+    message:
+        "Figure 2."
+    input:
+        "<results>/figures/figure_2.svg",
+        "<results>/figures/figure_2.png",
+
+
+rule figure_3:
+    message:
+        "Figure 3."
+    input:
+        "<results>/figures/figure_3.svg",
+        "<results>/figures/figure_3.png",
+
+
+rule figure_4:
+    message:
+        "Figure 4."
+    input:
+        "<results>/figures/figure_4.svg",
+        "<results>/figures/figure_4.png",
+
+
+rule figure_5:
+    message:
+        "Figure 5."
+    input:
+        "<results>/figures/figure_5.svg",
+        "<results>/figures/figure_5.png",
+
+
+rule supplementary_figure_1:
+    message:
+        "Supplementary Figure 1."
+    input:
+        "<results>/figures/supplementary_figure_1.svg",
+        "<results>/figures/supplementary_figure_1.png",
+
+
+rule training_curves:
+    message:
+        "The training curves of every model."
+    input:
+        "<results>/figures/training_curves.svg",
+        "<results>/figures/training_curves.png",
+
+
+rule table_1:
+    message:
+        "Table 1."
+    input:
+        "<results>/tables/table_1.csv",
+        "<results>/tables/table_1.md",
+        "<results>/tables/table_1.tex",
+
+
+rule table_2:
+    message:
+        "Table 2."
+    input:
+        "<results>/tables/table_2.csv",
+        "<results>/tables/table_2.md",
+        "<results>/tables/table_2.tex",
+
+
+rule tests:
+    message:
+        "The paper's tests, all in one table."
+    input:
+        "<results>/tables/tests.csv",
+        "<results>/tables/tests.md",
+        "<results>/tables/tests.tex",
+
+
+rule annotation_kit:
+    message:
+        "The images on which an observer draws."
+    input:
+        rules.annotation_kit_export.output,
+
+
+rule figures:
+    message:
+        "Every figure of the study."
+    input:
+        expand("<results>/figures/{item}.svg", item=SHOWN_FIGURES),
+
+
+rule tables:
+    message:
+        "Every table of the study."
+    input:
+        rules.grid.input,
+        expand("<results>/tables/{item}.csv", item=SHOWN),
+
+
+rule run_record:
+    message:
+        "Write down what the study ran on, and the hash of every result."
+    input:
+        models=rules.models.input,
+        tables=rules.tables.input,
+        figures=rules.figures.input,
+        code=source("provenance"),
+    output:
+        record="<results>/run_record.json",
+    log:
+        "<results>/logs/run_record/log.log",
+    localrule: True
+    params:
+        study=config["study"],
+        benchmarks=benchmark_folder(),
+    shell:
+        "labeldropout run-record --study {params.study:q} --benchmarks {params.benchmarks:q}"
+        " --files {input.models:q} {input.tables:q} {input.figures:q}"
+        " --output {output.record:q} > {log:q} 2>&1"

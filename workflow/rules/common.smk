@@ -1,0 +1,358 @@
+"""The list of experiments, and the functions that rules ask for their inputs and parameters."""
+
+import csv
+import importlib
+import json
+import os
+
+import yaml
+from snakemake.logging import logger
+from snakemake.utils import validate
+
+from labeldropout.configuration import check_columns, check_keys
+from labeldropout.experiments import COLUMNS, parse_row
+from labeldropout.provenance import source_files as source
+
+
+def stop_run(error):
+    """End the parsing with one message."""
+    raise WorkflowError(str(error)) from None
+
+
+def read_experiments(path):
+    """The rows of the list by model: cells as they stand, and the experiment that they mean."""
+    with open(path, newline="", encoding="utf-8") as table:
+        reader = csv.DictReader(table, delimiter="\t")
+        check_columns(reader.fieldnames or [], COLUMNS, path)
+        cells = list(reader)
+    models = {row["model"]: row for row in cells}
+    if len(models) != len(cells):
+        raise ValueError(f"{path}: {len(cells) - len(models)} rows repeat a model's name.")
+    datasets = tuple(config["datasets"])
+    return models, {model: parse_row(row, datasets, path) for model, row in models.items()}
+
+
+try:
+    with open("workflow/schemas/config.schema.yaml", encoding="utf-8") as schema:
+        check_keys(config, yaml.safe_load(schema), "configuration")
+    validate(config, "../schemas/config.schema.yaml")
+    ROWS, EXPERIMENTS = read_experiments(config["experiments"])
+except (ValueError, OSError) as error:
+    stop_run(error)
+
+DATASETS = list(config["datasets"])
+SIMULATED = [name for name in DATASETS if config["datasets"][name]["raw"] == "simulated"]
+TRAININGS = [(model, seed) for model, row in EXPERIMENTS.items() for seed in row.seeds]
+CANDIDATES = {
+    f"lr-{rate:g}_batch-{batch}": {"learning_rate": rate, "batch_size": batch}
+    for rate in config["selection"]["learning_rate"]
+    for batch in config["selection"]["batch_size"]
+}
+HAS_SIMULATED_OBSERVER = config["kit"]["dataset"] in SIMULATED
+HAS_OBSERVER = HAS_SIMULATED_OBSERVER or os.path.isdir(config["kit"]["drawn"] or "")
+OBSERVED_ITEMS = ["table_2", "supplementary_figure_1"]
+PICTURES = ["figure_2", "figure_4", "figure_5", "supplementary_figure_1"]
+FIGURES = ["figure_1", "figure_2", "figure_3", "figure_4", "figure_5", "supplementary_figure_1"]
+ITEMS = [*FIGURES, "table_1", "table_2", "tests", "figure_4_cases"]
+LISTED = {item for row in EXPERIMENTS.values() for item in row.shown_in} | {"table_1", "tests"}
+SHOWN = [item for item in ITEMS if item in LISTED and (HAS_OBSERVER or item not in OBSERVED_ITEMS)]
+SHOWN_FIGURES = [item for item in SHOWN if item in FIGURES] + ["training_curves"]
+
+HOW_TO_DRAW = (
+    "Table 2 and Supplementary Figure 1 need masks drawn by hand:"
+    " export the images with 'snakemake annotation_kit', draw on them,"
+    " and name the folder of the masks in the configuration (kit: drawn)."
+)
+
+if config["selection"]["model"] not in EXPERIMENTS:
+    stop_run(
+        f"configuration: selection.model {config['selection']['model']!r} is no row of the list."
+    )
+if unknown := LISTED - set(ITEMS):
+    stop_run(f"{config['experiments']}: shown_in names {sorted(unknown)}; expected of {ITEMS}.")
+if workflow.is_main_process and not HAS_OBSERVER and LISTED & set(OBSERVED_ITEMS):
+    logger.warning(f"Left out: {HOW_TO_DRAW}")
+
+
+wildcard_constraints:
+    dataset="|".join(DATASETS),
+    model="|".join(EXPERIMENTS),
+    candidate="|".join(CANDIDATES),
+    seed="[0-9]+",
+    item="|".join([*ITEMS, "training_curves"]),
+
+
+def as_json(content):
+    """Sorted JSON: equal settings give equal text, and equal text reruns nothing."""
+    return json.dumps(content, sort_keys=True)
+
+
+def models_of(item):
+    """The models that an item shows, in table order; the tests compare them all."""
+    return [
+        name
+        for name, row in EXPERIMENTS.items()
+        if item == "tests" or item_of(item) in row.shown_in
+    ]
+
+
+def item_of(item):
+    """The item in whose figure a table is shown: the list of cases belongs to its figure."""
+    return item.removesuffix("_cases")
+
+
+def is_simulated(names):
+    """Whether any of these data sets is simulated."""
+    return bool(set(names) & set(SIMULATED))
+
+
+def folders(name):
+    """A function that gives the folders of the input files of this name."""
+
+    def folders_of_input(wildcards, input):
+        paths = input.get(name, [])
+        return [os.path.dirname(path) for path in ([paths] if isinstance(paths, str) else paths)]
+
+    return folders_of_input
+
+
+def raw_data(wildcards):
+    """The manifest of a simulated data set, or the user's folder of a real one."""
+    raw = config["datasets"][wildcards.dataset]["raw"]
+    if raw == "simulated":
+        return f"<results>/raw/{wildcards.dataset}/manifest.csv"
+    if not os.path.isdir(raw):
+        about = importlib.import_module(f"labeldropout.datasets.{wildcards.dataset}")
+        stop_run(f"{raw}: the data set {about.TITLE} is not there. {about.HOW_TO_GET}")
+    return raw
+
+
+def raw_folder(wildcards, input):
+    """The folder that the importer reads."""
+    return os.path.dirname(input.raw) if wildcards.dataset in SIMULATED else str(input.raw)
+
+
+def importer_code(wildcards):
+    """The importer's files; those of the other data sets are left out."""
+    others = [f"datasets.{name}" for name in DATASETS if name != wildcards.dataset]
+    return source("importing", f"datasets.{wildcards.dataset}", without=others)
+
+
+def import_settings(wildcards):
+    """The importer's options as JSON."""
+    return as_json(config["datasets"][wildcards.dataset]["options"])
+
+
+def simulation_settings(wildcards):
+    """The sizes of a simulated data set as JSON."""
+    return as_json(config["datasets"][wildcards.dataset]["simulate"])
+
+
+def cone_network(wildcards):
+    """The cone network, where the data set's cones are found by it."""
+    if config["datasets"][wildcards.dataset]["cone"] == "geometry":
+        return []
+    return "<results>/cone_network/network.safetensors"
+
+
+def cone_method(wildcards, input):
+    """Flags that say how the cones of a data set are found."""
+    network = input.get("network")
+    return (
+        ["--method", "network", "--network", os.path.dirname(network)]
+        if network
+        else ["--method", "geometry"]
+    )
+
+
+def native_roots():
+    """Folders of the data sets that are divided by their own official lists, as JSON."""
+    results = config["pathvars"]["results"]
+    return as_json(
+        {
+            name: f"{results}/raw/{name}" if name in SIMULATED else config["datasets"][name]["raw"]
+            for name, kind in config["split"]["source"].items()
+            if kind != "random"
+        }
+    )
+
+
+def model_of(wildcards):
+    """The row behind a job; a candidate of the grid search stands for the model that the search names."""
+    return wildcards.get("model", config["selection"]["model"])
+
+
+def model_row(wildcards):
+    """The cells that decide a model's settings; where it is shown and how often it is trained do not."""
+    cells = {
+        key: cell for key, cell in ROWS[model_of(wildcards)].items() if cell and key != "shown_in"
+    }
+    return as_json({**cells, "seeds": "0"})
+
+
+def model_settings(wildcards):
+    """What all models share, for the data sets of this one."""
+    row = EXPERIMENTS[model_of(wildcards)]
+    names = sorted({*row.train_on, *row.evaluated_on})
+    return as_json(
+        {
+            **config["training"],
+            "datasets": names,
+            "grid_size": config["grid_size"],
+            "simulated": is_simulated(names),
+            "study_seed": config["seed"],
+        }
+    )
+
+
+def candidate_values(wildcards):
+    """Initial learning rate and batch size of a candidate as JSON."""
+    return as_json(CANDIDATES[wildcards.candidate])
+
+
+def training_data(wildcards):
+    """Prepared arrays of the data sets that the model is trained on."""
+    return expand(
+        "<results>/prepared/{dataset}/cases.csv", dataset=EXPERIMENTS[model_of(wildcards)].train_on
+    )
+
+
+def test_data(wildcards):
+    """Prepared arrays of the data sets that the model is evaluated on."""
+    return expand(
+        "<results>/prepared/{dataset}/cases.csv", dataset=EXPERIMENTS[wildcards.model].evaluated_on
+    )
+
+
+def test_cases(wildcards):
+    """Stores of the data sets that the model is evaluated on."""
+    return expand(
+        "<results>/cases/{dataset}/cases.csv", dataset=EXPERIMENTS[wildcards.model].evaluated_on
+    )
+
+
+def trained_seeds(wildcards):
+    """The weights of every seed of a model."""
+    return [
+        f"<results>/models/{wildcards.model}/seed-{seed}/weights.safetensors"
+        for seed in EXPERIMENTS[wildcards.model].seeds
+    ]
+
+
+def observed_masks(wildcards):
+    """The observer's masks, for the models whose items compare with them."""
+    if HAS_OBSERVER and set(OBSERVED_ITEMS) & set(EXPERIMENTS[wildcards.model].shown_in):
+        return "<results>/annotation/observed/cases.csv"
+    return []
+
+
+def observed_flag(wildcards, input):
+    """The flag that names the observer's store, where there is one."""
+    observed = input.get("observed")
+    return ["--observed", os.path.dirname(observed)] if observed else []
+
+
+def drawn_masks(wildcards):
+    """The simulated observer's table, or the folder of the user's masks."""
+    if HAS_SIMULATED_OBSERVER:
+        return "<results>/annotation/drawn/drawn.csv"
+    if not HAS_OBSERVER:
+        stop_run(HOW_TO_DRAW)
+    return config["kit"]["drawn"]
+
+
+def drawn_folder(wildcards, input):
+    """The folder of the drawn masks."""
+    return os.path.dirname(input.drawn) if HAS_SIMULATED_OBSERVER else str(input.drawn)
+
+
+def datasets_of(models):
+    """The data sets on which any of these models is evaluated, in the order of the configuration."""
+    return [
+        name
+        for name in DATASETS
+        if any(name in EXPERIMENTS[model].evaluated_on for model in models)
+    ]
+
+
+def item_scores(wildcards):
+    """Scores of the models that an item shows."""
+    refuse_unavailable(wildcards.item)
+    return expand("<results>/scores/{model}.csv", model=models_of(wildcards.item))
+
+
+def item_cases(wildcards):
+    """Stores that an item counts: all for Table 1, else those on which its models are evaluated."""
+    names = DATASETS if wildcards.item == "table_1" else datasets_of(models_of(wildcards.item))
+    return expand("<results>/cases/{dataset}/cases.csv", dataset=names)
+
+
+def item_experiments(wildcards):
+    """Rows of the models that an item shows, as JSON."""
+    models = models_of(wildcards.item)
+    return as_json([{key: cell for key, cell in ROWS[model].items() if cell} for model in models])
+
+
+def surface_tolerance():
+    """The tolerances of the surface Dice as JSON."""
+    names = ["surface_tolerance_mm", "surface_tolerance_px"]
+    return as_json({name: config["statistics"][name] for name in names})
+
+
+def benchmark_folder():
+    """Where the times of all jobs are kept."""
+    return f"{config['pathvars']['results']}/benchmarks"
+
+
+def comparison_settings():
+    """What the tables need to know of the study, as JSON."""
+    return as_json(
+        {
+            "statistics": config["statistics"],
+            "kit": {"images": config["kit"]["images"], "shown": config["kit"]["shown"]},
+            "seed": config["seed"],
+            "simulated": is_simulated(DATASETS),
+        }
+    )
+
+
+def refuse_unavailable(item):
+    """Say why an item cannot be made in this study."""
+    if item in OBSERVED_ITEMS and not HAS_OBSERVER:
+        stop_run(HOW_TO_DRAW)
+    if item not in {"table_1", "tests"} and not models_of(item):
+        stop_run(f"{config['experiments']}: no row is shown in {item}.")
+
+
+def figure_tables(wildcards):
+    """The tables behind a figure."""
+    if wildcards.item == "training_curves":
+        return [f"<results>/models/{model}/seed-{seed}/history.csv" for model, seed in TRAININGS]
+    names = [wildcards.item] + (["figure_4_cases"] if wildcards.item == "figure_4" else [])
+    return expand("<results>/tables/{name}.csv", name=names)
+
+
+def figure_cases(wildcards):
+    """Stores whose images a figure shows."""
+    return item_cases(wildcards) if wildcards.item in PICTURES else []
+
+
+def figure_predictions(wildcards):
+    """Predictions that a figure shows."""
+    models = models_of(wildcards.item) if wildcards.item in PICTURES else []
+    return expand("<results>/predictions/{model}.npz", model=models)
+
+
+def figure_simulated(wildcards):
+    """Whether the figure's title must say that the data are simulated."""
+    return "yes" if is_simulated(DATASETS) else "no"
+
+
+def figure_code(wildcards):
+    """The files that draw this figure; those of the other figures are left out."""
+    return source("drawing")
+
+
+def training_memory_mb(wildcards, attempt):
+    """More memory on the second attempt."""
+    return 8000 * attempt

@@ -1,0 +1,196 @@
+rule simulate:
+    message:
+        "Simulate {wildcards.dataset}, in the data set's own format."
+    input:
+        code=source("cohorts"),
+    output:
+        manifest="<results>/raw/{dataset}/manifest.csv",
+        truth="<results>/truth/{dataset}/cases.csv",
+        truth_images="<results>/truth/{dataset}/images.u8",
+        truth_targets="<results>/truth/{dataset}/targets.u8",
+    log:
+        "<results>/logs/simulate/{dataset}.log",
+    benchmark:
+        "<results>/benchmarks/simulate/{dataset}.tsv"
+    priority: 100
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        settings=simulation_settings,
+        severity=config["severity"],
+        seed=config["seed"],
+        root=subpath(output.manifest, parent=True),
+        truth=subpath(output.truth, parent=True),
+    shell:
+        "labeldropout simulate --dataset {wildcards.dataset}"
+        " --settings {params.settings:q} --severity {params.severity} --seed {params.seed}"
+        " --root {params.root:q} --truth {params.truth:q} > {log:q} 2>&1"
+
+
+rule import_dataset:
+    message:
+        "Import {wildcards.dataset} into a store of cases."
+    input:
+        raw=raw_data,
+        curation=config["curation"],
+        code=importer_code,
+    output:
+        cases="<results>/cases/{dataset}/cases.csv",
+        images="<results>/cases/{dataset}/images.u8",
+        targets="<results>/cases/{dataset}/targets.u8",
+        summary="<results>/cases/{dataset}/report.json",
+        rejected="<results>/cases/{dataset}/rejected.csv",
+        contact_sheet=report(
+            "<results>/cases/{dataset}/contact_sheet.png",
+            caption="../report/contact_sheet.rst",
+            category="Quality control",
+            subcategory="Imported cases",
+            labels={"data set": "{dataset}", "shows": "contact sheet"},
+        ),
+    log:
+        "<results>/logs/import_dataset/{dataset}.log",
+    benchmark:
+        "<results>/benchmarks/import_dataset/{dataset}.tsv"
+    priority: 100
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        root=raw_folder,
+        options=import_settings,
+        on_bad_case=config["on_bad_case"],
+        store=subpath(output.cases, parent=True),
+    shell:
+        "labeldropout import-dataset --name {wildcards.dataset}"
+        " --root {params.root:q} --output {params.store:q}"
+        " --options {params.options:q} --curation {input.curation:q}"
+        " --on-bad-case {params.on_bad_case} > {log:q} 2>&1"
+
+
+rule train_cone:
+    message:
+        "Train the network that finds the cone."
+    input:
+        masks=config["cone_network"]["masks"] or [],
+        code=source("cone_segmentation"),
+    output:
+        network="<results>/cone_network/network.safetensors",
+        plans="<results>/cone_network/plans.json",
+    log:
+        "<results>/logs/train_cone/log.log",
+    benchmark:
+        "<results>/benchmarks/train_cone/all.tsv"
+    priority: 100
+    resources:
+        gpu=1,
+        mem_mb=8000,
+        runtime=720,
+    params:
+        settings=as_json(config["cone_network"]),
+        seed=config["seed"],
+        device=config["device"],
+        folder=subpath(output.network, parent=True),
+    shell:
+        "labeldropout train-cone --settings {params.settings:q} --seed {params.seed}"
+        " --device {params.device} --gpus {resources.gpu}"
+        " --output {params.folder:q} > {log:q} 2>&1"
+
+
+rule segment_cone:
+    message:
+        "Find the cone of every case of {wildcards.dataset}."
+    input:
+        cases="<results>/cases/{dataset}/cases.csv",
+        images="<results>/cases/{dataset}/images.u8",
+        network=cone_network,
+        code=source("cone_segmentation"),
+    output:
+        cones="<results>/cones/{dataset}/cones.csv",
+        masks="<results>/cones/{dataset}/masks.u8",
+        worst=report(
+            "<results>/cones/{dataset}/worst.png",
+            caption="../report/cones.rst",
+            category="Quality control",
+            subcategory="Cones",
+            labels={"data set": "{dataset}", "shows": "worst cones"},
+        ),
+    log:
+        "<results>/logs/segment_cone/{dataset}.log",
+    benchmark:
+        "<results>/benchmarks/segment_cone/{dataset}.tsv"
+    priority: 100
+    resources:
+        gpu=1,
+        mem_mb=4000,
+        runtime=240,
+    params:
+        method=cone_method,
+        device=config["device"],
+        store=subpath(input.cases, parent=True),
+        folder=subpath(output.cones, parent=True),
+    shell:
+        "labeldropout segment-cone --cases {params.store:q} {params.method:q}"
+        " --device {params.device} --gpus {resources.gpu}"
+        " --output {params.folder:q} > {log:q} 2>&1"
+
+
+rule prepare:
+    message:
+        "Crop {wildcards.dataset} to its cones and resize it to the network's grid."
+    input:
+        cases="<results>/cases/{dataset}/cases.csv",
+        images="<results>/cases/{dataset}/images.u8",
+        targets="<results>/cases/{dataset}/targets.u8",
+        cones="<results>/cones/{dataset}/cones.csv",
+        masks="<results>/cones/{dataset}/masks.u8",
+        code=source("preparation"),
+    output:
+        cases="<results>/prepared/{dataset}/cases.csv",
+        images="<results>/prepared/{dataset}/images.npy",
+        targets="<results>/prepared/{dataset}/targets.npy",
+    log:
+        "<results>/logs/prepare/{dataset}.log",
+    benchmark:
+        "<results>/benchmarks/prepare/{dataset}.tsv"
+    priority: 100
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        grid_size=config["grid_size"],
+        margin=config["crop_margin"],
+        store=subpath(input.cases, parent=True),
+        cones=subpath(input.cones, parent=True),
+        folder=subpath(output.cases, parent=True),
+    shell:
+        "labeldropout prepare --cases {params.store:q} --cones {params.cones:q}"
+        " --grid-size {params.grid_size} --margin {params.margin}"
+        " --output {params.folder:q} > {log:q} 2>&1"
+
+
+rule split:
+    message:
+        "Assign every patient to training, validation or test."
+    input:
+        cases=expand("<results>/cases/{dataset}/cases.csv", dataset=DATASETS),
+        code=source("splitting", "store"),
+    output:
+        patients="<results>/splits/patients.csv",
+    log:
+        "<results>/logs/split/log.log",
+    benchmark:
+        "<results>/benchmarks/split/all.tsv"
+    priority: 100
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        stores=folders("cases"),
+        settings=as_json(config["split"]),
+        roots=native_roots(),
+        seed=config["seed"],
+    shell:
+        "labeldropout split --cases {params.stores:q} --settings {params.settings:q}"
+        " --root {params.roots:q} --seed {params.seed}"
+        " --output {output.patients:q} > {log:q} 2>&1"
