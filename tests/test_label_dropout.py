@@ -37,13 +37,13 @@ def test_nothing_is_partially_labelled_in_a_fully_labelled_training_set():
 
 
 def test_probability_zero_hides_nothing():
-    """p = 0 is the adaptive model."""
+    """With p = 0 it is the adaptive model."""
     hidden = draw_hidden_structures(torch.ones(N, 4, dtype=torch.bool), LVM_AND_LA, 0.0, _rng())
     assert not hidden.any()
 
 
 def test_probability_one_always_hides_one_of_what_can_be_hidden():
-    """p = 1 hides exactly one structure of every case that has one to hide."""
+    """With p = 1, label dropout hides exactly one structure of every case that has one to hide."""
     hidden = draw_hidden_structures(torch.ones(N, 4, dtype=torch.bool), LVM_AND_LA, 1.0, _rng())
     assert (hidden.sum(1) == 1).all()
     assert not hidden[:, :2].any()
@@ -122,9 +122,10 @@ def test_a_pattern_hides_everything_outside_the_drawn_label_set():
 
 
 def test_a_pattern_adds_no_label():
-    """The intersection is kept: a case with LV and LA under the set LV, LVM loses LA and does not gain LVM."""
-    hidden = draw_hidden_by_pattern(_cases([1, 1, 0, 1]), _cases([1, 1, 1, 0]), torch.tensor([1.0]), 1.0, _rng())
-    assert hidden.int().tolist() == [[0, 0, 0, 1]]
+    """The intersection is kept: a case with LV and LA loses LA alone, whether LVM is in the label set or not."""
+    for pattern in ([1, 1, 1, 0], [1, 1, 0, 0]):
+        hidden = draw_hidden_by_pattern(_cases([1, 1, 0, 1]), _cases(pattern), torch.tensor([1.0]), 1.0, _rng())
+        assert hidden.int().tolist() == [[0, 0, 0, 1]]
 
 
 @pytest.mark.parametrize(("probability", "expected"), [(0.0, 0.0), (0.4, 0.2), (1.0, 0.5)])

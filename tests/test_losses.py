@@ -196,5 +196,5 @@ def test_probabilities_sum_to_one_and_have_the_argmax_of_the_prediction(loss):
 
 def test_an_unknown_loss_is_named_with_the_nearest():
     """A misspelt loss is an error that helps."""
-    with pytest.raises(ValueError, match="Unknown loss 'adaptve'.*Did you mean adaptive"):
+    with pytest.raises(ValueError, match=r"Unknown loss 'adaptve'.*Did you mean adaptive"):
         probabilities(LOGITS, "adaptve")
