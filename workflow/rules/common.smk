@@ -132,6 +132,17 @@ def raw_folder(wildcards, input):
     return os.path.dirname(input.raw) if wildcards.dataset in SIMULATED else str(input.raw)
 
 
+def curation_list(wildcards):
+    """The list of Unity images that take part; it names images of the real release, so a simulated one has none."""
+    is_curated = wildcards.dataset == "unity" and wildcards.dataset not in SIMULATED
+    return config["curation"] if is_curated else []
+
+
+def curation_flag(wildcards, input):
+    """The flag that names this list, where there is one."""
+    return ["--curation", input.curation] if input.get("curation") else []
+
+
 def importer_code(wildcards):
     """The importer's files; those of the other data sets are left out."""
     others = [f"datasets.{name}" for name in DATASETS if name != wildcards.dataset]

@@ -33,7 +33,7 @@ rule import_dataset:
         "Import {wildcards.dataset} into a store of cases."
     input:
         raw=raw_data,
-        curation=config["curation"],
+        curation=curation_list,
         code=importer_code,
     output:
         cases="<results>/cases/{dataset}/cases.csv",
@@ -59,12 +59,13 @@ rule import_dataset:
     params:
         root=raw_folder,
         options=import_settings,
+        curation=curation_flag,
         on_bad_case=config["on_bad_case"],
         store=subpath(output.cases, parent=True),
     shell:
         "labeldropout import-dataset --name {wildcards.dataset}"
         " --root {params.root:q} --output {params.store:q}"
-        " --options {params.options:q} --curation {input.curation:q}"
+        " --options {params.options:q} {params.curation:q}"
         " --on-bad-case {params.on_bad_case} > {log:q} 2>&1"
 
 
