@@ -2,7 +2,6 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 from jaxtyping import UInt8
@@ -14,7 +13,9 @@ class DatasetError(ValueError):
     """Something in a data set is not as its format says; names the file, the value found and the one expected."""
 
     @classmethod
-    def about(cls, dataset: str, file: object, wrong: str, expected: object, found: object, advice: str = "") -> Self:
+    def about(
+        cls, dataset: str, file: object, wrong: str, expected: object, found: object, advice: str = ""
+    ) -> "DatasetError":
         """Build the one message form that all importers share.
 
         Args:
