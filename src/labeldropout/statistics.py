@@ -20,6 +20,8 @@ Counts = Integer[np.ndarray, "draws patients"]
 
 FAILURE = 0.5
 """A Dice score below this is a failure; an empty prediction has 0."""
+NO_DIFFERENCE = 0.02
+"""Difference of mean Dice that counts as none in tests of equivalence; fixed before any result was seen."""
 EXACT_UP_TO = 50
 """Largest number of untied pairs for which the exact distribution of Wilcoxon's statistic is used."""
 ENUMERATE_UP_TO = 13
