@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -51,13 +51,15 @@ _FRAMES_PER_VIDEO = 2
 _SMALLEST_AREA_PX = 50
 # Points up to 8 px outside the frame are known; one whole frame outside is a mistake. Ours.
 _COORDINATE_RANGE = (-FRAME_SIZE, 2 * FRAME_SIZE)
+# Marker before the picture data of a JPEG (ITU-T T.81, table B.1).
+_START_OF_SCAN = b"\xff\xda"
 
 
 @dataclass(frozen=True)
 class Options:
     """What a user can choose about the import."""
 
-    multi_trace: Literal["first", "drop", "official"] = "first"
+    multi_trace: str = "first"
     """Frames with several tracings, one after the other: `first` takes the first; `drop` skips the frame; `official`
     joins all rows of a frame, whatever their number, as the data set's own loader does (the outline crosses itself)."""
     exclude_file: str | None = None
@@ -314,15 +316,14 @@ def read_frames(path: Path, wanted: set[int]) -> tuple[dict[int, np.ndarray], in
                 if packet.size == 0:
                     continue
                 if n_frames in wanted:
-                    decoded = decoder.decode(packet)
+                    # Without this marker the decoder hands out a picture that it never filled.
+                    decoded = decoder.decode(packet) if _START_OF_SCAN in bytes(packet) else []
                     if len(decoded) != 1:
                         raise _wrong(path, f"damaged frame {n_frames}", "one picture", len(decoded))
                     frames[n_frames] = _grey(decoded[0], f"{path}: frame {n_frames}")
                 n_frames += 1
     except av.error.FFmpegError as error:
-        raise _wrong(
-            path, "damaged video", "an AVI with motion JPEG", f"{error.strerror} at frame {n_frames}"
-        ) from error
+        raise _wrong(path, f"damaged video, at frame {n_frames}", "an AVI with motion JPEG", error.strerror) from error
     beyond = sorted(wanted - frames.keys())
     if beyond:
         raise _wrong(path, f"no frame {beyond[0]}, counted from 0", f"more than {beyond[0]} frames", n_frames)
