@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, UInt8
@@ -16,8 +15,8 @@ WORKING_SIDE = 256
 """Longer side of the grid on which cones are sought: fine enough for 0.4 % of the frame, and quick."""
 LINE_SHARE = 0.012
 """Radius of the opening that removes ECG lines, ticks and text, as a share of the longer side."""
-GAP_SHARE = 0.04
-"""Radius of the closing that bridges dark cavities and shadows, as a share of the longer side."""
+PIECE_SHARE = 0.1
+"""Size from which a bright region counts as a piece of the fan, as a share of the largest one."""
 NETWORK_IOU = 0.95
 """Intersection over union of network and fit from which the fit is accepted."""
 FAN_IOU = 0.9
@@ -44,9 +43,9 @@ class Cone:
     far_px: float
     """Distance from the apex to the last sample."""
 
-    def scaled(self, factor: float) -> Self:
+    def scaled(self, factor: float) -> "Cone":
         """The same sector on an image that is `factor` times as large."""
-        return type(self)(
+        return Cone(
             apex_row=(self.apex_row + 0.5) * factor - 0.5,
             apex_column=(self.apex_column + 0.5) * factor - 0.5,
             half_angle_rad=self.half_angle_rad,
@@ -54,9 +53,9 @@ class Cone:
             far_px=self.far_px * factor,
         )
 
-    def rounded(self) -> Self:
+    def rounded(self) -> "Cone":
         """The sector on half pixels and hundredths of a radian: what is used, so that the last bits do not matter."""
-        return type(self)(
+        return Cone(
             apex_row=round(2 * self.apex_row) / 2,
             apex_column=round(2 * self.apex_column) / 2,
             half_angle_rad=round(self.half_angle_rad, 2),
@@ -129,20 +128,21 @@ def clean_fan(image: UInt8[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
 
 
 def fan_mask(image: UInt8[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
-    """The convex hull of the largest bright region that is wider than lines and text.
+    """The convex hull of what is bright and wider than lines and text.
 
-    Threshold, opening (an ECG line, ticks and letters go), closing (cavities and shadows are bridged), largest
-    component, hull. The opening takes the tip of the fan with it; `fit_cone` gives it back.
+    Threshold, opening (an ECG line, ticks and letters go), the largest component and others of a comparable size
+    (`PIECE_SHARE`: cavities and shadows divide a fan, and bars and marks are smaller), hull. The opening takes the tip
+    of the fan with it; `fit_cone` gives it back.
 
     Args:
         image: A still, or `moving_part` of a clip; on square pixels.
     """
-    side = max(image.shape)
     lit = ndimage.binary_closing(np.pad(image > BRIGHT, 1, mode="edge"))[1:-1, 1:-1]
-    line, gap = max(1.0, LINE_SHARE * side), GAP_SHARE * side
-    opened = _dilated(_eroded(lit, line), line)
-    closed = _eroded(_dilated(opened, gap), gap) | opened
-    return _hull(largest_component(closed) & opened)
+    line = max(1.0, LINE_SHARE * max(image.shape))
+    components, _ = ndimage.label(_dilated(_eroded(lit, line), line))
+    sizes = np.bincount(components.ravel())
+    sizes[0] = 0
+    return _hull((sizes >= max(1, PIECE_SHARE * sizes.max()))[components])
 
 
 def moving_part(frames: UInt8[np.ndarray, "t h w"]) -> UInt8[np.ndarray, "h w"]:
@@ -294,7 +294,7 @@ class FoundCone:
 
 
 def _acceptable_area(mask: Bool[np.ndarray, "h w"]) -> bool:
-    return AREA_SHARE[0] <= mask.mean() <= AREA_SHARE[1]
+    return AREA_SHARE[0] <= float(mask.mean()) <= AREA_SHARE[1]
 
 
 def _checked_fit(region: Bool[np.ndarray, "h w"], least_iou: float) -> tuple[Cone | None, float | None, str]:
@@ -312,7 +312,7 @@ def _checked_fit(region: Bool[np.ndarray, "h w"], least_iou: float) -> tuple[Con
 def _is_clean(brightest: UInt8[np.ndarray, "h w"], fan: Bool[np.ndarray, "h w"]) -> bool:
     """Whether nothing bright lies beyond the fan."""
     bright = brightest > BRIGHT
-    return _acceptable_area(fan) and (bright & ~_dilated(fan, 1)).sum() <= SPECKS * bright.sum()
+    return _acceptable_area(fan) and int((bright & ~_dilated(fan, 1.0)).sum()) <= SPECKS * int(bright.sum())
 
 
 def find_cone(
