@@ -73,7 +73,13 @@ class Case:
             raise DatasetError.about(
                 self.dataset, self.source, "image and target differ in shape", self.image.shape, self.target.shape
             )
-        present = {Structure(int(value)) for value in np.unique(self.target)}
+        if self.image.ndim != 2 or self.image.dtype != np.uint8 or self.target.dtype != np.uint8:
+            found = f"{self.image.ndim} axes, {self.image.dtype} and {self.target.dtype}"
+            raise DatasetError.about(self.dataset, self.source, "wrong arrays", "2 axes, uint8 and uint8", found)
+        values = [int(value) for value in np.unique(self.target)]
+        if values and max(values) > max(Structure):
+            raise DatasetError.about(self.dataset, self.source, "unknown label", [int(s) for s in Structure], values)
+        present = {Structure(value) for value in values}
         for structure in FOREGROUND:
             if structure in present and self.states[structure] is not State.LABELLED:
                 raise DatasetError.about(

@@ -78,7 +78,8 @@ def read_table(path: Path, columns: Iterable[str] | None = None, text: Iterable[
         ValueError: Not a table, or other columns; the message names the file.
     """
     try:
-        table = pd.read_csv(path, dtype=dict.fromkeys(text, str), float_precision="round_trip")
+        # Only an empty cell is missing: a group may be called NA.
+        table = pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values=[""])
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not a CSV table ({error}).") from error
     if columns is not None:
@@ -88,7 +89,8 @@ def read_table(path: Path, columns: Iterable[str] | None = None, text: Iterable[
     return table
 
 
-_CASE_TEXT = ("view", "instant", "group_name", "quality", "flags", "split_hint", "source")
+_STATES = ", ".join(State)
+_CASE_TEXT = ("view", "instant", "group_name", "quality", "flags", "split_hint", "source", "source_sha256")
 
 
 def write_cases(cases: Iterable[Case], directory: Path, report: ImportReport) -> int:
@@ -148,6 +150,7 @@ def write_cases(cases: Iterable[Case], directory: Path, report: ImportReport) ->
             raise ValueError(
                 f"{report.dataset}: no case left to store (found {report.found}, rejected {len(report.rejected)})."
             )
+        (directory / "cases.csv").unlink(missing_ok=True)  # an older table must not describe the new pixels
     write_table(pd.DataFrame(report.rejected, columns=["item", "error"]), directory / "rejected.csv")
     write_json(asdict(report), directory / "report.json")
     write_table(pd.DataFrame(list(rows.values())), directory / "cases.csv", CASES)
@@ -164,8 +167,19 @@ class CaseStore:
             ValueError: Table and pixel files do not fit together.
         """
         self.directory = Path(directory)
-        self.table = read_table(self.directory / "cases.csv", CASES, _CASE_TEXT)
-        n_pixels = int((self.table["height_px"] * self.table["width_px"]).sum())
+        path = self.directory / "cases.csv"
+        self.table = read_table(path, CASES, _CASE_TEXT)
+        for structure in FOREGROUND:
+            wrong = set(self.table[structure.name]) - set(State)
+            if wrong:
+                raise ValueError(f"{path}: unknown state of {structure.name} (expected {_STATES}, found {wrong}).")
+        geometry = self.table[["offset", "height_px", "width_px"]]
+        if not all(dtype.kind == "i" for dtype in geometry.dtypes) or (geometry < [0, 1, 1]).any(axis=None):
+            raise ValueError(f"{path}: offset, height_px or width_px is not a whole number in some row.")
+        ends = (self.table["height_px"] * self.table["width_px"]).cumsum()
+        if (self.table["offset"] != ends.shift(fill_value=0)).any():
+            raise ValueError(f"{path}: the offsets do not follow from the shapes (a row is missing or changed).")
+        n_pixels = int(ends.iloc[-1]) if len(ends) else 0
         for name in ("images.u8", "targets.u8"):
             found = (self.directory / name).stat().st_size
             if found != n_pixels:
@@ -240,21 +254,24 @@ def write_prepared(
     The table (`cases.csv`) is the last file to appear.
     """
     side: int | None = None
-    header_written = False
+    n_written = 0
     with replacing(directory / "images.npy") as image_file, replacing(directory / "targets.npy") as target_file:
         for image, target in zip(images, targets, strict=True):
             side = image.shape[0] if side is None else side
-            if not header_written:
+            if not n_written:
                 description = {"descr": "|u1", "fortran_order": False, "shape": (len(table), side, side)}
                 for file in (image_file, target_file):
                     np.lib.format.write_array_header_1_0(file, description)
-                header_written = True
             if image.shape != (side, side) or target.shape != (side, side):
                 raise ValueError(
                     f"{directory}: prepared shapes {image.shape}, {target.shape} (expected {(side, side)})."
                 )
             image_file.write(np.ascontiguousarray(image, np.uint8).tobytes())
             target_file.write(np.ascontiguousarray(target, np.uint8).tobytes())
+            n_written += 1
+        if n_written != len(table) or not n_written:
+            raise ValueError(f"{directory}: {n_written} prepared images for a table of {len(table)} rows.")
+        (directory / "cases.csv").unlink(missing_ok=True)  # an older table must not describe the new arrays
     write_table(table, directory / "cases.csv", PREPARED)
 
 
@@ -269,7 +286,7 @@ def read_prepared(directory: Path) -> Prepared:
     for name in ("images", "targets"):
         path = directory / f"{name}.npy"
         try:
-            arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False)
+            arrays[name] = np.lib.format.open_memmap(path, mode="r")
         except ValueError as error:
             raise ValueError(f"{path}: not a prepared array ({error}).") from error
         if arrays[name].dtype != np.uint8 or arrays[name].ndim != 3 or len(arrays[name]) != len(table):

@@ -388,7 +388,7 @@ class _Census:
 def _above(target: np.ndarray) -> bool:
     """Whether the centroid of LA lies above that of LV."""
     rows = [np.nonzero(target == structure)[0] for structure in (Structure.LA, Structure.LV)]
-    return all(row.size for row in rows) and rows[0].mean() < rows[1].mean()
+    return all(row.size for row in rows) and bool(rows[0].mean() < rows[1].mean())
 
 
 class _Reader:
