@@ -58,6 +58,8 @@ class Acquisition:
     surroundings_db: float
     texture_db: float
     """Standard deviation of slow changes within tissue."""
+    specular_db: float
+    """Gain of borders that face the probe over borders along the beam."""
     haze_db: float
     """Level of the reverberation that veils the cavity near the probe; decays with depth."""
     noise_db: float
@@ -81,23 +83,24 @@ DOMAINS = {
     # Research scans, exported without a screen around them: wide, dark, crisp.
     "camus": Acquisition(
         half_angle_deg=39.0,
-        depth_per_lv_length=1.78,
+        depth_per_lv_length=1.7,
         near_mm=4.0,
         axial_sigma_mm=0.55,
         lateral_sigma_deg=0.75,
         defocus=0.5,
         dynamic_range_db=58.0,
-        gain_db=2.0,
-        gamma=1.15,
+        gain_db=0.0,
+        gamma=1.25,
         attenuation_db_per_cm=0.35,
-        edge_drop_db=7.0,
+        edge_drop_db=9.0,
         drop_out_db=2.5,
         shadows=0.8,
-        blood_db=-45.0,
-        septal_wall_db=-22.0,
-        lateral_wall_db=-28.0,
-        surroundings_db=-27.0,
-        texture_db=4.0,
+        blood_db=-43.0,
+        septal_wall_db=-24.0,
+        lateral_wall_db=-31.0,
+        surroundings_db=-34.0,
+        texture_db=4.5,
+        specular_db=9.0,
         haze_db=-40.0,
         noise_db=-62.0,
         smoothing_mm=0.25,
@@ -110,25 +113,26 @@ DOMAINS = {
     # Clinical screens of several makers: narrow, deep, hazy, smoothed, flat grey map.
     "unity": Acquisition(
         half_angle_deg=32.0,
-        depth_per_lv_length=1.98,
+        depth_per_lv_length=1.82,
         near_mm=2.0,
         axial_sigma_mm=0.9,
         lateral_sigma_deg=1.25,
         defocus=0.9,
-        dynamic_range_db=74.0,
-        gain_db=5.0,
-        gamma=0.92,
-        attenuation_db_per_cm=0.8,
-        edge_drop_db=4.0,
+        dynamic_range_db=66.0,
+        gain_db=1.0,
+        gamma=1.0,
+        attenuation_db_per_cm=0.6,
+        edge_drop_db=6.0,
         drop_out_db=3.5,
         shadows=1.2,
-        blood_db=-48.0,
-        septal_wall_db=-26.0,
-        lateral_wall_db=-36.0,
-        surroundings_db=-30.0,
+        blood_db=-47.0,
+        septal_wall_db=-27.0,
+        lateral_wall_db=-38.0,
+        surroundings_db=-38.0,
         texture_db=5.0,
-        haze_db=-34.0,
-        noise_db=-60.0,
+        specular_db=12.0,
+        haze_db=-36.0,
+        noise_db=-66.0,
         smoothing_mm=0.7,
         rows=300,
         columns=400,
@@ -139,7 +143,7 @@ DOMAINS = {
     # Videos shrunk to 112 x 112: very wide, shallow, high contrast, coarse.
     "echonet": Acquisition(
         half_angle_deg=45.0,
-        depth_per_lv_length=1.66,
+        depth_per_lv_length=1.6,
         near_mm=1.0,
         axial_sigma_mm=0.8,
         lateral_sigma_deg=1.0,
@@ -152,10 +156,11 @@ DOMAINS = {
         drop_out_db=4.0,
         shadows=1.5,
         blood_db=-42.0,
-        septal_wall_db=-19.0,
-        lateral_wall_db=-25.0,
-        surroundings_db=-22.0,
+        septal_wall_db=-20.0,
+        lateral_wall_db=-27.0,
+        surroundings_db=-31.0,
         texture_db=4.5,
+        specular_db=10.0,
         haze_db=-36.0,
         noise_db=-52.0,
         smoothing_mm=0.5,
@@ -189,6 +194,7 @@ _SPREAD = {
     "lateral_wall_db": 3.5,
     "surroundings_db": 3.5,
     "texture_db": 1.0,
+    "specular_db": 2.5,
     "haze_db": 4.5,
     "noise_db": 3.0,
     "smoothing_mm": 0.1,
@@ -207,6 +213,7 @@ _FLOOR = {
     "drop_out_db": 0.2,
     "shadows": 0.0,
     "texture_db": 1.0,
+    "specular_db": 0.0,
     "smoothing_mm": 0.0,
 }
 
@@ -298,14 +305,15 @@ def draw_frame(
     else:
         rows, columns = acquisition.rows, acquisition.columns
         if acquisition.layout == "square":
-            height, width = rows - rng.uniform(4, 9), columns - rng.uniform(0, 5)
+            # The depth fills the height; wide cones lose their corners at the sides.
+            height, width = rows - rng.uniform(4, 9), np.inf
         else:
             height, width = rows * rng.uniform(0.8, 0.94), columns * rng.uniform(0.86, 0.96)
         mm_per_px = float(max((far_mm - top_mm) / height, 2 * half_width_mm / width))
         spare_rows = rows - (far_mm - top_mm) / mm_per_px
         spare_columns = columns - 2 * half_width_mm / mm_per_px
         apex_row = spare_rows * rng.uniform(0.3, 0.6) - top_mm / mm_per_px
-        apex_column = columns / 2 - 0.5 + spare_columns * rng.uniform(-0.25, 0.25)
+        apex_column = columns / 2 - 0.5 + max(spare_columns, 0.05 * columns) * rng.uniform(-0.25, 0.25)
     cone = Cone(apex_row, apex_column, half_angle, near_mm / mm_per_px, far_mm / mm_per_px)
     return Frame(cone, (round(rows / pixel_aspect), columns), mm_per_px, pixel_aspect)
 
@@ -326,6 +334,8 @@ class Artefacts:
     """Mean echo of each `Tissue`."""
     texture: Float32[np.ndarray, "r a"]
     """Slow changes within tissue."""
+    patches: Float32[np.ndarray, "r a"]
+    """Faster ones, which break lines."""
     loss: Float32[np.ndarray, "r a"]
     """Attenuation, drop-out and shadows: negative."""
     haze: Float32[np.ndarray, "r a"]
@@ -354,17 +364,19 @@ def draw_artefacts(
     level[Tissue.LATERAL_WALL] = acquisition.lateral_wall_db
     level[Tissue.THIN_WALL] = 0.5 * (acquisition.septal_wall_db + acquisition.lateral_wall_db) + rng.normal(2, 2)
     level[Tissue.PAPILLARY] = acquisition.lateral_wall_db + rng.normal(1, 2)
-    level[Tissue.VALVE] = rng.normal(-14, 3)
-    level[Tissue.ANNULUS] = rng.normal(-11, 3)
-    level[Tissue.PERICARDIUM] = rng.normal(-5, 3)
+    level[Tissue.VALVE] = rng.normal(-16, 3)
+    level[Tissue.ANNULUS] = rng.normal(-13, 3)
+    level[Tissue.PERICARDIUM] = rng.normal(-9, 3)
+    level[Tissue.FAT] = acquisition.surroundings_db + rng.normal(13, 3)
 
     texture = _field(shape, (6, 5), rng) + 0.6 * _field(shape, (24, 14), rng)
     texture *= np.float32(acquisition.texture_db / np.sqrt(1.36))
+    patches = np.float32(acquisition.texture_db) * _field(shape, (52, 34), rng)
 
     loss = -np.float32(acquisition.attenuation_db_per_cm / 10) * depth
     # Echoes fade towards the sides of the cone, on one side more than on the other.
     sides = np.where(beam < 0, rng.uniform(0.4, 1.4), rng.uniform(0.4, 1.4)).astype(np.float32)
-    loss = loss - np.float32(acquisition.edge_drop_db) * sides * np.abs(beam) ** 3
+    loss = loss - np.float32(acquisition.edge_drop_db) * sides * np.abs(beam) ** 3 * (0.4 + depth / depth[-1, 0])
     knots = rng.standard_normal((1, 9), dtype=np.float32)
     drop = zoom(np.repeat(knots, 2, axis=0), (1, n_beams / 9), order=2, mode="nearest", grid_mode=True)[:1, :n_beams]
     loss = loss - np.float32(acquisition.drop_out_db) * np.maximum(drop, -0.5)
@@ -378,7 +390,25 @@ def draw_artefacts(
     near = acquisition.haze_db + 8 * np.exp(-depth / 7) - 12 * (depth / reach) + 2.5 * _field(shape, (8, 6), rng)
     noise = acquisition.noise_db + 0.08 * depth + 0 * beam
     haze = 10 * np.log10(10 ** (near / 10) + 10 ** (noise / 10))
-    return Artefacts(level, texture, loss.astype(np.float32), haze.astype(np.float32))
+    return Artefacts(level, texture.astype(np.float32), patches, loss.astype(np.float32), haze.astype(np.float32))
+
+
+# Depth at which lateral millimetres are counted in beams: the middle of a ventricle.
+_MIDDLE_MM = 70.0
+# How much of the slow and of the fast changes each tissue takes, in the order of `Tissue`.
+_TEXTURE = np.array([2.0, 0.3, 0.3, 0.9, 1.1, 1.0, 1.0, 0.7, 1.0, 1.0, 1.4], np.float32)
+_PATCHES = np.array([0.5, 0.0, 0.0, 0.4, 0.6, 1.0, 0.6, 0.9, 0.8, 1.1, 0.8], np.float32)
+
+
+def _facing(
+    level: Float32[np.ndarray, "r a"], radius_mm: Float32[np.ndarray, " r"], beam_rad: float
+) -> Float32[np.ndarray, "r a"]:
+    """How much a border faces the probe: +0.5 across the beam, -0.5 along it, 0 where there is no border."""
+    along = np.gradient(level, float(radius_mm[1] - radius_mm[0]), axis=0)
+    across = np.gradient(level, beam_rad, axis=1) / np.maximum(radius_mm, 5)[:, None]
+    parts = [gaussian_filter1d(gaussian_filter1d(part**2, 2.0, axis=0), 1.5, axis=1) for part in (along, across)]
+    # Below about 1 dB per mm there is no border worth the name.
+    return ((parts[0] - parts[1]) / (2 * (parts[0] + parts[1] + 1.0))).astype(np.float32)
 
 
 def echo(
@@ -407,8 +437,12 @@ def echo(
     lateral = acquisition.lateral_sigma_deg / beam_deg * (1 + acquisition.defocus * np.abs(share - 0.45) / 0.55)
     lateral = np.maximum(lateral, 0.3).astype(np.float32)
 
-    solid = (tissue != Tissue.BLOOD) & (tissue != Tissue.RIGHT_BLOOD)
-    decibel = artefacts.level[tissue] + np.where(solid, artefacts.texture, np.float32(0.3) * artefacts.texture)
+    decibel = artefacts.level[tissue]
+    # No border between tissues is as sharp as a drawn one.
+    soft = gaussian_filter1d(decibel, 0.6 / range_mm, axis=0, mode="nearest")
+    soft = gaussian_filter1d(soft, 0.6 / (_MIDDLE_MM * np.deg2rad(beam_deg)), axis=1, mode="nearest")
+    decibel = soft + _TEXTURE[tissue] * artefacts.texture + _PATCHES[tissue] * artefacts.patches
+    decibel += np.float32(acquisition.specular_db) * _facing(soft, radius_mm, float(np.deg2rad(beam_deg)))
     amplitude = np.exp((decibel + artefacts.loss) * np.float32(np.log(10) / 20)).astype(np.float32)
     heart = envelope(amplitude, scatterers, axial, lateral)
     veil = np.exp(artefacts.haze * np.float32(np.log(10) / 20)).astype(np.float32)

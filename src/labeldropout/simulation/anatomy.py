@@ -24,7 +24,7 @@ class Tissue(IntEnum):
     """What a point scatters like; the index into a table of echogenicities."""
 
     SURROUNDINGS = 0
-    """Chest wall, lung, liver: everything beyond the pericardium."""
+    """Lung, chest wall, liver: everything far beyond the pericardium."""
     BLOOD = 1
     """Left ventricle and left atrium."""
     RIGHT_BLOOD = 2
@@ -43,6 +43,8 @@ class Tissue(IntEnum):
     """Fibrous ring around the valves, with the fat beside it."""
     PERICARDIUM = 9
     """The bright line around the heart."""
+    FAT = 10
+    """Fat and connective tissue just outside it."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,10 @@ class Heart:
     """Half axis of the cavity along x over the mean one."""
     bow: tuple[float, float]
     """Largest shift (x, y) of the centre line of the left ventricle, halfway between apex and base."""
+    sway: tuple[float, float]
+    """Amplitude (x, y) of one full wave of the centre line between apex and base."""
+    wall_wave: float
+    """Share of the wall by which one full wave shifts the cavity in it: thicker here, thinner there."""
     septal_share: float
     """Septum thicker than the mean wall by this share, lateral wall thinner by it."""
     apex_wall: float
@@ -108,6 +114,10 @@ class Heart:
     """Trabeculae: amplitude in mm, waves along the length, phase."""
     pericardium: float
     """Thickness of the bright line."""
+    fat: float
+    """Mean thickness of the tissue just outside it."""
+    veins: tuple[tuple[float, float], ...]
+    """Pulmonary veins in the plane: angle from straight down at the centre of the left atrium, and half width."""
     two_chamber_angle: float
     """Rotation of the two-chamber plane about the long axis, from the four-chamber plane."""
 
@@ -253,8 +263,8 @@ def draw_heart(rng: np.random.Generator) -> Heart:
     es_length = ed_length * (1 - rng.uniform(0.2, 0.32) * ejection_fraction)
     es_radius = ed_radius * float(np.sqrt((1 - ejection_fraction) * ed_length / es_length))
     ed_wall = _clipped_normal(rng, 9.0, 1.8, 6.0, 15.0)
-    es_la_radius = _clipped_normal(rng, 20.5 + 8 * max(0.0, 0.5 - ejection_fraction), 2.8, 14, 31)
-    es_la_half_length = es_la_radius * rng.uniform(1.0, 1.4)
+    es_la_radius = _clipped_normal(rng, 21.5 + 8 * max(0.0, 0.5 - ejection_fraction), 2.8, 14, 31)
+    es_la_half_length = es_la_radius * rng.uniform(1.05, 1.45)
     la_emptying = rng.uniform(0.78, 0.95)
     right_scale = rng.uniform(0.78, 0.92)
     ed = Chambers(ed_length, ed_radius, ed_wall, es_la_half_length * la_emptying, es_la_radius * la_emptying, 1.0)
@@ -264,6 +274,8 @@ def draw_heart(rng: np.random.Generator) -> Heart:
         **shape,
         ellipticity=rng.uniform(0.94, 1.06),
         bow=(rng.normal(0, 2.5), rng.normal(0, 2.5)),
+        sway=(rng.normal(0, 1.2), rng.normal(0, 1.2)),
+        wall_wave=float(np.clip(rng.normal(0, 0.1), -0.2, 0.2)),
         septal_share=rng.uniform(-0.15, 0.25),
         apex_wall=rng.uniform(0.55, 0.95),
         la_depth=rng.uniform(0.62, 0.8),
@@ -281,7 +293,9 @@ def draw_heart(rng: np.random.Generator) -> Heart:
         anterior_leaflet=rng.uniform(0.5, 0.66),
         tenting=rng.uniform(0, 7),
         roughness=tuple((rng.uniform(0.1, 0.7), rng.uniform(4, 16), rng.uniform(0, 2 * np.pi)) for _ in range(4)),
-        pericardium=rng.uniform(1.2, 3.0),
+        pericardium=rng.uniform(1.0, 2.6),
+        fat=rng.uniform(3, 11),
+        veins=tuple((sign * rng.uniform(0.5, 1.3), rng.uniform(0.06, 0.2)) for sign in (-1, 1)),
         two_chamber_angle=np.deg2rad(rng.uniform(65, 95)),
     )
     muscle = _epicardium(draft, ed).volume_ml - _endocardium(draft, ed).volume_ml
@@ -305,7 +319,7 @@ def draw_pose(view: View, near_mm: float, half_angle_rad: float, rng: np.random.
         half_angle_rad: Half of the opening angle of the cone; wide cones tolerate more shift.
         rng: Source of randomness.
     """
-    apex_row = near_mm + rng.uniform(9, 26)
+    apex_row = near_mm + rng.uniform(11, 27)
     reach = apex_row * float(np.tan(half_angle_rad))
     return Pose(
         view=view,
@@ -359,10 +373,12 @@ class _Levels:
 
 def _levels(heart: Heart, now: Chambers, place: _Place) -> _Levels:
     share = np.clip(place.height * np.float32(1 / now.lv_length), 0, 1)
-    bow = 4 * share * (1 - share)
-    x, y = place.x - np.float32(heart.bow[0]) * bow, place.y - np.float32(heart.bow[1]) * bow
+    bow, sway = 4 * share * (1 - share), np.sin(np.float32(2 * np.pi) * share)
+    x = place.x - np.float32(heart.bow[0]) * bow - np.float32(heart.sway[0]) * sway
+    y = place.y - np.float32(heart.bow[1]) * bow - np.float32(heart.sway[1]) * sway
     stretch = np.float32(heart.ellipticity)
-    endocardium = _endocardium(heart, now).level((x / stretch) ** 2 + (y * stretch) ** 2, place.height)
+    inner = x - np.float32(heart.wall_wave * now.wall) * sway
+    endocardium = _endocardium(heart, now).level((inner / stretch) ** 2 + (y * stretch) ** 2, place.height)
     shifted = x + np.float32(heart.septal_share * now.wall)
     epicardium = _epicardium(heart, now).level((shifted / stretch) ** 2 + (y * stretch) ** 2, place.height)
     below = np.minimum(place.height, 0)
@@ -492,9 +508,11 @@ def _paint_right_heart(
     atrium = ((place.x - centre) ** 2 + place.y**2 + ((height + 0.7 * radius) / 1.15) ** 2) / radius**2
     atrium_wall = atrium * (radius / (radius + wall)) ** 2
     atrium_line = atrium * (radius / (radius + wall + line)) ** 2
-    free = tissue == Tissue.SURROUNDINGS
+    free = (tissue == Tissue.SURROUNDINGS) | (tissue == Tissue.FAT)
     above = height >= 0
+    fat = 1 + heart.fat / (half + wall)
     for condition, value in (
+        (above & (outer <= fat) | ~above & (atrium_line <= fat), Tissue.FAT),
         (above & (outer <= 1) | ~above & (atrium_line <= 1), Tissue.PERICARDIUM),
         (above & (shell <= 1) | ~above & (atrium_wall <= 1), Tissue.THIN_WALL),
         (above & (level <= 1) | ~above & (atrium <= 1), Tissue.RIGHT_BLOOD),
@@ -504,6 +522,17 @@ def _paint_right_heart(
     hinges = (max(float(centre - radius * 0.85), hinge - 2 * width), hinge - 3)
     if hinges[1] - hinges[0] > 10:
         _paint_valve(tissue, _Place(height, place.x, place.y, place.lateral), hinges, (0.6, 3.0, opening))
+
+
+def _paint_veins(tissue: UInt8[np.ndarray, "*s"], heart: Heart, now: Chambers, place: _Place, levels: _Levels) -> None:
+    """Open the wall of the left atrium where pulmonary veins enter, on the far side from the valve."""
+    outside = (place.height < 0) & (levels.la > 1) & (levels.la <= (1 + 13 / now.la_radius) ** 2)
+    down = -place.height[outside] - np.float32(heart.la_depth * now.la_half_length)
+    angle = np.arctan2(place.lateral[outside], down)
+    painted = tissue[outside]
+    for centre, half_width in heart.veins:
+        painted[np.abs(angle - np.float32(centre)) < np.float32(half_width)] = Tissue.BLOOD
+    tissue[outside] = painted
 
 
 def tissue_map(
@@ -534,17 +563,24 @@ def tissue_map(
     atrial_wall = (1 + heart.right_wall / now.la_radius) ** 2
     atrial_line = (1 + (heart.right_wall + heart.pericardium) / now.la_radius) ** 2
     free_side = place.x > np.float32(-0.5 * now.lv_radius)
+    share = place.height * np.float32(1 / now.lv_length)
+    rough = np.zeros_like(share)
+    for amplitude, waves, shift in heart.roughness:
+        rough += np.float32(amplitude) * np.sin(np.float32(waves) * share + np.sign(place.lateral) + np.float32(shift))
+    # Fat is ragged outwards.
+    fat = np.maximum(np.float32(heart.fat) * (1 + np.float32(0.5) * rough), 0)
+    radius = np.float32(now.lv_radius + now.wall + heart.pericardium)
+    tissue[ventricle & (levels.epicardium <= (1 + fat / radius) ** 2)] = Tissue.FAT
+    radius = np.float32(now.la_radius + heart.right_wall + heart.pericardium)
+    tissue[~ventricle & (levels.la <= (1 + fat / radius) ** 2)] = Tissue.FAT
     tissue[ventricle & (levels.epicardium <= line) & free_side] = Tissue.PERICARDIUM
     tissue[~ventricle & (levels.la <= atrial_line) & free_side] = Tissue.PERICARDIUM
     tissue[~ventricle & (levels.la <= atrial_wall)] = Tissue.THIN_WALL
     muscle = ventricle & (levels.epicardium <= 1)
     tissue[muscle] = np.where(place.lateral < 0, np.uint8(Tissue.SEPTAL_WALL), np.uint8(Tissue.LATERAL_WALL))[muscle]
     tissue[~ventricle & (levels.la <= 1)] = Tissue.BLOOD
+    _paint_veins(tissue, heart, now, place, levels)
 
-    share = place.height * np.float32(1 / now.lv_length)
-    rough = np.zeros_like(share)
-    for amplitude, waves, shift in heart.roughness:
-        rough += np.float32(amplitude) * np.sin(np.float32(waves) * share + np.sign(place.lateral) + np.float32(shift))
     # Trabeculae grow towards the apex and project into the cavity only.
     rough = np.abs(rough) * np.clip(share * 2 - 0.3, 0.1, 1)
     cavity = ventricle & (levels.endocardium <= 1)

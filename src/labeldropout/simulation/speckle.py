@@ -1,9 +1,9 @@
 """Speckle: random scatterers, seen through a point-spread function.
 
 Fully developed speckle is the magnitude of a complex Gaussian field (Wagner et al., "Statistics of speckle in
-ultrasound B-scans", IEEE Trans. Sonics Ultrason. 30 (1983) 156-163). The field is white noise times the amplitude of the tissue,
-blurred along and across the beams; in a polar grid the lateral blur of a phased array has a constant angle, and widens
-away from the focus.
+ultrasound B-scans", IEEE Trans. Sonics Ultrason. 30 (1983) 156-163). The field is white noise times the amplitude of
+the tissue, blurred along and across the beams; in a polar grid the lateral blur of a phased array has a constant angle,
+and widens away from the focus.
 """
 
 import numpy as np
