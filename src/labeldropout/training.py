@@ -179,7 +179,8 @@ def train(config: dict[str, Any], seed: int, training: Cases, validation: Cases,
         is_best = dice > best_dice
         if is_best:
             best_dice = dice
-            best = {name: value.cpu().clone() for name, value in model.network.state_dict().items()}
+            weights = model.network.state_dict()
+            best = {name: value.cpu().clone(memory_format=torch.contiguous_format) for name, value in weights.items()}
         rows += [
             {"epoch": epoch, "learning_rate": learning_rate, "loss": mean_loss, **row, "best": int(is_best)}
             for row in summary
