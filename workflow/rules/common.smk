@@ -25,7 +25,8 @@ def read_experiments(path):
         reader = csv.DictReader(table, delimiter="\t")
         check_columns(reader.fieldnames or [], COLUMNS, path)
         cells = list(reader)
-    models = {row["model"]: row for row in cells}
+    # Sorted, so that the order of the rows is nobody's business; tables and figures know their own.
+    models = {row["model"]: row for row in sorted(cells, key=lambda row: row["model"] or "")}
     if len(models) != len(cells):
         raise ValueError(f"{path}: {len(cells) - len(models)} rows repeat a model's name.")
     datasets = tuple(config["datasets"])
@@ -88,7 +89,7 @@ def as_json(content):
 
 
 def models_of(item):
-    """The models that an item shows, in table order; the tests compare them all."""
+    """The models that an item shows; the tests compare them all."""
     return [
         name
         for name, row in EXPERIMENTS.items()

@@ -1,0 +1,200 @@
+"""What a dry run plans: exact numbers of jobs, and what an edit reruns."""
+
+import csv
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+ROWS = list(csv.DictReader((ROOT / "config" / "experiments.tsv").read_text().splitlines(), delimiter="\t"))
+N_MODELS = len(ROWS)
+N_TRAININGS = sum(len(row["seeds"].split(",")) for row in ROWS)
+TARGETS = [
+    "figure_1",
+    "figure_2",
+    "figure_3",
+    "figure_4",
+    "figure_5",
+    "supplementary_figure_1",
+    "table_1",
+    "table_2",
+    "tests",
+    "models",
+    "tables",
+    "figures",
+    "grid",
+    "training_curves",
+    "annotation_kit",
+    "all",
+]
+DEFAULT = {
+    "simulate": 3,
+    "import_dataset": 3,
+    "train_cone": 1,
+    "segment_cone": 3,
+    "prepare": 3,
+    "split": 1,
+    "resolve_candidate": 4,
+    "train_candidate": 4,
+    "select_hyperparameters": 1,
+    "resolve": N_MODELS,
+    "train": N_TRAININGS,
+    "annotation_kit_export": 1,
+    "observe": 1,
+    "annotation_kit_import": 1,
+    "evaluate": N_MODELS,
+    "compare": 10,
+    "figures_item": 7,
+    "run_record": 1,
+    "all": 1,
+}
+AFTER_A_TRAINING = {"run_record": 1, "all": 1}
+
+pytestmark = pytest.mark.slow
+
+
+def make_folders(workflow, *names):
+    """Empty folders that stand for data that nobody may share."""
+    for name in names:
+        (workflow.root / name).mkdir(parents=True)
+
+
+def test_default_study_plans_every_job(workflow):
+    """The default study is the paper's list: so many models, so many trainings."""
+    assert N_MODELS == 22
+    assert workflow.planned() == DEFAULT
+
+
+def test_paper_study_plans_every_job(workflow):
+    """With folders for the real data and the drawn masks, the whole paper is planned; nothing is simulated."""
+    make_folders(workflow, "data/raw/camus", "data/raw/unity", "data/raw/echonet", "data/annotation/echonet")
+    (workflow.root / "config" / "unity_curation.csv").touch()
+    expected = {**DEFAULT, "resolve_candidate": 12, "train_candidate": 12}
+    for rule in ("simulate", "observe"):
+        del expected[rule]
+    assert workflow.planned("--configfile", "config/paper.yaml") == expected
+
+
+def test_without_drawn_masks_the_rest_is_planned_and_said(workflow):
+    """As long as nobody drew on the kit, Table 2 and Supplementary Figure 1 are left out, and the run says so."""
+    make_folders(workflow, "data/raw/camus", "data/raw/unity", "data/raw/echonet")
+    (workflow.root / "config" / "unity_curation.csv").touch()
+    arguments = ("--configfile", "config/paper.yaml")
+    planned = workflow.planned(*arguments)
+    assert planned["compare"] == DEFAULT["compare"] - 2
+    assert planned["figures_item"] == DEFAULT["figures_item"] - 1
+    assert "annotation_kit_import" not in planned
+    said = workflow.run("--dry-run", *arguments)
+    assert "drawn by hand" in said.stdout + said.stderr
+    assert "drawn by hand" in workflow.refusal("table_2", *arguments)
+
+
+def test_every_smoke_row_is_a_row_of_the_study():
+    """The smoke list shows every figure and table with rows of the real list, each with one seed."""
+    by_model = {row["model"]: row for row in ROWS}
+    smoke = list(csv.DictReader((ROOT / "config" / "experiments_smoke.tsv").read_text().splitlines(), delimiter="\t"))
+    shown = {item for row in ROWS for item in row["shown_in"].split("+")}
+    assert {item for row in smoke for item in row["shown_in"].split("+")} == shown
+    for row in smoke:
+        assert row == {**by_model[row["model"]], "seeds": "0"}
+
+
+def test_every_named_target_resolves(workflow):
+    """One paper item is one command: each name can be asked for."""
+    planned = workflow.planned(*TARGETS)
+    assert {target: planned.get(target) for target in TARGETS} == dict.fromkeys(TARGETS, 1)
+
+
+def test_one_figure_plans_what_it_needs(workflow):
+    """Figure 3 needs its three models and CAMUS alone."""
+    planned = workflow.planned("figure_3")
+    assert (planned["train"], planned["evaluate"], planned["compare"], planned["figures_item"]) == (3, 3, 1, 1)
+
+
+def test_finished_study_has_nothing_to_do(finished):
+    """A second run plans no job."""
+    assert finished.planned() == {}
+
+
+def test_added_row_plans_its_own_jobs_only(finished):
+    """One row more is its own settings, trainings, scores and the tables that show it; nothing else is trained."""
+    path = finished.root / "config" / "experiments.tsv"
+    row = next(line for line in path.read_text().splitlines() if line.startswith("e3-adaptive\t"))
+    path.write_text(path.read_text() + row.replace("e3-adaptive", "e3-more").replace("\t0\t", "\t0,1\t") + "\n")
+    assert finished.planned() == {
+        "resolve": 1,
+        "train": 2,
+        "evaluate": 1,
+        "compare": 2,  # figure_3 and the tests
+        "figures_item": 2,  # figure_3 and the training curves
+        **AFTER_A_TRAINING,
+    }
+
+
+def test_added_seed_trains_that_seed_only(finished):
+    """A further seed of a model leaves its other seeds alone."""
+    path = finished.root / "config" / "experiments.tsv"
+    lines = path.read_text().splitlines()
+    index = next(i for i, line in enumerate(lines) if line.startswith("e3-adaptive\t"))
+    lines[index] = lines[index].replace("\t0\t", "\t0,1\t")
+    path.write_text("\n".join(lines) + "\n")
+    planned = finished.planned()
+    assert planned["train"] == 1
+    assert "resolve" not in planned
+
+
+def test_order_of_rows_and_columns_changes_nothing(finished):
+    """Rows and columns in another order are the same study."""
+    path = finished.root / "config" / "experiments.tsv"
+    header, *rows = [line.split("\t")[::-1] for line in path.read_text().splitlines()]
+    path.write_text("".join("\t".join(cells) + "\n" for cells in [header, *reversed(rows)]))
+    assert finished.planned() == {}
+
+
+def test_edited_row_retrains_that_model(finished):
+    """Another loss in one row retrains that row."""
+    finished.edit("config/experiments.tsv", "LVM@camus:0.5\tadaptive", "LVM@camus:0.5\tmarginal")
+    planned = finished.planned()
+    assert (planned["resolve"], planned["train"], planned["evaluate"]) == (1, 1, 1)
+
+
+def test_edited_loss_retrains_everything(finished):
+    """A corrected loss reaches every training, the grid included."""
+    finished.edit_module("losses")
+    planned = finished.planned()
+    assert planned["train"] == N_TRAININGS
+    assert planned["train_candidate"] == DEFAULT["train_candidate"]
+    assert "import_dataset" not in planned
+
+
+def test_edited_statistics_train_nothing(finished):
+    """Tables and figures follow the statistics; models do not."""
+    finished.edit_module("statistics")
+    planned = finished.planned()
+    assert planned["compare"] >= 1
+    assert not {"train", "train_candidate", "evaluate"} & set(planned)
+
+
+def test_touched_module_reruns_nothing(finished):
+    """Files are compared by content: a new time alone is no change."""
+    (finished.root / "src" / "labeldropout" / "losses.py").touch()
+    assert finished.planned() == {}
+
+
+def test_deleted_weights_are_trained_again(finished):
+    """The default target names the weights: a deleted model is rebuilt, and only that one."""
+    (finished.root / "results" / "models" / "e3-adaptive" / "seed-0" / "weights.safetensors").unlink()
+    assert finished.planned()["train"] == 1
+
+
+def test_profile_retrains_nothing(finished):
+    """Another number of cards is no other study."""
+    assert finished.planned("--workflow-profile", "profiles/gpu") == {}
+
+
+@pytest.mark.parametrize("name", ["default", "gpu", "slurm"])
+def test_profiles_hold_no_science(name):
+    """A profile says where and how many, never what."""
+    profile = yaml.safe_load((ROOT / "profiles" / name / "profile.yaml").read_text())
+    assert not {"config", "configfile", "configfiles"} & set(profile)
