@@ -59,10 +59,15 @@ def import_dataset(
         raise DatasetError.about(name, root, f"{module.TITLE} is not there", "a folder", found, module.HOW_TO_GET)
     n_cases = write_cases(module.read_cases(root, chosen, report), Path(output), report)
     store = CaseStore(Path(output))
-    contact_sheet(store, Path(output) / "contact_sheet.png")
+    remarks: dict[str, str] = {}
     if hasattr(module, "propose_curation"):
         proposal = module.propose_curation(store, chosen)
         write_table(proposal, Path(output) / f"{name}_curation.proposed.csv")
+        reasons = dict(zip(proposal["file"], proposal["reason"], strict=True))
+        remarks = {
+            case: reasons[key] for case, key in zip(store.table["case"], module.curation_keys(store), strict=True)
+        }
+    contact_sheet(store, Path(output) / "contact_sheet.png", remarks=remarks)
     for note in report.notes:
         logger.log(logging.WARNING if _is_loud(note) else logging.INFO, "%s: %s", name, note)
     if report.rejected:

@@ -972,6 +972,7 @@ def propose_curation(store: "CaseStore", options: Options) -> pd.DataFrame:
             walls[index] = _wall_ratio(target, options.right_ventricle_side)
     known = area_ratios[np.isfinite(area_ratios)]
     median = float(np.median(known)) if len(known) else math.nan
+    keys = curation_keys(store)
     rows = []
     for index in range(len(store)):
         row = store.table.iloc[index]
@@ -980,9 +981,16 @@ def propose_curation(store: "CaseStore", options: Options) -> pd.DataFrame:
             reasons.append(f"LVM/LV area {area_ratios[index]:.2f}, median {median:.2f}")
         if row["view"] == View.A4C and walls[index] > options.thick_wall_ratio:
             reasons.append(f"wall on the right ventricle's side {walls[index]:.2f} times the opposite one")
-        file = f"{row['group_name']}-{int(row['frame']):04d}.png"
-        rows.append({"file": file, "keep": 1, "view": row["view"], "reason": "; ".join(reasons)})
+        rows.append({"file": keys[index], "keep": 1, "view": row["view"], "reason": "; ".join(reasons)})
     return pd.DataFrame(rows, columns=list(_CURATION_COLUMNS)).sort_values("file", ignore_index=True)
+
+
+def curation_keys(store: "CaseStore") -> list[str]:
+    """Key of each case's image in the curation and in the release's labels."""
+    return [
+        f"{video}-{int(frame):04d}.png"
+        for video, frame in zip(store.table["group_name"], store.table["frame"], strict=True)
+    ]
 
 
 def _wall_ratio(target: np.ndarray, side: str) -> float:

@@ -1,9 +1,11 @@
 """One picture of a whole store of cases, to review by eye."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import binary_erosion
 
@@ -14,20 +16,22 @@ COLOURS = {Structure.LV: (230, 159, 0), Structure.LVM: (86, 180, 233), Structure
 """Outlines; from Okabe and Ito's palette (LA's purple lightened for a dark ground), apart for the colour-blind."""
 
 N_CASES = 60
-_COLUMNS = 10
-_TILE_PX = 192
+_COLUMNS = 8
+_TILE_PX = 240
 _LINE_PX = 14
-_LINES = 4
 _GAP_PX = 8
 _GROUND, _INK, _WARNING = (24, 24, 24), (225, 225, 225), (255, 214, 90)
 
 
-def sample(store: CaseStore, n_cases: int = N_CASES) -> list[int]:
-    """Rows of the store to show: flagged cases first, then the others, each spread evenly over the table."""
-    flagged = np.flatnonzero(store.table["flags"].to_numpy() != "")
-    plain = np.flatnonzero(store.table["flags"].to_numpy() == "")
-    shown = _spread(flagged, n_cases)
-    return [*shown, *_spread(plain, n_cases - len(shown))]
+def sample(flagged: Bool[np.ndarray, " n"], n_cases: int = N_CASES) -> list[int]:
+    """Rows of a store to show: flagged cases first, then the others, each spread evenly over the table.
+
+    Args:
+        flagged: Whether each case has a flag or a remark.
+        n_cases: Number of rows at most.
+    """
+    shown = _spread(np.flatnonzero(flagged), n_cases)
+    return [*shown, *_spread(np.flatnonzero(~flagged), n_cases - len(shown))]
 
 
 def _spread(rows: np.ndarray, n: int) -> list[int]:
@@ -51,7 +55,9 @@ def tile(store: CaseStore, index: int) -> UInt8[np.ndarray, "h w 3"]:
     return picture
 
 
-def contact_sheet(store: CaseStore, path: Path, n_cases: int = N_CASES) -> list[str]:
+def contact_sheet(
+    store: CaseStore, path: Path, n_cases: int = N_CASES, remarks: Mapping[str, str] | None = None
+) -> list[str]:
     """Draw a sample of a store as one PNG: image with outlines, and below it identifier, view and flags.
 
     The same store gives the same bytes.
@@ -60,47 +66,65 @@ def contact_sheet(store: CaseStore, path: Path, n_cases: int = N_CASES) -> list[
         store: The cases.
         path: The picture to write.
         n_cases: Number of cases at most.
+        remarks: Further remarks by identifier of the case, such as a proposal's reasons; they count as flags.
 
     Returns:
         Identifiers of the cases shown, in order.
     """
-    rows = sample(store, n_cases)
-    n_columns = min(_COLUMNS, len(rows))
-    n_rows = -(-len(rows) // n_columns)
-    cell_width, cell_height = _TILE_PX + _GAP_PX, _TILE_PX + _LINES * _LINE_PX + _GAP_PX
-    head = 2 * _LINE_PX + 2 * _GAP_PX
-    width = max(n_columns * cell_width + _GAP_PX, 3 * cell_width)
-    sheet = Image.new("RGB", (width, n_rows * cell_height + head), _GROUND)
+    said = [
+        " ".join(part for part in (flags, (remarks or {}).get(case, "")) if part)
+        for case, flags in zip(store.table["case"], store.table["flags"], strict=True)
+    ]
+    flagged = np.array([bool(text) for text in said])
+    shown = [(tile(store, index), _caption(store, index, said[index])) for index in sample(flagged, n_cases)]
+    n_columns = min(_COLUMNS, len(shown))
+    lines = [shown[start : start + n_columns] for start in range(0, len(shown), n_columns)]
+    heights = [max(picture.shape[0] for picture, _ in line) for line in lines]
+    depths = [max(len(caption) for _, caption in line) * _LINE_PX + 2 * _GAP_PX for line in lines]
+    head = 3 * _LINE_PX + 2 * _GAP_PX
+    cell = _TILE_PX + _GAP_PX
+    sheet = Image.new("RGB", (max(n_columns, 3) * cell + _GAP_PX, head + sum(heights) + sum(depths)), _GROUND)
     draw = ImageDraw.Draw(sheet)
-    small, large = ImageFont.load_default(11), ImageFont.load_default(14)
-    n_flagged = int((store.table["flags"] != "").sum())
-    datasets = ", ".join(sorted(store.table["dataset"].unique()))
-    title = f"{datasets}: {len(rows)} of {len(store)} cases; {n_flagged} flagged, shown first"
-    draw.text((_GAP_PX, _GAP_PX), title, _INK, large)
-    x = float(_GAP_PX)
-    for structure in FOREGROUND:
-        draw.text((x, _GAP_PX + 1.3 * _LINE_PX), f"— {structure.name}", COLOURS[structure], small)
-        x += draw.textlength(f"— {structure.name}   ", small)
-    draw.text((x, _GAP_PX + 1.3 * _LINE_PX), "under each image: case; view; what is not drawn; flags", _INK, small)
-    for place, index in enumerate(rows):
-        left = _GAP_PX + (place % n_columns) * cell_width
-        top = head + (place // n_columns) * cell_height
-        picture = Image.fromarray(tile(store, index))
-        sheet.paste(picture, (left + (_TILE_PX - picture.width) // 2, top + (_TILE_PX - picture.height) // 2))
-        for line, (text, colour) in enumerate(_caption(store, index)):
-            at = (left, top + _TILE_PX + 2 + line * _LINE_PX)
-            draw.text(at, _fitted(draw, text, small), colour, small)
+    _draw_head(draw, store, len(shown), int(flagged.sum()))
+    small, top = _font(11), head
+    for line, height, depth in zip(lines, heights, depths, strict=True):
+        for column, (picture, caption) in enumerate(line):
+            left = _GAP_PX + column * cell
+            at = (left + (_TILE_PX - picture.shape[1]) // 2, top + height - picture.shape[0])
+            sheet.paste(Image.fromarray(picture), at)
+            for place, (text, colour) in enumerate(caption):
+                draw.text((left, top + height + 2 + place * _LINE_PX), _fitted(draw, text, small), colour, small)
+        top += height + depth
     with replacing(path) as file:
         sheet.save(file, format="PNG")
-    return [str(case) for case in store.table["case"].iloc[rows]]
+    return [caption[0][0] for _, caption in shown]
 
 
-def _caption(store: CaseStore, index: int) -> list[tuple[str, tuple[int, int, int]]]:
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    """The font that comes with Matplotlib: the same everywhere."""
+    return ImageFont.truetype(Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)
+
+
+def _draw_head(draw: ImageDraw.ImageDraw, store: CaseStore, n_shown: int, n_flagged: int) -> None:
+    datasets = ", ".join(sorted(store.table["dataset"].unique()))
+    title = f"{datasets}: {n_shown} of {len(store)} cases; {n_flagged} flagged, shown first"
+    draw.text((_GAP_PX, _GAP_PX), title, _INK, _font(14))
+    small = _font(11)
+    x, y = float(_GAP_PX), _GAP_PX + 1.6 * _LINE_PX
+    for structure in FOREGROUND:
+        draw.rectangle((x, y + 3, x + 9, y + 10), COLOURS[structure])
+        draw.text((x + 13, y), structure.name, COLOURS[structure], small)
+        x += 13 + draw.textlength(f"{structure.name}   ", small)
+    draw.text((x, y), "Below each image: case; view, instant, quality; what is not drawn; flags.", _INK, small)
+
+
+def _caption(store: CaseStore, index: int, flags: str) -> list[tuple[str, tuple[int, int, int]]]:
     row = store.table.iloc[index]
     states = store.states(index)
     undrawn = [f"{s.name} {state}" for s, state in states.items() if state is not State.LABELLED]
     view = " ".join(part for part in (row["view"] or "view unknown", row["instant"], row["quality"]) if part)
-    return [(row["case"], _INK), (view, _INK), (", ".join(undrawn), _INK), (row["flags"], _WARNING)]
+    lines = [(row["case"], _INK), (view, _INK), (", ".join(undrawn), _INK), (flags, _WARNING)]
+    return [(text, colour) for text, colour in lines if text]
 
 
 def _fitted(draw: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont) -> str:
