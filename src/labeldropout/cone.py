@@ -248,6 +248,11 @@ def fit_cone(mask: Bool[np.ndarray, "h w"]) -> Cone | None:
     return cone
 
 
+def aspect_of(spacing_mm: tuple[float, float] | None) -> float:
+    """Row spacing over column spacing; 1 where the spacing is unknown."""
+    return 1.0 if spacing_mm is None else spacing_mm[0] / spacing_mm[1]
+
+
 def square_shape(shape: tuple[int, int], pixel_aspect: float) -> tuple[int, int]:
     """Shape of an image after resampling to square pixels as large as the longer side of its own.
 

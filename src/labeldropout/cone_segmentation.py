@@ -35,7 +35,7 @@ from safetensors.torch import load_file, save_file
 from scipy import ndimage
 
 from labeldropout.cohorts import cone_examples
-from labeldropout.cone import BRIGHT, FoundCone, find_cone, square_crop, to_grid, to_native
+from labeldropout.cone import BRIGHT, FoundCone, aspect_of, find_cone, square_crop, to_grid, to_native
 from labeldropout.prediction import choose_device
 from labeldropout.records import CONES
 from labeldropout.store import CaseStore, read_json, replacing, write_json, write_table
@@ -406,11 +406,6 @@ class ConeNetwork:
         return masks
 
 
-def pixel_aspect(spacing_mm: tuple[float, float] | None) -> float:
-    """Row spacing over column spacing; 1 where the spacing is unknown."""
-    return 1.0 if spacing_mm is None else spacing_mm[0] / spacing_mm[1]
-
-
 def _row(case: str, found: FoundCone, image: np.ndarray, target: np.ndarray) -> dict[str, Any]:
     """One row of `cones.csv`."""
     bright, drawn = image > BRIGHT, target > 0
@@ -488,7 +483,7 @@ def segment_cones(store: CaseStore, method: str, network: Path | None, device: s
                             f"{case['dataset']}: {case['source']}: frame {case['frame']} is black everywhere"
                             f" (expected an ultrasound image)."
                         )
-                clips.append((frames, pixel_aspect(store.spacing_mm(int(indices[0])))))
+                clips.append((frames, aspect_of(store.spacing_mm(int(indices[0])))))
             seen = segmenter.masks(clips) if segmenter else [None] * len(clips)
             for indices, (frames, aspect), mask in zip(portion, clips, seen, strict=True):
                 found = find_cone(frames, aspect, mask)
@@ -519,7 +514,7 @@ def _draw_worst(store: CaseStore, cones: pd.DataFrame, output: Path) -> None:
     for place, index in enumerate(worst):
         left, top = place % columns * _TILE, place // columns * (_TILE + 16)
         image, row = store.image(index), cones.iloc[index]
-        crop = square_crop((0, 0, *image.shape), pixel_aspect(store.spacing_mm(index)), 0.0)
+        crop = square_crop((0, 0, *image.shape), aspect_of(store.spacing_mm(index)), 0.0)
         grey = to_grid(np.asarray(image), crop, _TILE)
         kept = np.zeros(image.shape, np.uint8)
         if row["method"] == "geometry":
