@@ -129,14 +129,14 @@ def _random_parts(
 
 def _fold_parts(groups: pd.DataFrame, fold: int, root: Path | None) -> dict[str, Part]:
     """Parts of an official CAMUS fold, compared with the data set's own lists where it has them."""
-    old = [name for name in groups["group_name"] if _OLD_RELEASE.match(name)]
+    old = sorted(name for name in groups["group_name"] if _OLD_RELEASE.match(name))
     if old:
         raise ValueError(
             f"camus: {old[0]}: the official folds number the 500 patients of the NIfTI release, and how training/ and "
             "testing/ of the older release map to them is not known (expected patientXXXX). Use split.source random."
         )
     parts = official_fold(fold)
-    unknown = [name for name in groups["group_name"] if name not in parts]
+    unknown = sorted(set(groups["group_name"]) - set(parts))
     if unknown:
         raise ValueError(
             f"camus: {unknown[0]} is in no official fold (expected patient0001 to patient{len(parts):04d})."
