@@ -13,6 +13,7 @@ from jaxtyping import UInt8
 from nibabel import Nifti1Image
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 from PIL import Image
 from scipy.ndimage import distance_transform_edt, gaussian_filter, map_coordinates
 
@@ -110,7 +111,7 @@ def _read_nifti_mask(path: Path, shape: tuple[int, int], spacing: tuple[float, f
                 f"{None if image.affine is None else image.affine.tolist()}). Save it in the image's own geometry."
             )
         return np.asarray(image.dataobj).reshape(found[:2]).T
-    except (ImageFileError, HeaderDataError, EOFError, OSError, zlib.error) as error:
+    except (ImageFileError, HeaderDataError, WrapStructError, EOFError, OSError, zlib.error) as error:
         raise ValueError(f"{path}: not a NIfTI file (expected .nii.gz, found {error}).") from error
 
 
