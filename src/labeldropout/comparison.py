@@ -115,7 +115,7 @@ def read_reported(path: Path) -> pd.DataFrame:
     numbers = ["value", "sd"]
     table[numbers] = table[numbers].astype(float)
     words = [name for name in _REPORTED if name not in numbers]
-    table[words] = table[words].fillna("").astype(str)
+    table[words] = table[words].astype(object).fillna("").astype(str)
     keys = ["item", "model", "against", "dataset", "structure", "measure"]
     if table.duplicated(keys).any():
         raise ValueError(f"{path}: two entries for {table.loc[table.duplicated(keys), keys].iloc[0].to_dict()}.")
