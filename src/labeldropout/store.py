@@ -75,13 +75,17 @@ def read_table(path: Path, columns: Iterable[str] | None = None, text: Iterable[
         text: Columns that are text even if they look like numbers or are empty (an empty cell is then "").
 
     Raises:
-        ValueError: Not a table, or other columns; the message names the file.
+        ValueError: Not a table, truncated, or other columns; the message names the file.
     """
     try:
         # Only an empty cell is missing: a group may be called NA.
         table = pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values=[""])
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not a CSV table ({error}).") from error
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        if file.read() != b"\n":
+            raise ValueError(f"{path}: truncated (expected a line end after the last row, found none).")
     if columns is not None:
         table = check_columns(table, columns, path)
     present = [name for name in text if name in table.columns]
