@@ -49,7 +49,7 @@ DEFAULT = {
     "run_record": 1,
     "all": 1,
 }
-AFTER_A_TRAINING = {"run_record": 1, "all": 1}
+AND_THE_RECORD = {"run_record": 1, "all": 1}
 
 pytestmark = pytest.mark.slow
 
@@ -128,7 +128,7 @@ def test_added_row_plans_its_own_jobs_only(finished):
         "evaluate": 1,
         "compare": 2,  # figure_3 and the tests
         "figures_item": 2,  # figure_3 and the training curves
-        **AFTER_A_TRAINING,
+        **AND_THE_RECORD,
     }
 
 
@@ -166,6 +166,18 @@ def test_edited_loss_retrains_everything(finished):
     assert planned["train"] == N_TRAININGS
     assert planned["train_candidate"] == DEFAULT["train_candidate"]
     assert "import_dataset" not in planned
+
+
+def test_edited_figure_redraws_that_figure_only(finished):
+    """The module of one figure is the code of one figure."""
+    finished.edit_module("figures/figure_3")
+    assert finished.planned() == {"figures_item": 1, **AND_THE_RECORD}
+
+
+def test_edited_style_redraws_and_trains_nothing(finished):
+    """All figures share a style; no model does."""
+    finished.edit_module("figures/style")
+    assert finished.planned() == {"figures_item": DEFAULT["figures_item"], **AND_THE_RECORD}
 
 
 def test_edited_statistics_train_nothing(finished):

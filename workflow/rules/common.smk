@@ -10,7 +10,7 @@ from snakemake.logging import logger
 from snakemake.utils import validate
 
 from labeldropout.configuration import check_columns, check_keys
-from labeldropout.experiments import COLUMNS, parse_row
+from labeldropout.experiments import COLUMNS, LOSSES, parse_row
 from labeldropout.provenance import source_files as source
 
 
@@ -19,18 +19,31 @@ def stop_run(error):
     raise WorkflowError(str(error)) from None
 
 
+def in_order_of_the_paper(row):
+    """By experiment, then from all labels to fewer and from no remedy to more: the columns of the panels."""
+    loss = LOSSES.index(row.loss)
+    return (
+        row.experiment,
+        bool(row.hidden),
+        loss,
+        row.augmentation,
+        row.dropout_probability,
+        row.model,
+    )
+
+
 def read_experiments(path):
-    """The rows of the list by model: cells as they stand, and the experiment that they mean."""
+    """The rows of the list by model: cells as they stand, and what they mean; their order in the file is nothing."""
     with open(path, newline="", encoding="utf-8") as table:
         reader = csv.DictReader(table, delimiter="\t")
         check_columns(reader.fieldnames or [], COLUMNS, path)
-        cells = list(reader)
-    # Sorted, so that the order of the rows is nobody's business; tables and figures know their own.
-    models = {row["model"]: row for row in sorted(cells, key=lambda row: row["model"] or "")}
-    if len(models) != len(cells):
-        raise ValueError(f"{path}: {len(cells) - len(models)} rows repeat a model's name.")
+        cells = {row["model"]: row for row in reader}
+        n_rows = reader.line_num - 1
+    if len(cells) != n_rows:
+        raise ValueError(f"{path}: {n_rows - len(cells)} rows repeat a model's name, or are empty.")
     datasets = tuple(config["datasets"])
-    return models, {model: parse_row(row, datasets, path) for model, row in models.items()}
+    rows = [parse_row(row, datasets, path) for row in cells.values()]
+    return cells, {row.model: row for row in sorted(rows, key=in_order_of_the_paper)}
 
 
 try:
@@ -53,7 +66,16 @@ HAS_SIMULATED_OBSERVER = config["kit"]["dataset"] in SIMULATED
 HAS_OBSERVER = HAS_SIMULATED_OBSERVER or os.path.isdir(config["kit"]["drawn"] or "")
 OBSERVED_ITEMS = ["table_2", "supplementary_figure_1"]
 PICTURES = ["figure_2", "figure_4", "figure_5", "supplementary_figure_1"]
-FIGURES = ["figure_1", "figure_2", "figure_3", "figure_4", "figure_5", "supplementary_figure_1"]
+FIGURE_MODULES = {
+    "figure_1": "figure_1",
+    "figure_2": "panels",
+    "figure_3": "figure_3",
+    "figure_4": "figure_4",
+    "figure_5": "panels",
+    "supplementary_figure_1": "panels",
+    "training_curves": "training_curves",
+}
+FIGURES = [item for item in FIGURE_MODULES if item != "training_curves"]
 ITEMS = [*FIGURES, "table_1", "table_2", "tests", "figure_4_cases"]
 LISTED = {item for row in EXPERIMENTS.values() for item in row.shown_in} | {"table_1", "tests"}
 SHOWN = [item for item in ITEMS if item in LISTED and (HAS_OBSERVER or item not in OBSERVED_ITEMS)]
@@ -345,8 +367,11 @@ def figure_tables(wildcards):
 
 
 def figure_cases(wildcards):
-    """Stores whose images a figure shows."""
-    return item_cases(wildcards) if wildcards.item in PICTURES else []
+    """Stores whose images a figure shows; the observer's masks come last."""
+    if wildcards.item not in PICTURES:
+        return []
+    observed = wildcards.item == "supplementary_figure_1"
+    return item_cases(wildcards) + (["<results>/annotation/observed/cases.csv"] if observed else [])
 
 
 def figure_predictions(wildcards):
@@ -362,7 +387,9 @@ def figure_simulated(wildcards):
 
 def figure_code(wildcards):
     """The files that draw this figure; those of the other figures are left out."""
-    return source("drawing")
+    contents = [f"figures.{name}" for name in FIGURE_MODULES.values()]
+    mine = source(f"figures.{FIGURE_MODULES[wildcards.item]}")
+    return sorted({*source("drawing", without=contents), *mine})
 
 
 def training_memory_mb(wildcards, attempt):
