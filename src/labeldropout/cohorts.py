@@ -1,6 +1,7 @@
 """Simulate a data set: patients, examinations, annotations with each data set's quirks, written in its own format."""
 
 import hashlib
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -49,6 +50,9 @@ HEARTS = {
     "ef_percent": "ejection fraction of the left ventricle in percent",
 }
 """`hearts.csv` in the truth store: the volumes of the simulated solids."""
+
+_MARK = "SIMULATED.txt"
+"""File that says that a folder was written by `simulate` and may be replaced by it."""
 
 _ALL_LABELLED = dict.fromkeys(FOREGROUND, State.LABELLED)
 _PHASE = {Instant.ED: 0.0, Instant.ES: 1.0}
@@ -401,21 +405,38 @@ def simulate(dataset: str, settings: dict[str, Any], severity: float, seed: int,
         settings: camus {patients, release}, unity {images}, echonet {videos, frames}.
         severity: Of the domain shift, 0 to 1.
         seed: Of the study.
-        root: Folder for the native files and `manifest.csv`; made if missing, must be empty otherwise.
+        root: Folder for the native files and `manifest.csv`; made if missing. An earlier simulation in it, finished or
+            not, is replaced; anything else is refused.
         truth: Folder for the store of true cases and `hearts.csv`.
 
     Raises:
-        ValueError: Unknown data set or setting, or `root` holds files already.
+        ValueError: Unknown data set or setting, or `root` holds files that no simulation wrote.
     """
     if dataset not in _SIMULATORS:
         raise ValueError(f"Unknown data set {dataset!r} (expected one of {', '.join(_SIMULATORS)}).")
     root, truth = Path(root), Path(truth)
-    if root.is_dir() and any(root.iterdir()):
-        raise ValueError(f"{root}: not empty; a simulation is never mixed with other files. Remove the folder first.")
-    root.mkdir(parents=True, exist_ok=True)
+    _clear(root)
     cohort = _SIMULATORS[dataset](settings, severity, seed, root)
     _write_truth(cohort, dataset, root, truth)
     _write_manifest(root)
+
+
+def _clear(root: Path) -> None:
+    """Make an empty folder with the mark of a simulation, in place of an earlier simulation if there is one.
+
+    Raises:
+        ValueError: The folder holds files and not the mark.
+    """
+    mark = root / _MARK
+    if root.is_dir() and any(root.iterdir()):
+        if not mark.is_file():
+            raise ValueError(
+                f"{root}: holds files that no simulation wrote (expected an empty folder, or {_MARK} in it)."
+                " Name another folder."
+            )
+        shutil.rmtree(root)
+    root.mkdir(parents=True, exist_ok=True)
+    mark.write_text("Simulated data: no person was examined. This folder is replaced by the next simulation.\n")
 
 
 def _any_acquisition(rng: np.random.Generator) -> Acquisition:
