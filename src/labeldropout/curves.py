@@ -15,8 +15,8 @@ from scipy.ndimage import (
 )
 from skimage.measure import find_contours
 
-Points = Float[np.ndarray, "n 2"]
-"""Points as (x, y) in pixels, x to the right and y down; (0, 0) is the centre of the first pixel."""
+Points = Float[np.ndarray, "_n 2"]
+"""(n, 2) points as (x, y) in pixels, x to the right and y down; (0, 0) is the centre of the first pixel."""
 
 
 class CurveError(ValueError):
