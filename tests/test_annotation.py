@@ -367,6 +367,14 @@ def test_the_observer_depends_on_seed_and_image_alone(made):
         assert one != other
 
 
+def test_two_images_of_the_same_heart_are_drawn_differently(made):
+    """Every image has random numbers of its own: here ED and ES of a patient have the same truth."""
+    made.export(N_PATIENTS)
+    observe(made.kit, made.truth, 5, made.drawn)
+    masks = [path.read_bytes() for path in sorted(made.drawn.glob("*.nii.gz"))]
+    assert len(set(masks)) == len(masks)
+
+
 def test_a_case_without_truth_cannot_be_observed(made):
     """The simulated observer needs to know the heart."""
     made.export()
