@@ -123,7 +123,7 @@ def device_name() -> str:
     return f"{name}, {cores} cores{card}"
 
 
-def _seconds_by_rule(benchmarks: Path) -> dict[str, dict[str, float]]:
+def _seconds_by_rule(benchmarks: Path) -> dict[str, dict[str, float | int]]:
     """Jobs, and their seconds in all and at most, by rule, from the files that Snakemake's `benchmark:` wrote."""
     seconds: dict[str, list[float]] = {}
     for path in sorted(benchmarks.rglob("*.tsv")):
