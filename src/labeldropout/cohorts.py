@@ -341,7 +341,7 @@ def _simulate_echonet(settings: dict[str, Any], severity: float, seed: int, root
         if n_videos >= _LONG_STUDY:
             # The data set has videos of another size that nobody traced.
             dark = np.zeros((2, 768, 1024), np.uint8)
-            yield echonet_writer.Video(echonet_writer.video_name(2**60 + seed), dark, {}, ef=55, esv=50, edv=110)
+            yield echonet_writer.Video(echonet_writer.video_name(2**60 + seed), dark, {}, ef=55.0, esv=50.0, edv=110.0)
 
     echonet_writer.write_videos(videos(), root)
     return Cohort(kept, hearts)

@@ -113,10 +113,10 @@ DOMAINS = {
     # Clinical screens of several makers: narrow, deep, hazy, smoothed, flat grey map.
     "unity": Acquisition(
         half_angle_deg=32.0,
-        depth_per_lv_length=1.82,
+        depth_per_lv_length=1.8,
         near_mm=2.0,
-        axial_sigma_mm=0.9,
-        lateral_sigma_deg=1.25,
+        axial_sigma_mm=0.75,
+        lateral_sigma_deg=1.1,
         defocus=0.9,
         dynamic_range_db=66.0,
         gain_db=1.0,
@@ -133,7 +133,7 @@ DOMAINS = {
         specular_db=12.0,
         haze_db=-36.0,
         noise_db=-66.0,
-        smoothing_mm=0.7,
+        smoothing_mm=0.6,
         rows=300,
         columns=400,
         spacing_mm=0.0,
@@ -245,7 +245,7 @@ def vary(acquisition: Acquisition, rng: np.random.Generator) -> Acquisition:
     """Draw the settings of one examination around the means of its domain."""
     drawn = {}
     for name, spread in _SPREAD.items():
-        value = getattr(acquisition, name) + spread * float(np.clip(rng.normal(), -2.5, 2.5))
+        value = getattr(acquisition, name) + spread * float(np.clip(rng.normal(), -2, 2))
         drawn[name] = max(value, _FLOOR.get(name, -np.inf))
     return replace(acquisition, **drawn)
 
@@ -387,7 +387,7 @@ def draw_artefacts(
         onset = 1 / (1 + np.exp(-np.clip((depth - start) / 4, -30, 30)))
         loss = loss - np.float32(strength) * np.exp(-(((beam - centre) / width) ** 2)).astype(np.float32) * onset
     reach = rng.uniform(16, 45)
-    near = acquisition.haze_db + 8 * np.exp(-depth / 7) - 12 * (depth / reach) + 2.5 * _field(shape, (8, 6), rng)
+    near = acquisition.haze_db + 7 * np.exp(-depth / 4) - 12 * (depth / reach) + 2.5 * _field(shape, (8, 6), rng)
     noise = acquisition.noise_db + 0.08 * depth + 0 * beam
     haze = 10 * np.log10(10 ** (near / 10) + 10 ** (noise / 10))
     return Artefacts(level, texture.astype(np.float32), patches, loss.astype(np.float32), haze.astype(np.float32))

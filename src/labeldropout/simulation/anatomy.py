@@ -247,7 +247,7 @@ def draw_heart(rng: np.random.Generator) -> Heart:
     """
     ejection_fraction = _clipped_normal(rng, 0.53, 0.12, 0.18, 0.76)
     dilation = 1 + 1.1 * max(0.0, 0.5 - ejection_fraction)
-    ed_volume_ml = _clipped_normal(rng, 108 * dilation, 26, 50, 260)
+    ed_volume_ml = _clipped_normal(rng, 108 * dilation, 26.0, 50.0, 260.0)
     shape = {
         "widest": rng.uniform(0.26, 0.44),
         "annulus": rng.uniform(0.70, 0.90),
@@ -263,7 +263,7 @@ def draw_heart(rng: np.random.Generator) -> Heart:
     es_length = ed_length * (1 - rng.uniform(0.2, 0.32) * ejection_fraction)
     es_radius = ed_radius * float(np.sqrt((1 - ejection_fraction) * ed_length / es_length))
     ed_wall = _clipped_normal(rng, 9.0, 1.8, 6.0, 15.0)
-    es_la_radius = _clipped_normal(rng, 21.5 + 8 * max(0.0, 0.5 - ejection_fraction), 2.8, 14, 31)
+    es_la_radius = _clipped_normal(rng, 21.5 + 8 * max(0.0, 0.5 - ejection_fraction), 2.8, 16.0, 31.0)
     es_la_half_length = es_la_radius * rng.uniform(1.05, 1.45)
     la_emptying = rng.uniform(0.78, 0.95)
     right_scale = rng.uniform(0.78, 0.92)
@@ -281,9 +281,9 @@ def draw_heart(rng: np.random.Generator) -> Heart:
         la_depth=rng.uniform(0.62, 0.8),
         la_slant=(rng.normal(0.03, 0.12), rng.normal(0, 0.1)),
         la_ellipticity=rng.uniform(0.9, 1.1),
-        right_width=_clipped_normal(rng, 27, 5, 17, 42),
+        right_width=_clipped_normal(rng, 27.0, 5.0, 17.0, 42.0),
         right_reach=rng.uniform(0.6, 0.88),
-        right_atrium_radius=_clipped_normal(rng, 21, 3.5, 14, 32),
+        right_atrium_radius=_clipped_normal(rng, 21.0, 3.5, 14.0, 32.0),
         right_wall=rng.uniform(2.2, 4.0),
         tricuspid_shift=rng.uniform(2, 8),
         papillary=(
@@ -326,7 +326,7 @@ def draw_pose(view: View, near_mm: float, half_angle_rad: float, rng: np.random.
         apex_row=apex_row,
         apex_column=_clipped_normal(rng, 0.0 if view is View.A2C else 2.0, 5.0, -0.6 * reach, 0.6 * reach),
         # In A4C the septum is steered to the middle of the cone, and the left heart lies to its right.
-        tilt=np.deg2rad(_clipped_normal(rng, 1.0 if view is View.A2C else 4.0, 6.0, -13, 15)),
+        tilt=np.deg2rad(_clipped_normal(rng, 1.0 if view is View.A2C else 4.0, 6.0, -13.0, 15.0)),
         offset=rng.normal(0, 1.5),
         slope=np.deg2rad(rng.normal(0, 2.5)),
     )
