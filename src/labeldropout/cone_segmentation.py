@@ -432,9 +432,9 @@ def _row(case: str, found: FoundCone, image: np.ndarray, target: np.ndarray) -> 
     }
 
 
-def _chunks(clips: list[np.ndarray]) -> Iterator[list[np.ndarray]]:
+def _chunks(clips: list[list[int]]) -> Iterator[list[list[int]]]:
     """Clips in portions of about `_CHUNK` frames."""
-    portion: list[np.ndarray] = []
+    portion: list[list[int]] = []
     for clip in clips:
         portion.append(clip)
         if sum(map(len, portion)) >= _CHUNK:
@@ -472,7 +472,7 @@ def segment_cones(store: CaseStore, method: str, network: Path | None, device: s
     with replacing(output / "masks.u8") as file:
         file.truncate(int((table["height_px"] * table["width_px"]).sum()))
         masks = np.memmap(file.name, np.uint8, "r+")
-        for portion in _chunks([np.asarray(indices) for indices in groups.indices.values()]):
+        for portion in _chunks([indices.tolist() for indices in groups.indices.values()]):
             clips = []
             for indices in portion:
                 frames = np.stack([store.image(index) for index in indices])
@@ -483,7 +483,7 @@ def segment_cones(store: CaseStore, method: str, network: Path | None, device: s
                             f"{case['dataset']}: {case['source']}: frame {case['frame']} is black everywhere"
                             f" (expected an ultrasound image)."
                         )
-                clips.append((frames, aspect_of(store.spacing_mm(int(indices[0])))))
+                clips.append((frames, aspect_of(store.spacing_mm(indices[0]))))
             seen = segmenter.masks(clips) if segmenter else [None] * len(clips)
             for indices, (frames, aspect), mask in zip(portion, clips, seen, strict=True):
                 found = find_cone(frames, aspect, mask)
@@ -506,7 +506,7 @@ def _draw_worst(store: CaseStore, cones: pd.DataFrame, output: Path) -> None:
     trust = ["whole-frame", "hull", "fit", "geometry", "network+fit"]
     order = cones.assign(rank=cones["method"].map(trust.index), seen=cones["iou"].fillna(0))
     order = order.assign(order=np.arange(len(order))).sort_values(["rank", "seen", "order"])
-    worst = order.index[:_WORST]
+    worst = order.index[:_WORST].tolist()
     columns = 4
     sheet = Image.new("RGB", (columns * _TILE, -(-len(worst) // columns) * (_TILE + 16)))
     draw = ImageDraw.Draw(sheet)
