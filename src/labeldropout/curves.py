@@ -249,7 +249,7 @@ def traced(
     """
     dense = open_outline(mask, base)
     eight = np.ones((3, 3), bool)
-    inner, outer = binary_erosion(mask, eight, border_value=1), binary_dilation(mask, eight)
+    inner, outer = binary_erosion(mask, eight), binary_dilation(mask, eight)
     candidates = [resample(dense, n) for n in n_points if n < len(dense)] + [dense[::2], dense]
     for candidate in candidates:
         points = np.round(candidate, decimals)

@@ -359,7 +359,8 @@ def _png(width: int, height: int) -> bytes:
     header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
     body = b"IDAT" + zlib.compress(b"\0" * 100)
-    return b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    data = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    return b"\x89PNG\r\n\x1a\n" + chunk + data + struct.pack(">I", 0) + b"IEND" + struct.pack(">I", zlib.crc32(b"IEND"))
 
 
 def _set(key: str, entry: object):
@@ -383,8 +384,12 @@ def _link_outside(release: Release) -> None:
 BAD_CASES = {
     "empty image": (lambda r: _spoil_image(r, b""), r"-0000\.png: not a PNG image .*an empty file"),
     "truncated image": (
-        lambda r: _spoil_image(r, r.image(0).read_bytes()[:300]),
-        r"-0000\.png: cannot be decoded .*whole PNG",
+        lambda r: _spoil_image(r, r.image(0).read_bytes()[:150]),
+        r"-0000\.png: a damaged file .*found the end after 150 bytes",
+    ),
+    "flipped byte": (
+        lambda r: _spoil_image(r, r.image(0).read_bytes()[:130] + b"?" + r.image(0).read_bytes()[131:]),
+        r"-0000\.png: a damaged file .*found a wrong check sum at byte 33",
     ),
     "cut header": (lambda r: _spoil_image(r, r.image(0).read_bytes()[:20]), r"-0000\.png: not a PNG image"),
     "other format": (lambda r: _spoil_image(r, b"GIF89a" + bytes(60)), r"-0000\.png: not a PNG image"),

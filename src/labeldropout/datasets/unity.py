@@ -8,6 +8,7 @@ import json
 import math
 import re
 import struct
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -897,6 +898,9 @@ def _read_png(path: Path, options: Options, meaning: str) -> tuple[bytes, np.nda
     if not 0 < width * height <= options.max_pixels:
         expected = f"1 to {options.max_pixels} pixels"
         raise DatasetError.about(NAME, path, "impossible declared size", expected, f"{width} x {height}")
+    damage = _damage(content)
+    if damage:
+        raise DatasetError.about(NAME, path, "a damaged file", "whole PNG chunks up to IEND", damage)
     try:
         with Image.open(io.BytesIO(content), formats=("PNG",)) as opened:
             opened.load()
@@ -906,6 +910,22 @@ def _read_png(path: Path, options: Options, meaning: str) -> tuple[bytes, np.nda
             raise
         raise DatasetError.about(NAME, path, "cannot be decoded", "a whole PNG image", error) from error
     return content, pixels
+
+
+def _damage(content: bytes) -> str:
+    """What is wrong with the chunks of a PNG file; empty if nothing. Pillow does not check those of the pixels."""
+    at = len(_PNG_SIGNATURE)
+    while at + 12 <= len(content):
+        length = int.from_bytes(content[at : at + 4])
+        kind, stop = content[at + 4 : at + 8], at + 8 + length
+        if stop + 4 > len(content):
+            break
+        if kind[:1].isupper() and zlib.crc32(content[at + 4 : stop]) != int.from_bytes(content[stop : stop + 4]):
+            return f"a wrong check sum at byte {at}"
+        if kind == b"IEND":
+            return ""
+        at = stop + 4
+    return f"the end after {len(content)} bytes"
 
 
 def _grey(image: Any) -> np.ndarray:
