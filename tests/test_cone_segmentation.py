@@ -22,7 +22,7 @@ SETTINGS = {
 @pytest.fixture(scope="module")
 def networks(tmp_path_factory):
     """A tiny network, trained twice."""
-    from labeldropout.cone_segmentation import train_cone_network
+    from labeldropout.cone_network import train_cone_network
 
     folders = [tmp_path_factory.mktemp("network") for _ in range(2)]
     for folder in folders:
@@ -34,7 +34,7 @@ def networks(tmp_path_factory):
 @pytest.mark.slow
 def test_training_twice_gives_the_same_network_and_cones(networks):
     """Same settings and seed: same bytes, and the same probabilities."""
-    from labeldropout.cone_segmentation import ConeNetwork
+    from labeldropout.cone_network import ConeNetwork
 
     for name in ("network.safetensors", "plans.json"):
         first, second = ((folder / name).read_bytes() for folder in networks)
@@ -56,7 +56,7 @@ def test_no_pickle_is_left(networks):
 @pytest.mark.slow
 def test_plans_that_name_other_classes_are_refused(networks, tmp_path):
     """A plans file cannot make the program import a class of its choice."""
-    from labeldropout.cone_segmentation import ConeNetwork
+    from labeldropout.cone_network import ConeNetwork
 
     content = json.loads((networks[0] / "plans.json").read_text())
     architecture = content["plans"]["configurations"]["2d"]["architecture"]
@@ -70,7 +70,7 @@ def test_plans_that_name_other_classes_are_refused(networks, tmp_path):
 @pytest.mark.slow
 def test_damaged_weights_are_named(networks, tmp_path):
     """A cut weights file is an error that names it."""
-    from labeldropout.cone_segmentation import ConeNetwork
+    from labeldropout.cone_network import ConeNetwork
 
     (tmp_path / "plans.json").write_bytes((networks[0] / "plans.json").read_bytes())
     (tmp_path / "network.safetensors").write_bytes((networks[0] / "network.safetensors").read_bytes()[:500])
@@ -81,9 +81,9 @@ def test_damaged_weights_are_named(networks, tmp_path):
 @pytest.mark.slow
 def test_a_clip_gets_one_mask_from_all_its_frames(networks):
     """Masks have the size of the frames, whatever the chunk in which they are predicted."""
-    from labeldropout import cone_segmentation
+    from labeldropout.cone_network import ConeNetwork
 
-    network = cone_segmentation.ConeNetwork(networks[0], "cpu")
+    network = ConeNetwork(networks[0], "cpu")
     rng = np.random.default_rng(1)
     clips = [
         (rng.integers(0, 255, (n_frames, *shape), dtype=np.uint8), aspect)
@@ -99,7 +99,8 @@ def test_a_clip_gets_one_mask_from_all_its_frames(networks):
 def test_a_network_learns_cones_and_sends_them_through_the_store(tmp_path):
     """After a short training most cones of a store are found, checked and written; the user's own masks take part."""
     from labeldropout.case import Case
-    from labeldropout.cone_segmentation import segment_cones, train_cone_network
+    from labeldropout.cone_network import train_cone_network
+    from labeldropout.cone_segmentation import segment_cones
     from labeldropout.datasets.report import ImportReport
     from labeldropout.labels import FOREGROUND, Instant, State, View
     from labeldropout.store import CaseStore, read_table, write_cases
@@ -158,7 +159,7 @@ def test_a_network_learns_cones_and_sends_them_through_the_store(tmp_path):
 )
 def test_settings_that_cannot_work_are_refused(tmp_path, change, message):
     """A wrong size, too few images and a missing folder of masks are errors before any training."""
-    from labeldropout.cone_segmentation import train_cone_network
+    from labeldropout.cone_network import train_cone_network
 
     with pytest.raises(ValueError, match=message):
         train_cone_network({**SETTINGS, **change}, 0, "cpu", tmp_path)

@@ -86,7 +86,7 @@ def _train_cone_arguments(parser: argparse.ArgumentParser) -> None:
 
 @_verb("train-cone", "train the nnU-Net that finds the cone, on simulated acquisitions", _train_cone_arguments)
 def _train_cone(arguments: argparse.Namespace) -> None:
-    from labeldropout.cone_segmentation import train_cone_network
+    from labeldropout.cone_network import train_cone_network
 
     train_cone_network(arguments.settings, arguments.seed, _device(arguments), arguments.output)
 

@@ -396,7 +396,7 @@ def predict_files(
     network = None
     if cone_network is not None:
         # nnU-Net takes seconds to import; only who asks for it waits.
-        from labeldropout.cone_segmentation import ConeNetwork  # noqa: PLC0415
+        from labeldropout.cone_network import ConeNetwork  # noqa: PLC0415
 
         network = ConeNetwork(cone_network, device)
     for path in unknown:
