@@ -270,7 +270,7 @@ def test_a_figure_is_written_twice_with_the_same_bytes(item, study, tmp_path):
         assert "Software" not in picture.info
 
 
-@pytest.mark.parametrize("item", FIGURES)
+@pytest.mark.parametrize("item", ["figure_1", "figure_5"])
 def test_a_figure_of_real_data_does_not_say_simulated(item, study, tmp_path):
     """The remark follows the data."""
     draw_figure(**_inputs(study, item), simulated=False, output=tmp_path / item)

@@ -103,6 +103,11 @@ def _prediction(files: dict[str, Path], model: str, seed: int, case: str) -> np.
         return archive[key]
 
 
+def _title(dataset: str, row: pd.Series) -> str:
+    """Title of a picture: its data set and, below it, view and instant as far as they are known."""
+    return "\n".join(filter(None, [TITLES.get(dataset, dataset), f"{row['view']} {row['instant']}".strip()]))
+
+
 def _pictures(table: pd.DataFrame, sources: Sources, references: Sequence[str]) -> list[panels.PictureRow]:
     """The rows of a panel.
 
@@ -139,7 +144,7 @@ def _pictures(table: pd.DataFrame, sources: Sources, references: Sequence[str]) 
             }
         rows.append(
             panels.PictureRow(
-                title=" ".join([TITLES.get(dataset, dataset), store.table["view"].iloc[index]]).strip(),
+                title=_title(dataset, store.table.iloc[index]),
                 image=image,
                 reference=np.asarray(store.target(index)),
                 annotated=tuple(name for name, state in store.states(index).items() if is_annotated(state)),

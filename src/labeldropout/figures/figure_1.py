@@ -48,6 +48,6 @@ def draw(table: pd.DataFrame, titles: Mapping[str, str], *, simulated: bool) -> 
     panels[0].set_yticks(range(len(trained)), [titles.get(name, name) for name in trained])
     panels[0].set_ylim(len(trained) - 0.5, -0.5)
     panels[0].set_ylabel("Trained on")
-    set_title(figure, "Figure 1. Models of one data set do worse on the others", simulated=simulated)
+    set_title(figure, "Figure 1. Models trained on one data set, tested on each", simulated=simulated)
     figure.supxlabel(f"Plain: same data set; hatched: another. {NOTE}", fontsize=6, color="0.3")
     return figure

@@ -30,7 +30,7 @@ def draw(table: pd.DataFrame, *, simulated: bool) -> Figure:
     shown = shown.assign(role=[role(*pair) for pair in zip(shown["model"], shown["loss"], strict=True)])
     roles = by_known_order(shown["role"].tolist(), list(ROLE_TITLES))
     structures = by_known_order(shown["structure"].tolist(), list(STRUCTURE_TITLES))
-    figure = Figure(figsize=(7.4, 3.6), layout="constrained")
+    figure = Figure(figsize=(7.4, 3.8), layout="constrained")
     axes = figure.subplots()
     legend = []
     for index, name in enumerate(roles):
@@ -53,9 +53,9 @@ def draw(table: pd.DataFrame, *, simulated: bool) -> Figure:
     axes.set_ylim(-0.07, 1.02)
     axes.set_xlim(-0.5, len(structures) - 0.5)
     axes.grid(visible=True, axis="y")
-    figure.legend(handles=legend, loc="outside upper center", ncols=2)
+    figure.legend(handles=legend, loc="outside lower center", ncols=2)
     set_title(figure, "Figure 3. Myocardium hidden in a share of the cases, one data set", simulated=simulated)
-    figure.supxlabel(NOTE, fontsize=6, color="0.3")
+    axes.set_xlabel(NOTE, fontsize=6, color="0.3", labelpad=6)
     return figure
 
 

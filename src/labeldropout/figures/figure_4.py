@@ -39,10 +39,14 @@ def draw(
         simulated: Whether the title must say that the data are simulated.
     """
     width, height = panels.panel_size(rows, models)
-    figure = Figure(figsize=(4.6 + width, max(3.9, height)), layout="constrained")
+    figure = Figure(figsize=(4.6 + width, max(4.3, height + 0.2)), layout="constrained")
     left, right = figure.add_gridspec(1, 2, width_ratios=(4.6, width))
-    _draw_curves(figure.add_subplot(left), table[table["dataset"] == dataset], title)
-    panels.draw_into(right.subgridspec(len(rows), 2 + len(models)), figure, rows, models)
+    curves = figure.add_subplot(left)
+    _draw_curves(curves, table[table["dataset"] == dataset], title)
+    handles, labels = curves.get_legend_handles_labels()
+    order = sorted(range(len(labels)), key=lambda index: labels[index])
+    figure.legend([handles[i] for i in order], [labels[i] for i in order], loc="outside lower left", ncols=2)
+    panels.draw_into(panels.panel_grid(right, rows, models), figure, rows, models)
     figure.legend(handles=panels.structure_legend(), loc="outside lower right", ncols=3)
     set_title(figure, f"Figure 4. Left atrium hidden in {title}: label dropout", simulated=simulated)
     return figure
@@ -58,7 +62,13 @@ def _draw_curves(axes: Axes, table: pd.DataFrame, title: str) -> None:
         single = rows[rows["seed"] != "all"]
         rows = rows[rows["seed"] == "all"]
         axes.plot(
-            single["probability"], single["dice_mean"], ".", markersize=3, color=look["color"], alpha=0.45, zorder=2
+            single["probability"] + 0.02,
+            single["dice_mean"],
+            ".",
+            markersize=3,
+            color=look["color"],
+            alpha=0.45,
+            zorder=2,
         )
         axes.errorbar(
             rows["probability"], rows["dice_mean"], rows["dice_sd"], capsize=2.5, markersize=4, label=name, **look
@@ -89,9 +99,8 @@ def _draw_curves(axes: Axes, table: pd.DataFrame, title: str) -> None:
         ylabel=f"Dice score, {title}",
         xlim=(-0.04, 1.04),
         ylim=(-0.03, 1.02),
-        title="(i) Mean and standard deviation over seeds; dots: seeds",
+        title="(i) Mean and standard deviation over seeds; dots: each seed",
         xticks=np.linspace(0, 1, 6),
     )
-    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
     axes.grid(visible=True, axis="y")
-    axes.legend(loc="lower left", fontsize=7)

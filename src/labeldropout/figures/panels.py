@@ -8,7 +8,7 @@ from jaxtyping import UInt8
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.gridspec import GridSpecBase
+from matplotlib.gridspec import GridSpecBase, SubplotSpec
 from matplotlib.patches import Patch
 
 from labeldropout.figures.style import STRUCTURE_COLOURS, STRUCTURE_TITLES, set_title
@@ -48,7 +48,7 @@ def draw(rows: Sequence[PictureRow], models: Mapping[str, str], title: str, *, s
         simulated: Whether the title must say that the data are simulated.
     """
     figure = Figure(figsize=panel_size(rows, models), layout="constrained")
-    draw_into(figure.add_gridspec(len(rows), 2 + len(models)), figure, rows, models)
+    draw_into(figure.add_gridspec(len(rows), 2 + len(models), height_ratios=_heights(rows)), figure, rows, models)
     figure.legend(handles=structure_legend(), loc="outside lower center", ncols=len(STRUCTURE_COLOURS))
     set_title(figure, title, simulated=simulated)
     return figure
@@ -56,7 +56,17 @@ def draw(rows: Sequence[PictureRow], models: Mapping[str, str], title: str, *, s
 
 def panel_size(rows: Sequence[PictureRow], models: Mapping[str, str]) -> tuple[float, float]:
     """Width and height of a panel in inches."""
-    return 0.3 + (2 + len(models)) * CELL_INCH, 0.95 + len(rows) * (CELL_INCH + 0.18)
+    return 0.45 + (2 + len(models)) * CELL_INCH, 0.95 + sum(_heights(rows)) + 0.2 * len(rows)
+
+
+def panel_grid(place: SubplotSpec, rows: Sequence[PictureRow], models: Mapping[str, str]) -> GridSpecBase:
+    """The grid of a panel inside one place of a figure's grid."""
+    return place.subgridspec(len(rows), 2 + len(models), height_ratios=_heights(rows))
+
+
+def _heights(rows: Sequence[PictureRow]) -> list[float]:
+    """Heights of the pictures in inches; all are equally wide."""
+    return [CELL_INCH * row.pixel_aspect * row.image.shape[0] / row.image.shape[1] for row in rows]
 
 
 def draw_into(grid: GridSpecBase, figure: Figure, rows: Sequence[PictureRow], models: Mapping[str, str]) -> None:

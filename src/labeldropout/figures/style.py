@@ -56,7 +56,7 @@ ROLE_TITLES = {
 }
 """The three kinds of model that the paper compares, in its order."""
 ROLE_COLOURS = {"benchmark": "#3DAA7D", "standard": "#3F8FCB", "adaptive": "#D98BB4"}
-ROLE_HATCHES = {"benchmark": "", "standard": "////", "adaptive": "...."}
+ROLE_HATCHES = {"benchmark": "", "standard": "////", "adaptive": "xxxx"}
 
 MODEL_TITLES = {
     "e2-standard-aug": "Standard loss\nwith augmentation",

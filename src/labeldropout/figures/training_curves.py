@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from labeldropout.figures.style import set_title
 
@@ -40,13 +41,14 @@ def draw(histories: Mapping[str, Mapping[int, pd.DataFrame]], *, simulated: bool
         axes.grid(visible=True, axis="y")
         losses.set_ylim(0, 1.05 * largest if np.isfinite(largest) and largest > 0 else 1)
         losses.spines["right"].set_visible(True)
-        losses.tick_params(labelright=(index + 1) % n_columns == 0 or index == len(histories) - 1, labelsize=6.5)
+        losses.tick_params(labelright=(index + 1) % n_columns == 0, labelsize=6.5)
     for axes in cells[len(histories) :]:
         axes.remove()
     # The last axes of each column carry the numbers of the epochs, also above an empty cell.
     for axes in cells[max(0, len(histories) - n_columns) : len(histories)]:
         axes.tick_params(labelbottom=True)
         axes.set_xlabel("Epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     for axes in cells[: len(histories) : n_columns]:
         axes.set_ylabel("Dice")
     figure.legend(
