@@ -719,9 +719,9 @@ def _table_2(study: Study) -> Content:
                     f" {interval(row.difference_low, row.difference_high, signed=True)}"
                     f" ({number(row.reported_difference, signed=True)})"
                 ),
-                "Gain (paper)": (
-                    f"{number(100 * row.relative_gain, 0, signed=True)} %"
-                    f" ({number(100 * row.reported_relative_gain, 0, signed=True)} %)"
+                "Gain in % (paper)": (
+                    f"{number(100 * row.relative_gain, 0, signed=True)}"
+                    f" ({number(100 * row.reported_relative_gain, 0, signed=True)})"
                 ),
                 "p, image (Holm)": f"{p_value(row.p_image)} ({p_value(row.p_image_holm)})",
                 "p, patient (Holm)": f"{p_value(row.p_patient)} ({p_value(row.p_patient_holm)})",
