@@ -361,7 +361,7 @@ class _Census:
         areas = " > ".join(str(self.first_lv_px.get(instant, "none")) for instant in Instant)
         report.check("pixels of LV, first patient, 4CH, ED > ES", "33363 > 18261", areas)
         n_stray = sum(self.stray.values())
-        done = "removed" if options.keep_largest else "would be removed"
+        done = "removed" if options.keep_largest else "would remove"
         report.check(f"pixels that keep_largest {done}", "few", f"{n_stray} in {len(self.stray)} stills")
         if self.ends_like_stills:
             same, n = sum(self.ends_like_stills), len(self.ends_like_stills)

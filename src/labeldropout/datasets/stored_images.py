@@ -7,7 +7,7 @@ import math
 import re
 import zlib
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PureWindowsPath
 
 import numpy as np
 
@@ -188,7 +188,7 @@ def _boolean(dataset: str, path: Path, header: dict[str, str], key: str, default
 def _data_file(dataset: str, path: Path, name: str) -> Path:
     """The data file beside the header; a name that leads anywhere else is refused."""
     plain = name not in {"", ".", "..", "LOCAL", "LIST"} and not re.search(r"[%\s]", name)
-    if not plain or PurePosixPath(name).name != name or PureWindowsPath(name).name != name:
+    if not plain or PureWindowsPath(name).name != name:  # knows both kinds of slashes, and drives
         raise DatasetError.about(dataset, path, "ElementDataFile", "the name of one file beside the header", repr(name))
     data_file = path.with_name(name)
     if not data_file.is_file():
