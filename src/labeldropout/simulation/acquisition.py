@@ -85,9 +85,9 @@ DOMAINS = {
         half_angle_deg=39.0,
         depth_per_lv_length=1.7,
         near_mm=4.0,
-        axial_sigma_mm=0.55,
-        lateral_sigma_deg=0.75,
-        defocus=0.5,
+        axial_sigma_mm=0.45,
+        lateral_sigma_deg=0.6,
+        defocus=0.4,
         dynamic_range_db=58.0,
         gain_db=0.0,
         gamma=1.25,
@@ -115,14 +115,14 @@ DOMAINS = {
         half_angle_deg=32.0,
         depth_per_lv_length=1.8,
         near_mm=2.0,
-        axial_sigma_mm=0.75,
-        lateral_sigma_deg=1.1,
-        defocus=0.9,
+        axial_sigma_mm=0.6,
+        lateral_sigma_deg=0.8,
+        defocus=0.7,
         dynamic_range_db=66.0,
         gain_db=1.0,
         gamma=1.0,
         attenuation_db_per_cm=0.6,
-        edge_drop_db=6.0,
+        edge_drop_db=8.0,
         drop_out_db=3.5,
         shadows=1.2,
         blood_db=-47.0,
@@ -133,7 +133,7 @@ DOMAINS = {
         specular_db=12.0,
         haze_db=-36.0,
         noise_db=-66.0,
-        smoothing_mm=0.6,
+        smoothing_mm=0.5,
         rows=300,
         columns=400,
         spacing_mm=0.0,
@@ -145,9 +145,9 @@ DOMAINS = {
         half_angle_deg=45.0,
         depth_per_lv_length=1.6,
         near_mm=1.0,
-        axial_sigma_mm=0.8,
-        lateral_sigma_deg=1.0,
-        defocus=0.6,
+        axial_sigma_mm=0.65,
+        lateral_sigma_deg=0.8,
+        defocus=0.5,
         dynamic_range_db=50.0,
         gain_db=-1.0,
         gamma=1.35,
@@ -180,7 +180,7 @@ _SPREAD = {
     "depth_per_lv_length": 0.09,
     "near_mm": 0.8,
     "axial_sigma_mm": 0.08,
-    "lateral_sigma_deg": 0.12,
+    "lateral_sigma_deg": 0.1,
     "defocus": 0.15,
     "dynamic_range_db": 4.0,
     "gain_db": 3.5,
@@ -374,9 +374,11 @@ def draw_artefacts(
     patches = np.float32(acquisition.texture_db) * _field(shape, (52, 34), rng)
 
     loss = -np.float32(acquisition.attenuation_db_per_cm / 10) * depth
+    # In front of the focus echoes are weak, and borders that face the probe do not stand out.
+    loss = loss - np.float32(rng.uniform(4, 16)) * np.exp(-depth / np.float32(rng.uniform(7, 16)))
     # Echoes fade towards the sides of the cone, on one side more than on the other.
     sides = np.where(beam < 0, rng.uniform(0.4, 1.4), rng.uniform(0.4, 1.4)).astype(np.float32)
-    loss = loss - np.float32(acquisition.edge_drop_db) * sides * np.abs(beam) ** 3 * (0.4 + depth / depth[-1, 0])
+    loss = loss - np.float32(acquisition.edge_drop_db) * sides * np.abs(beam) ** 3 * (0.3 + 1.2 * depth / depth[-1, 0])
     knots = rng.standard_normal((1, 9), dtype=np.float32)
     drop = zoom(np.repeat(knots, 2, axis=0), (1, n_beams / 9), order=2, mode="nearest", grid_mode=True)[:1, :n_beams]
     loss = loss - np.float32(acquisition.drop_out_db) * np.maximum(drop, -0.5)
@@ -387,7 +389,7 @@ def draw_artefacts(
         onset = 1 / (1 + np.exp(-np.clip((depth - start) / 4, -30, 30)))
         loss = loss - np.float32(strength) * np.exp(-(((beam - centre) / width) ** 2)).astype(np.float32) * onset
     reach = rng.uniform(16, 45)
-    near = acquisition.haze_db + 7 * np.exp(-depth / 4) - 12 * (depth / reach) + 2.5 * _field(shape, (8, 6), rng)
+    near = acquisition.haze_db + 4 * np.exp(-depth / 4) - 12 * (depth / reach) + 2.5 * _field(shape, (8, 6), rng)
     noise = acquisition.noise_db + 0.08 * depth + 0 * beam
     haze = 10 * np.log10(10 ** (near / 10) + 10 ** (noise / 10))
     return Artefacts(level, texture.astype(np.float32), patches, loss.astype(np.float32), haze.astype(np.float32))
