@@ -119,7 +119,7 @@ def _find_layout(root: Path, report: ImportReport) -> _Layout:
         there = ", ".join(sorted(path.name for path in root.iterdir())[:5]) if root.is_dir() else "no such folder"
         raise DatasetError.about(NAME, root, "no CAMUS here", _LAYOUTS, there or "an empty folder", HOW_TO_GET)
     layout = found[0]
-    report.note(f"Layout {layout.kind}: {layout.base.relative_to(root).as_posix()}.")
+    report.note(f"Layout {layout.kind}, in {layout.base.relative_to(root).as_posix()!r} below the root.")
     for other in found[1:]:
         report.note(f"Not read, since {layout.kind} wins: {other.kind} in {other.base.relative_to(root).as_posix()}.")
     return layout
