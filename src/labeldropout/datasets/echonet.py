@@ -216,13 +216,18 @@ def _read_tracings(path: Path) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     return table, pd.Series(names).groupby(names, sort=False).indices
 
 
-def _numbers(rows: pd.DataFrame, path: Path) -> np.ndarray:
-    """Frames and coordinates of the rows of one video, float (n, 5).
+def _to_numbers(table: pd.DataFrame) -> np.ndarray:
+    """Coordinates and frame of every row, float (n, 5); NaN where a cell is no number."""
+    columns = [pd.to_numeric(table[column], errors="coerce").to_numpy(float) for column in table.columns]
+    return np.stack(columns, axis=1)
+
+
+def _check_numbers(numbers: np.ndarray, rows: np.ndarray, table: pd.DataFrame, path: Path) -> None:
+    """Refuse cells that are no coordinates and no frame.
 
     Raises:
-        DatasetError: With the line of the first cell that is not as it should be.
+        DatasetError: With the line of the first such cell among these rows.
     """
-    numbers = np.stack([pd.to_numeric(rows[column], errors="coerce") for column in rows.columns], axis=1).astype(float)
     low, high = _COORDINATE_RANGE
     frames = numbers[:, -1]
     bad = ~np.isfinite(numbers)
@@ -230,10 +235,10 @@ def _numbers(rows: pd.DataFrame, path: Path) -> np.ndarray:
     bad[:, -1] |= (frames != np.floor(frames)) | (frames < 0)
     if bad.any():
         row, column = np.argwhere(bad)[0]
-        name = rows.columns[column]
+        name = table.columns[column]
         expected = "a whole number from 0" if name == "Frame" else f"a number from {low} to {high}"
-        raise _wrong(f"{path}: line {rows.index[row] + 2}", f"bad {name}", expected, repr(rows.iloc[row, column]))
-    return numbers
+        found = repr(table.iloc[rows[row], column])
+        raise _wrong(f"{path}: line {rows[row] + 2}", f"bad {name}", expected, found)
 
 
 def _read_tracing(name: str, frame: int, rows: np.ndarray, options: Options, report: ImportReport) -> _Tracing | None:
@@ -348,6 +353,7 @@ class _Release:
     folder: Path
     listed: list[_Listed]
     tracings: pd.DataFrame
+    numbers: np.ndarray
     rows_of: dict[str, np.ndarray]
     options: Options
     report: ImportReport
@@ -383,13 +389,15 @@ class _Release:
         if video.name not in self.rows_of:
             self.report.skip("no tracing", video.name)
             return []
-        numbers = _numbers(self.tracings.iloc[self.rows_of[video.name]], self.tracing_file)
+        rows = self.rows_of[video.name]
+        numbers = self.numbers[rows]
+        _check_numbers(numbers, rows, self.tracings, self.tracing_file)
         frames = list(dict.fromkeys(numbers[:, -1].astype(int).tolist()))
         if len(frames) != _FRAMES_PER_VIDEO:
             self.report.skip(f"traced frames are not {_FRAMES_PER_VIDEO}", video.name)
             return []
         blocks = ((frame, numbers[numbers[:, -1] == frame, :-1]) for frame in frames)
-        found = [_read_tracing(video.name, frame, rows, self.options, self.report) for frame, rows in blocks]
+        found = [_read_tracing(video.name, frame, block, self.options, self.report) for frame, block in blocks]
         return [tracing for tracing in found if tracing is not None]
 
     def cases_of(self, video: _Listed) -> list[Case]:
@@ -435,7 +443,7 @@ def _open(root: Path, options: Options, report: ImportReport) -> _Release:
     for name in sorted(excluded):
         report.note(f"{options.exclude_file}: {name} {'left out' if name in names else 'is not in FileList.csv'}.")
     tracings, rows_of = _read_tracings(folder / "VolumeTracings.csv")
-    release = _Release(root, folder, listed, tracings, rows_of, options, report)
+    release = _Release(root, folder, listed, tracings, _to_numbers(tracings), rows_of, options, report)
     release.check_videos()
     release.skip_unlisted()
     kept = [video for video in listed if video.name not in excluded]

@@ -1,0 +1,114 @@
+"""How fast EchoNet-Dynamic's videos are imported beside the bare decoding, and whether memory grows with their number.
+
+Run: python benchmarks/importing.py [--videos 200] [--frames 176]
+The videos are random pictures, written by the project's own writer; the table goes to standard output.
+"""
+
+import argparse
+import multiprocessing
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+
+from labeldropout.datasets.echonet import Options, read_cases
+from labeldropout.datasets.report import ImportReport
+from labeldropout.datasets.writers.echonet import Video, video_name, write_videos
+from labeldropout.store import CaseStore, write_cases
+
+
+def videos(n: int, n_frames: int) -> Iterator[Video]:
+    """Videos of a speckled sector with two ellipses as ventricles."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:112, :112] - 56
+    sector = np.abs(x) < 0.6 * (y + 56)
+    traced = {index: ((x / width) ** 2 + (y / 30) ** 2 < 1) & (y < 20) for index, width in ((5, 16), (15, 12))}
+    for number in range(n):
+        speckle = np.repeat(rng.integers(0, 200, (n_frames, 112, 56)), 2, axis=2)
+        frames = np.where(sector, speckle, 0).astype(np.uint8)
+        yield Video(video_name(number), frames, traced, ef=60.0, esv=40.0, edv=100.0)
+
+
+def decode_bare(root: Path) -> int:
+    """Decode the frames that the import takes, and nothing else; their number."""
+    n_frames = 0
+    for path in sorted(root.rglob("*.avi")):
+        with av.open(path) as container:
+            stream = container.streams.video[0]
+            stream.codec_context.thread_count = 1
+            for index, packet in enumerate(container.demux(stream)):
+                if index in {5, 15}:
+                    n_frames += len([frame.to_ndarray(format="gray") for frame in stream.codec_context.decode(packet)])
+    return n_frames
+
+
+def store(root: Path, directory: Path) -> int:
+    """Import into a store; the number of cases."""
+    report = ImportReport("echonet")
+    return write_cases(read_cases(root, Options(), report), directory, report)
+
+
+def store_alone(root: Path, directory: Path, queue: multiprocessing.Queue) -> None:
+    """Import into a store in a process of its own; send the peak of its memory in MiB."""
+    store(root, directory)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    queue.put(peak / (2**20 if sys.platform == "darwin" else 2**10))
+
+
+def peak_mib(root: Path, directory: Path) -> float:
+    """Peak memory of one import in a fresh process."""
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    process = context.Process(target=store_alone, args=(root, directory, queue))
+    process.start()
+    peak = queue.get()
+    process.join()
+    return peak
+
+
+def main() -> None:
+    """Measure and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--videos", type=int, default=200)
+    parser.add_argument("--frames", type=int, default=176, help="per video; the real mean is 176")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        small, large = Path(folder) / "small", Path(folder) / "large"
+        write_videos(videos(arguments.videos, arguments.frames), small)
+        write_videos(videos(4 * arguments.videos, arguments.frames), large)
+        # Once before: the files are in the machine's cache and the libraries are loaded for both.
+        decode_bare(small)
+        store(small, Path(folder) / "warm")
+        start = time.perf_counter()
+        n_cases = decode_bare(small)
+        bare = time.perf_counter() - start
+        start = time.perf_counter()
+        n_imported = store(small, Path(folder) / "timed")
+        importing = time.perf_counter() - start
+        if n_imported != n_cases:
+            raise ValueError(f"decoded {n_cases} frames, imported {n_imported}")
+        peaks = [peak_mib(root, Path(folder) / f"store-{root.name}") for root in (small, large)]
+        sizes = [
+            sum(path.stat().st_size for path in CaseStore(Path(folder) / f"store-{root.name}").directory.glob("*.u8"))
+            / 2**20
+            for root in (small, large)
+        ]
+    print(f"{n_cases} cases of {arguments.videos} videos with {arguments.frames} frames of 112 x 112\n")
+    print("| what | cases/s | time per case |")
+    print("|---|---|---|")
+    print(f"| bare decoding of the same frames | {n_cases / bare:.0f} | {1000 * bare / n_cases:.2f} ms |")
+    print(f"| import into a store | {n_cases / importing:.0f} | {1000 * importing / n_cases:.2f} ms |")
+    print(f"| ratio (import / bare) | {bare / importing:.2f} | {importing / bare:.2f} |\n")
+    print("| videos | pixels stored | peak memory of the process |")
+    print("|---|---|---|")
+    for n, size, peak in zip((arguments.videos, 4 * arguments.videos), sizes, peaks, strict=True):
+        print(f"| {n} | {size:.1f} MiB | {peak:.0f} MiB |")
+
+
+if __name__ == "__main__":
+    main()
