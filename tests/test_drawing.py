@@ -317,6 +317,17 @@ def test_a_cell_without_images_leaves_its_box_out(tmp_path):
     assert texts.count("n = 30, ▼4") == 8
 
 
+def test_two_boxes_for_one_place_are_refused(tmp_path):
+    """Two models of one kind, or of one training set, would hide each other."""
+    for item, rows, message in (
+        ("figure_1", [row | {"train_on": "camus"} for row in _figure_1_rows()], "camus, camus: one box expected"),
+        ("figure_3", [row | {"loss": "standard"} for row in _figure_3_rows()], "e3-adaptive, e3-standard"),
+    ):
+        table = _write_figure_table(rows, tmp_path / f"{item}.csv")
+        with pytest.raises(ValueError, match=message):
+            draw_figure(item=item, tables=[table], cases=[], predictions=[], simulated=True, output=tmp_path / "f")
+
+
 def test_one_seed_without_a_standard_deviation_can_be_drawn(study, tmp_path):
     """A study with one seed has no spread over seeds; the curve is drawn all the same."""
     rows = [row for row in _figure_4_rows() if row["seed"] in {"0", "all"}]

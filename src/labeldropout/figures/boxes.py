@@ -17,6 +17,19 @@ def over_seeds(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["seed"] == "all"]
 
 
+def one_per_place(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """The table, if each combination of these columns occurs once: each is the place of one box.
+
+    Raises:
+        ValueError: One occurs more often; the message names it and its models.
+    """
+    twice = table[table.duplicated(list(columns), keep=False)]
+    if len(twice):
+        place = ", ".join(str(twice.iloc[0][column]) for column in columns)
+        raise ValueError(f"{place}: one box expected, found those of {', '.join(twice['model'].unique())}.")
+    return table
+
+
 def draw_boxes(
     axes: Axes,
     rows: pd.DataFrame,

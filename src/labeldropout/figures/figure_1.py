@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.figure import Figure
 
-from labeldropout.figures.boxes import NOTE, count_of, draw_boxes, over_seeds
+from labeldropout.figures.boxes import NOTE, count_of, draw_boxes, one_per_place, over_seeds
 from labeldropout.figures.style import by_known_order, set_title
 from labeldropout.labels import Structure
 
@@ -19,9 +19,12 @@ def draw(table: pd.DataFrame, titles: Mapping[str, str], *, simulated: bool) -> 
         table: `FIGURE_TABLE` of experiment 1.
         titles: Title of each data set, in the order in which they are shown.
         simulated: Whether the title must say that the data are simulated.
+
+    Raises:
+        ValueError: Two models were trained on the same.
     """
     shown = over_seeds(table)
-    shown = shown[shown["structure"] == Structure.LV.name]
+    shown = one_per_place(shown[shown["structure"] == Structure.LV.name], "train_on", "dataset")
     trained = by_known_order(shown["train_on"].tolist(), list(titles))
     tested = by_known_order(shown["dataset"].tolist(), list(titles))
     figure = Figure(figsize=(7.4, 0.9 + 0.55 * len(trained) + 0.5), layout="constrained")

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from labeldropout.figures.boxes import NOTE, count_of, draw_boxes, over_seeds
+from labeldropout.figures.boxes import NOTE, count_of, draw_boxes, one_per_place, over_seeds
 from labeldropout.figures.style import (
     ROLE_COLOURS,
     ROLE_HATCHES,
@@ -25,9 +25,13 @@ def draw(table: pd.DataFrame, *, simulated: bool) -> Figure:
     Args:
         table: `FIGURE_TABLE` of experiment 3.
         simulated: Whether the title must say that the data are simulated.
+
+    Raises:
+        ValueError: Two models are of the same kind, or there are several data sets.
     """
     shown = over_seeds(table)
     shown = shown.assign(role=[role(*pair) for pair in zip(shown["model"], shown["loss"], strict=True)])
+    shown = one_per_place(shown, "role", "structure")
     roles = by_known_order(shown["role"].tolist(), list(ROLE_TITLES))
     structures = by_known_order(shown["structure"].tolist(), list(STRUCTURE_TITLES))
     figure = Figure(figsize=(7.4, 3.8), layout="constrained")

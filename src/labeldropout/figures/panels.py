@@ -94,7 +94,7 @@ def draw_into(grid: GridSpecBase, figure: Figure, rows: Sequence[PictureRow], mo
 def structure_legend() -> list[Patch]:
     """Entries of a legend of the structures."""
     return [
-        Patch(facecolor=(*to_rgb(colour), 0.35), edgecolor=colour, label=STRUCTURE_TITLES[structure.name])
+        Patch(facecolor=(*to_rgb(colour), 0.3), edgecolor=colour, label=STRUCTURE_TITLES[structure.name])
         for structure, colour in STRUCTURE_COLOURS.items()
     ]
 
@@ -126,7 +126,7 @@ def _show(axes: Axes, row: PictureRow, labels: np.ndarray | None) -> None:
     labels = labels[factor // 2 :: factor, factor // 2 :: factor]
     tint = np.zeros((*labels.shape, 4), np.uint8)
     for structure, colour in STRUCTURE_COLOURS.items():
-        tint[labels == structure] = [*(round(255 * part) for part in to_rgb(colour)), 70]
+        tint[labels == structure] = [*(round(255 * part) for part in to_rgb(colour)), 48]
     axes.imshow(tint, interpolation="none", aspect=row.pixel_aspect)
     for structure in (Structure.LVM, Structure.LV, Structure.LA):
         mask = labels == structure
