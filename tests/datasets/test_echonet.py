@@ -551,3 +551,14 @@ def test_cases_are_written_as_videos_and_read_again(tmp_path):
 def test_names_are_not_padded():
     """A small number has a short name, as in the real data set."""
     assert video_name(0xAB) == "0XAB"
+
+
+def test_grey_values_are_those_of_a_converting_decoder(release):
+    """What the import takes for grey equals each of the three channels that PyAV makes of the same frame."""
+    import av
+
+    cases, _ = release.read()
+    with av.open(release.video(NAMES[0])) as container:
+        channels = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    for case in cases[:2]:
+        np.testing.assert_array_equal(channels[case.frame], np.repeat(case.image[..., None], 3, axis=2))

@@ -281,9 +281,11 @@ def _instants(tracings: list[_Tracing]) -> list[tuple[Instant | None, tuple[str,
 def _grey(frame: Any, where: str) -> np.ndarray:
     if (frame.height, frame.width) != (FRAME_SIZE, FRAME_SIZE):
         raise _wrong(where, "wrong frame size", (FRAME_SIZE, FRAME_SIZE), (frame.height, frame.width))
-    channels = frame.to_ndarray(format="rgb24")
-    # Equal channels come back exactly; coloured ones give their mean.
-    return np.rint(channels.mean(axis=2)).astype(np.uint8)
+    if frame.format.name.startswith("yuvj"):
+        # JPEG's luma has the full range: it is the grey value, and each of three equal channels, without conversion.
+        luma = frame.planes[0]
+        return np.frombuffer(luma, np.uint8).reshape(-1, luma.line_size)[:FRAME_SIZE, :FRAME_SIZE].copy()
+    return np.rint(frame.to_ndarray(format="rgb24").mean(axis=2)).astype(np.uint8)
 
 
 def read_frames(path: Path, wanted: set[int]) -> tuple[dict[int, np.ndarray], int]:
