@@ -1,5 +1,6 @@
 """The statistics against SciPy, statsmodels and cases worked by hand."""
 
+import dataclasses
 import itertools
 import math
 
@@ -106,6 +107,24 @@ def test_intervals_of_single_images_are_those_of_scipy(kind, confidence):
     assert found.kind == kind
     assert found.low == pytest.approx(expected.low, abs=8e-4)
     assert found.high == pytest.approx(expected.high, abs=1.5e-3)
+
+
+@pytest.mark.parametrize("kind", ["BCa", "percentile"])
+@pytest.mark.parametrize("n", [5, 9, 30])
+def test_intervals_of_the_same_resamples_are_exactly_those_of_scipy(n, kind):
+    """Given the same resampled means, also of few and skewed values, the interval is SciPy's to the last digits."""
+    values = np.random.default_rng(n).exponential(0.1, n) ** 3
+    drawn = counts(n)
+
+    def rounded_mean(sample, axis=-1):
+        return np.round(sample.mean(axis), 12)  # so that the original sample, drawn again, is a tie
+
+    start = stats.bootstrap((values,), rounded_mean, n_resamples=2, method="percentile")
+    same = dataclasses.replace(start, bootstrap_distribution=np.round(drawn @ values / n, 12))
+    expected = stats.bootstrap((values,), rounded_mean, n_resamples=0, method=kind, bootstrap_result=same)
+    found = bootstrap_mean(values, names(*range(n)) if n < 10 else np.arange(100, 100 + n), drawn, kind=kind)
+    assert found.low == pytest.approx(expected.confidence_interval.low, rel=1e-6)
+    assert found.high == pytest.approx(expected.confidence_interval.high, rel=1e-6)
 
 
 def test_bca_leans_towards_the_long_tail():
