@@ -12,6 +12,7 @@ from PIL import Image
 from scipy.ndimage import binary_dilation, binary_erosion
 
 from labeldropout.case import Case, DatasetError
+from labeldropout.curves import fill, spline
 from labeldropout.datasets import unity
 from labeldropout.datasets.report import ImportReport
 from labeldropout.datasets.writers import unity as writer
@@ -332,6 +333,16 @@ def test_a_bad_curve_is_unknown_and_counted(release: Release, what: str):
     cases, report = release.read()
     assert list(cases) == [code(1)]
     assert len(report.skipped["bad curve"]) == 1
+
+
+def test_without_a_good_cavity_there_is_no_myocardium(release: Release):
+    """The wall is what the epicardium holds beside the cavity; the report names the curve to blame for both."""
+    release.of(0)["curve-lv-endo"], _ = BAD_CURVES["crossing"]
+    cases, report = release.read(complete=False)
+    assert cases[code(0)].states == {LV: UNKNOWN, LVM: UNKNOWN, LA: LABELLED}
+    assert [item.split(": ", 1)[1] for item in report.skipped["bad curve"]] == [
+        "curve-lv-endo: the outline crosses itself"
+    ] * 2
 
 
 @pytest.mark.parametrize("what", BAD_CURVES)
@@ -704,6 +715,18 @@ def test_the_writer_s_release_comes_back_within_one_boundary_pixel(tmp_path: Pat
         different = back.target != case.target
         assert not (different & ~near).any()
         assert different.sum() < 0.02 * (case.target > 0).sum()
+
+
+def test_the_epicardial_curve_of_the_writer_encloses_the_cavity(tmp_path: Path):
+    """It runs around cavity and wall from hinge to hinge, not along the wall's inner side."""
+    case = _drawn_case(0)
+    writer.write_cases([case], tmp_path, np.random.default_rng(0), quirks=False)
+    (image,) = json.loads((tmp_path / "labels" / "labels-all.json").read_text()).values()
+    entry = image["labels"]["curve-lv-epi"]
+    points = np.array([[float(value) for value in entry[axis].split()] for axis in "xy"]).T
+    inside = fill(spline(points), case.target.shape)
+    assert inside[binary_erosion(case.target == LV, iterations=2)].all()
+    assert len(points) < 60
 
 
 def test_states_survive_the_writer(tmp_path: Path):
