@@ -51,8 +51,8 @@ _TEXT = ("view", "instant")
 _COLOURS = {Structure.LV: (230, 159, 0), Structure.LVM: (86, 180, 233), Structure.LA: (0, 158, 115)}
 _MASK_ENDINGS = (".nii.gz", ".png")
 
-# The simulated observer. Ours: readers of apical views differ by about 1.5 mm on average (Leclerc et al., IEEE TMI
-# 38(9), 2019, Table VI), which in a picture of 112 pixels that shows some 16 cm is about one pixel.
+# The simulated observer. Ours: boundaries of two trained readers lie one to two millimetres apart, which in a picture
+# of 112 pixels that shows some 16 cm is about one pixel.
 _REFERENCE_SIDE_PX = 112
 _JITTER_PX = 1.2
 """Standard deviation of each component of the displacement, on a side of 112 pixels."""
