@@ -1,89 +1,10 @@
-"""A copy of the workflow in which rules, tables and modules may be edited, and results pretended."""
+"""Copies of the workflow, before and after it ran."""
 
-import os
-import re
 import shutil
-import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
-COPIED = ("Snakefile", "config", "workflow", "profiles", "src", "pyproject.toml")
-
-
-@dataclass(frozen=True)
-class Workflow:
-    """A copy of the repository's workflow."""
-
-    root: Path
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Start Snakemake in the copy, with the package of the copy."""
-        search_path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        return subprocess.run(
-            [sys.executable, "-m", "snakemake", *arguments],
-            cwd=self.root,
-            env={**os.environ, "PYTHONPATH": "src", "PATH": search_path},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    def refusal(self, *arguments: str) -> str:
-        """What a dry run that must fail says."""
-        result = self.run("--dry-run", *arguments)
-        assert result.returncode != 0, result.stdout
-        return result.stdout + result.stderr
-
-    def planned(self, *arguments: str) -> dict[str, int]:
-        """Jobs by rule that a dry run plans; nothing if there is nothing to do."""
-        result = self.run("--dry-run", *arguments, "--quiet", "rules")
-        assert result.returncode == 0, result.stdout + result.stderr
-        text = result.stdout + result.stderr
-        if "Job stats:" not in text:
-            assert "Nothing to be done" in text, text
-            return {}
-        table = text.split("Job stats:")[1].split("total")[0]
-        return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)}
-
-    def pretend_finished(self) -> None:
-        """Write a file for every output and have Snakemake take them for its own."""
-        summary = self.run("--summary")
-        assert summary.returncode == 0, summary.stderr
-        for line in summary.stdout.splitlines():
-            name = line.split("\t")[0]
-            if name.startswith("results/"):
-                path = self.root / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text("pretended\n")
-        touched = self.run("--touch", "--forceall", "--cores", "1")
-        assert touched.returncode == 0, touched.stdout + touched.stderr
-
-    def edit(self, path: str, old: str, new: str) -> None:
-        """Replace a text that stands in a file."""
-        file = self.root / path
-        text = file.read_text()
-        assert old in text
-        file.write_text(text.replace(old, new, 1))
-
-    def edit_module(self, module: str) -> None:
-        """Add a line to a module of the copy's package."""
-        file = self.root / "src" / "labeldropout" / f"{module}.py"
-        file.write_text(file.read_text() + "\n# edited by a test\n")
-
-
-def copy_workflow(target: Path) -> Workflow:
-    """Copy what Snakemake reads."""
-    target.mkdir(parents=True, exist_ok=True)
-    for name in COPIED:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-        else:
-            shutil.copy2(ROOT / name, target / name)
-    return Workflow(target)
+from workflow_copy import Workflow, copy_workflow
 
 
 @pytest.fixture

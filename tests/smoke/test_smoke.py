@@ -1,0 +1,122 @@
+"""The whole study of config/smoke.yaml, run twice in two places."""
+
+import csv
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import pytest
+from workflow_copy import copy_workflow
+
+SMOKE = ("--configfile", "config/smoke.yaml")
+RESULTS = Path("results") / "smoke"
+COMPARED = (
+    "tables/*",
+    "figures/*",
+    "models/*/config.json",
+    "models/*/seed-*/weights.safetensors",
+    "models/*/seed-*/history.csv",
+    "grid/*/seed-*/weights.safetensors",
+    "scores/*.csv",
+    "splits/patients.csv",
+    "cones/*/cones.csv",
+)
+"""What decision 27 has compared byte for byte, and what decides it."""
+ITEMS = ("figure_1", "figure_2", "figure_3", "figure_4", "figure_5", "supplementary_figure_1", "training_curves")
+TABLES = ("table_1", "table_2", "tests", "grid", "figure_4_cases", *ITEMS[:-1])
+
+pytestmark = pytest.mark.slow
+
+
+def run_study(root):
+    """Copy the workflow and run the small study to its end, on two cores as in continuous integration."""
+    study = copy_workflow(root)
+    result = study.run(*SMOKE, "--cores", "2")
+    assert result.returncode == 0, (result.stdout + result.stderr)[-6000:]
+    return study
+
+
+def hashes(root):
+    """Hash of every file that must be the same wherever the study runs."""
+    files = sorted(path for pattern in COMPARED for path in (root / RESULTS).glob(pattern))
+    return {path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """The finished study."""
+    return run_study(tmp_path_factory.mktemp("first") / "study")
+
+
+@pytest.fixture
+def first(study):
+    """Its folder."""
+    return study.root
+
+
+def test_every_figure_and_table_is_there(first):
+    """The small study shows all that the real one shows."""
+    for item in ITEMS:
+        for ending in ("svg", "png"):
+            assert (first / RESULTS / "figures" / f"{item}.{ending}").stat().st_size > 1000
+    for item in TABLES:
+        with (first / RESULTS / "tables" / f"{item}.csv").open(newline="") as file:
+            assert list(csv.DictReader(file)), item
+    for item in TABLES:
+        if item != "grid":
+            assert (first / RESULTS / "tables" / f"{item}.md").stat().st_size
+            assert (first / RESULTS / "tables" / f"{item}.tex").stat().st_size
+
+
+def test_figures_say_that_the_data_are_simulated(first):
+    """Nobody can take a picture of the simulated study for a finding in patients."""
+    record = json.loads((first / RESULTS / "run_record.json").read_text())
+    assert record["study"] == "smoke"
+    with (first / RESULTS / "tables" / "figure_4.csv").open(newline="") as file:
+        assert {row["data"] for row in csv.DictReader(file)} == {"simulated"}
+
+
+def test_published_tables_hold_no_name_of_a_data_set(first):
+    """Tables use our own case identifiers, never a data set's file names."""
+    names = re.compile(r"patient\d{4}|0X[0-9A-F]{12,16}|[0-9a-f]{64}")
+    for path in (first / RESULTS / "tables").glob("*"):
+        assert not names.search(path.read_text()), path.name
+    for path in (first / RESULTS / "scores").glob("*.csv"):
+        assert not names.search(path.read_text()), path.name
+
+
+def test_run_record_names_every_result(first):
+    """The record has the hash of every table, figure and model, and the seconds of every rule with a benchmark."""
+    record = json.loads((first / RESULTS / "run_record.json").read_text())
+    for name, value in hashes(first).items():
+        if name.startswith((f"{RESULTS}/figures", f"{RESULTS}/models")) and name.endswith(
+            (".svg", "weights.safetensors")
+        ):
+            assert record["sha256"][name] == value
+    assert {"train", "evaluate", "simulate", "compare"} <= set(record["seconds_by_rule"])
+    assert record["training_devices"]
+
+
+def test_second_run_has_nothing_to_do(study):
+    """A finished study is finished."""
+    assert study.planned(*SMOKE) == {}
+
+
+def test_same_bytes_in_another_place(first, tmp_path):
+    """Tables, figures, weights, histories and scores do not depend on where or when the study runs."""
+    one, other = hashes(first), hashes(run_study(tmp_path / "elsewhere" / "study").root)
+    assert len(one) > 60
+    assert [name for name in one if one[name] != other.get(name)] == []
+    assert set(one) == set(other)
+
+
+def test_edited_figure_trains_nothing(study):
+    """With the module of one figure edited, the run draws that figure, writes its record, and trains nothing."""
+    study.edit_module("figures/figure_3")
+    assert study.planned(*SMOKE) == {"figures_item": 1, "run_record": 1, "all": 1}
+    before = hashes(study.root)
+    result = study.run(*SMOKE, "--cores", "2")
+    assert result.returncode == 0, (result.stdout + result.stderr)[-3000:]
+    assert hashes(study.root) == before
+    assert study.planned(*SMOKE) == {}

@@ -1,0 +1,109 @@
+"""What the README tells people to type runs or parses, and what it points to exists."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from labeldropout.__main__ import parser
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCK = re.compile(r"^```(?:bash|sh|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+MAKE_TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+RULES = {
+    name
+    for path in [ROOT / "Snakefile", *(ROOT / "workflow" / "rules").glob("*.smk")]
+    for name in re.findall(r"^rule (\w+):", path.read_text(), re.MULTILINE)
+}
+
+
+def commands():
+    """Commands of the README's shell blocks: continued lines joined, comments and prompts dropped."""
+    for block in BLOCK.findall(README):
+        for line in block.replace("\\\n", " ").splitlines():
+            words = shlex.split(line.removeprefix("$ "), comments=True)
+            if words:
+                yield words
+
+
+COMMANDS = list(commands())
+
+
+def of(program):
+    """The README's calls of one program, without the variables set before it."""
+    calls = [[word for word in words if not re.match(r"[A-Z_]+=", word)] for words in COMMANDS]
+    return [call for call in calls if call and call[0] == program]
+
+
+def test_readme_names_the_two_commands():
+    """A visitor finds what to type."""
+    assert {"reproduce", "test"} <= {word for call in of("make") for word in call[1:]}
+
+
+@pytest.mark.parametrize("call", of("make"), ids=" ".join)
+def test_make_targets_exist(call):
+    """Every `make` target of the README is one of the Makefile."""
+    assert {word for word in call[1:] if "=" not in word} <= MAKE_TARGETS
+
+
+@pytest.mark.parametrize("call", of("labeldropout"), ids=" ".join)
+def test_calls_of_the_command_line_parse(call):
+    """Every `labeldropout` line of the README has verbs and flags that exist."""
+    if "--help" in call:
+        with pytest.raises(SystemExit, match="0"):
+            parser().parse_args(call[1:])
+    else:
+        parser().parse_args(call[1:])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("call", of("snakemake"), ids=" ".join)
+def test_calls_of_snakemake_plan(call, tmp_path):
+    """Every `snakemake` line of the README plans its jobs; real data are stood in for by empty folders."""
+    for name in ("Snakefile", "config", "workflow", "profiles", "src"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    for name in ("data/raw/camus", "data/raw/unity", "data/raw/echonet", "data/annotation/echonet"):
+        (tmp_path / name).mkdir(parents=True)
+    if "--report" in call:
+        assert Path(call[call.index("--report") + 1]).suffix in {".html", ".zip"}
+        call = call[: call.index("--report")] + call[call.index("--report") + 2 :]
+    if "slurm" in call:
+        call = [word.replace("slurm", "default") for word in call]
+    if "--unlock" not in call:
+        call = [*call, "--dry-run"]
+    result = subprocess.run(
+        [sys.executable, "-m", *call],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, (result.stdout + result.stderr)[-3000:]
+
+
+def test_no_other_program_goes_untested():
+    """A command of a kind that no test above looks at is one of a short list of everyday ones."""
+    everyday = {"cd", "conda", "docker", "git", "pip", "python", "source", "apptainer", ".", "export"}
+    known = everyday | {"make", "labeldropout", "snakemake"}
+    first_words = {next((word for word in words if not re.match(r"[A-Z_]+=", word)), "export") for words in COMMANDS}
+    assert {Path(word).name for word in first_words} - known == set()
+
+
+def test_links_lead_somewhere():
+    """Every relative link and picture of the README is in the repository."""
+    links = re.findall(r"\]\(([^)#\s]+)", README) + re.findall(r'(?:src|href)="([^"#]+)"', README)
+    local = [link for link in links if not re.match(r"[a-z]+:", link)]
+    assert [link for link in local if not (ROOT / link).exists()] == []
+
+
+def test_targets_named_in_the_table_are_rules():
+    """`snakemake figure_4` in the README's table names a rule of the workflow."""
+    named = set(re.findall(r"`snakemake ((?:supplementary_)?(?:figure|table)_\d)`", README))
+    assert named
+    assert named <= RULES
