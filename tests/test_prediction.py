@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 
 from labeldropout.cone import Crop
 from labeldropout.labels import Structure
-from labeldropout.prediction import build_model, choose_device, load_model
+from labeldropout.prediction import build_model, load_model
 
 CPU = torch.device("cpu")
 CONFIG = {
@@ -59,9 +59,3 @@ def test_weights_without_our_configuration_are_refused(tmp_path):
     save_file({"weight": torch.zeros(3)}, path)
     with pytest.raises(ValueError, match="no model of this program"):
         load_model(path, CPU)
-
-
-def test_an_unknown_device_is_refused():
-    """The message lists the valid names."""
-    with pytest.raises(ValueError, match="'gpu' \\(expected auto, cpu or cuda\\)"):
-        choose_device("gpu")

@@ -16,8 +16,9 @@ from PIL import Image, ImageDraw, UnidentifiedImageError
 from scipy import ndimage
 
 from labeldropout.cone import FoundCone, aspect_of, find_cone, square_crop, to_grid
+from labeldropout.devices import choose_device
 from labeldropout.labels import Structure
-from labeldropout.prediction import Model, choose_device, load_model
+from labeldropout.prediction import Model, load_model
 from labeldropout.preparation import blank
 from labeldropout.store import replacing, write_table
 

@@ -33,8 +33,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from labeldropout.cohorts import cone_examples
-from labeldropout.cone import square_crop, to_grid, to_native
-from labeldropout.prediction import choose_device
+from labeldropout.cone import bounding_box, square_crop, to_grid, to_native
+from labeldropout.devices import choose_device
 from labeldropout.store import read_json, replacing, write_json
 
 _LOG = logging.getLogger(__name__)
@@ -47,6 +47,8 @@ _SPACING = [999.0, 1.0, 1.0]
 """What nnU-Net wants to hear of a picture: one slice, far from the next."""
 _SHAPES = ((1.0, 1.0), (0.75, 1.0), (0.66, 1.0))
 """Formats of the frames drawn for training: rows and columns as shares of the grid."""
+_CLOSE_SHARE = 0.35
+"""Share of the examples that are cut to the box of their cone."""
 _ARCHITECTURE = {
     "network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",
     "conv_op": "torch.nn.modules.conv.Conv2d",
@@ -176,6 +178,15 @@ def _own_examples(folder: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         yield image, mask
 
 
+def _close_up(image: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """The example cut to about the box of its cone, as data sets are that were cleaned at their source."""
+    row, column, height, width = bounding_box(mask)
+    reach = rng.uniform(-0.08, 0.04, 2) * width, rng.uniform(-0.02, 0.05, 2) * height
+    left, right = max(0, round(column - reach[0][0])), min(mask.shape[1], round(column + width + reach[0][1]))
+    top, bottom = max(0, round(row - reach[1][0])), min(mask.shape[0], round(row + height + reach[1][1]))
+    return image[top:bottom, left:right], mask[top:bottom, left:right]
+
+
 def _examples(settings: dict[str, Any], seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Images (uint8) and masks (bool) on the network's grid: simulated ones, then the user's own."""
     grid_size = int(settings["grid_size"])
@@ -188,6 +199,8 @@ def _examples(settings: dict[str, Any], seed: int) -> Iterator[tuple[np.ndarray,
         pairs.append(_own_examples(Path(settings["masks"])))
     for source in pairs:
         for image, mask in source:
+            if rng.random() < _CLOSE_SHARE:
+                image, mask = _close_up(image, mask, rng)  # noqa: PLW2901 - the same example
             yield (
                 _on_grid(image, 1.0, grid_size),
                 _on_grid(mask.astype(np.uint8), 1.0, grid_size, labels=True) > 0,

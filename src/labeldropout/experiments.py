@@ -90,6 +90,33 @@ def _hidden(cell: str, where: str) -> tuple[Hidden, ...]:
     return tuple(items)
 
 
+def _label_dropout(cells: dict[str, str], at: dict[str, str], where: str) -> tuple[float, str]:
+    """Probability and mode, which belong together with the structures: all three or none."""
+    try:
+        probability = float(cells["dropout_probability"] or 0)
+    except ValueError as error:
+        raise ValueError(f"{at['dropout_probability']}: {cells['dropout_probability']!r} is no number.") from error
+    if not 0 <= probability <= 1:
+        raise ValueError(f"{at['dropout_probability']}: {probability} (expected 0 to 1).")
+    mode = _one_of(cells["dropout_mode"], ("", *DROPOUT_MODES), at["dropout_mode"])
+    if len({probability > 0, bool(cells["dropout_structures"]), bool(mode)}) > 1:
+        raise ValueError(
+            f"{where}: row {cells['model']!r}: label dropout needs dropout_structures, dropout_probability > 0 and"
+            f" dropout_mode together (found {cells['dropout_structures']!r}, {probability}, {mode!r})."
+        )
+    return probability, mode
+
+
+def _seeds(cell: str, where: str) -> tuple[int, ...]:
+    try:
+        seeds = tuple(int(seed) for seed in cell.split(","))
+    except ValueError as error:
+        raise ValueError(f"{where}: {cell!r} (expected numbers joined by ',').") from error
+    if len(set(seeds)) != len(seeds):
+        raise ValueError(f"{where}: {cell!r} repeats a seed.")
+    return seeds
+
+
 def parse_row(row: dict[str, str], datasets: tuple[str, ...], where: str = "config/experiments.tsv") -> Experiment:
     """Turn a row of the list into an `Experiment`.
 
@@ -120,24 +147,7 @@ def parse_row(row: dict[str, str], datasets: tuple[str, ...], where: str = "conf
     dropout_structures = _structures(cells["dropout_structures"], at["dropout_structures"])
     for structure in (*dropout_structures, *(item.structure for item in hidden)):
         _one_of(structure.name, tuple(known.name for known in structures), at["structures"])
-    try:
-        probability = float(cells["dropout_probability"] or 0)
-    except ValueError as error:
-        raise ValueError(f"{at['dropout_probability']}: {cells['dropout_probability']!r} is no number.") from error
-    if not 0 <= probability <= 1:
-        raise ValueError(f"{at['dropout_probability']}: {probability} (expected 0 to 1).")
-    mode = _one_of(cells["dropout_mode"], ("", *DROPOUT_MODES), at["dropout_mode"])
-    if (probability > 0) != bool(dropout_structures) or (probability > 0) != bool(mode):
-        raise ValueError(
-            f"{where}: row {model!r}: label dropout needs dropout_structures, dropout_probability > 0 and dropout_mode"
-            f" together (found {cells['dropout_structures']!r}, {probability}, {mode!r})."
-        )
-    try:
-        seeds = tuple(int(seed) for seed in cells["seeds"].split(","))
-    except ValueError as error:
-        raise ValueError(f"{at['seeds']}: {cells['seeds']!r} (expected numbers joined by ',').") from error
-    if len(set(seeds)) != len(seeds):
-        raise ValueError(f"{at['seeds']}: {cells['seeds']!r} repeats a seed.")
+    probability, mode = _label_dropout(cells, at, where)
     return Experiment(
         model=model,
         experiment=cells["experiment"],
@@ -151,7 +161,7 @@ def parse_row(row: dict[str, str], datasets: tuple[str, ...], where: str = "conf
         dropout_probability=probability,
         dropout_mode=mode,
         network=cells["network"],
-        seeds=seeds,
+        seeds=_seeds(cells["seeds"], at["seeds"]),
         evaluated_on=_names(cells["evaluated_on"]),
     )
 

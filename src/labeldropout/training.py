@@ -16,9 +16,10 @@ from tqdm import tqdm
 
 from labeldropout import provenance
 from labeldropout.batches import Batches, Cases, draw_unlabelled_cases, hide_labels, load_cases
+from labeldropout.devices import choose_device
 from labeldropout.labels import Part, Structure
 from labeldropout.losses import LOSSES, predict_labels
-from labeldropout.prediction import BATCH_SIZE, Model, build_model, choose_device, forward
+from labeldropout.prediction import BATCH_SIZE, Model, build_model, forward
 from labeldropout.records import HISTORY, PATIENTS
 from labeldropout.store import read_json, read_table, replacing, write_json, write_table
 
