@@ -74,6 +74,17 @@ def test_an_import_leaves_a_store_a_contact_sheet_and_a_proposal(root: Path, tmp
     assert curation.read_text() == "file,keep,view,reason\n"
 
 
+def test_a_curation_is_never_overwritten(root: Path, tmp_path: Path):
+    """A proposal edited in place would be lost by the next import."""
+    import_dataset("unity", root, tmp_path / "store", OPTIONS)
+    proposal = tmp_path / "store" / "unity_curation.proposed.csv"
+    edited = proposal.read_text().replace(",1,", ",0,", 1)
+    proposal.write_text(edited)
+    with pytest.raises(DatasetError, match=r"would overwrite your list .*Copy the proposal"):
+        import_dataset("unity", root, tmp_path / "store", OPTIONS, curation=proposal)
+    assert proposal.read_text() == edited
+
+
 def test_an_import_gives_the_same_bytes_twice(root: Path, tmp_path: Path):
     """Everything downstream is compared byte for byte."""
     for name in ("a", "b"):

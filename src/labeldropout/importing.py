@@ -53,6 +53,12 @@ def import_dataset(
     module = DATASETS[name]
     report = ImportReport(name, on_bad_case)
     chosen = _options(name, module.Options, options, curation, report)
+    proposed = Path(output) / f"{name}_curation.proposed.csv"
+    if curation is not None and Path(curation).resolve() == proposed.resolve():
+        advice = "Copy the proposal to a place of your own, edit it there, and give that path."
+        raise DatasetError.about(
+            name, curation, "the import would overwrite your list", "a file elsewhere", "the proposal's place", advice
+        )
     root = Path(root)
     if not root.is_dir():
         found = "a file" if root.exists() else "nothing"
@@ -62,7 +68,7 @@ def import_dataset(
     remarks: dict[str, str] = {}
     if hasattr(module, "propose_curation"):
         proposal = module.propose_curation(store, chosen)
-        write_table(proposal, Path(output) / f"{name}_curation.proposed.csv")
+        write_table(proposal, proposed)
         reasons = dict(zip(proposal["file"], proposal["reason"], strict=True))
         remarks = {
             case: reasons[key] for case, key in zip(store.table["case"], module.curation_keys(store), strict=True)

@@ -779,7 +779,7 @@ def test_the_proposal_flags_myocardium_drawn_into_the_right_ventricle(tmp_path: 
     assert list(proposal.columns) == ["keep", "view", "reason"]
     flagged = proposal.index[proposal["reason"] != ""].tolist()
     assert flagged == [f"{cases[5].group_name}-{cases[5].frame:04d}.png"]
-    assert "right ventricle's side" in proposal.loc[flagged[0], "reason"]
+    assert "RV-side wall" in proposal.loc[flagged[0], "reason"]
     assert (proposal["keep"] == 1).all()
     mirrored = unity.propose_curation(store, unity.Options(large_wall_ratio=100.0, right_ventricle_side="right"))
     assert (mirrored["reason"] == "").all()

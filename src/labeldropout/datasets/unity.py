@@ -1000,7 +1000,7 @@ def propose_curation(store: "CaseStore", options: Options) -> pd.DataFrame:
         if area_ratios[index] > options.large_wall_ratio * median:
             reasons.append(f"LVM/LV area {area_ratios[index]:.2f}, median {median:.2f}")
         if row["view"] == View.A4C and walls[index] > options.thick_wall_ratio:
-            reasons.append(f"wall on the right ventricle's side {walls[index]:.2f} times the opposite one")
+            reasons.append(f"RV-side wall {walls[index]:.2f} times the other one")
         rows.append({"file": keys[index], "keep": 1, "view": row["view"], "reason": "; ".join(reasons)})
     return pd.DataFrame(rows, columns=list(_CURATION_COLUMNS)).sort_values("file", ignore_index=True)
 
