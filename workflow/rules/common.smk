@@ -274,8 +274,8 @@ def trained_seeds(wildcards):
 
 
 def observed_masks(wildcards):
-    """The observer's masks, for the models whose items compare with them."""
-    if HAS_OBSERVER and set(OBSERVED_ITEMS) & set(EXPERIMENTS[wildcards.model].shown_in):
+    """The observer's masks, for the models that are evaluated on the data set he drew on."""
+    if HAS_OBSERVER and config["kit"]["dataset"] in EXPERIMENTS[wildcards.model].evaluated_on:
         return "<results>/annotation/observed/cases.csv"
     return []
 
