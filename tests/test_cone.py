@@ -263,3 +263,15 @@ def test_the_cone_of_real_frames_is_found(name):
     assert intersection_over_union(found.mask, reference) >= 0.95
     for frame in frames[::5]:
         assert intersection_over_union(find_cone(frame[None], 1.0).mask, reference) >= 0.95
+
+
+def test_faint_noise_round_a_fan_does_not_widen_it():
+    """Compression noise along the edge, as in videos that were masked and then compressed, stays outside."""
+    cone = CONES["wide"]
+    image, truth = fan(cone), cone_mask(cone, SHAPE)
+    rng = np.random.default_rng(4)
+    near = cone_mask(Cone(cone.apex_row - 12, cone.apex_column, cone.half_angle_rad, 0.0, cone.far_px + 16), SHAPE)
+    image[near & ~truth] = rng.integers(0, 7, SHAPE, dtype=np.uint8)[near & ~truth]
+    found = find_cone(image[None], 1.0, np.zeros(SHAPE, bool))
+    assert found.method == "fit"
+    assert intersection_over_union(found.mask, truth) > 0.97

@@ -11,6 +11,8 @@ from skimage.morphology import convex_hull_image
 
 BRIGHT = 15
 """Intensity above which a pixel counts as lit, of 255: the threshold of the published tools (zea)."""
+DARKER = (4, 8)
+"""Thresholds that are tried beside it, for fans with a dark side."""
 WORKING_SIDE = 256
 """Longer side of the grid on which cones are sought: fine enough for 0.4 % of the frame, and quick."""
 LINE_SHARE = 0.012
@@ -21,6 +23,8 @@ NETWORK_IOU = 0.95
 """Intersection over union of network and fit from which the fit is accepted."""
 FAN_IOU = 0.9
 """The same for a fan found by threshold, whose far corners are often too dark to be seen."""
+GOOD_FAN_IOU = 0.93
+"""The same from which no darker threshold is asked."""
 AREA_SHARE = (0.15, 0.98)
 """Share of the frame that a cone may cover."""
 SPECKS = 0.001
@@ -127,7 +131,7 @@ def clean_fan(image: UInt8[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
     return _hull(largest_component(image > 0))
 
 
-def fan_mask(image: UInt8[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
+def fan_mask(image: UInt8[np.ndarray, "h w"], threshold: int = BRIGHT) -> Bool[np.ndarray, "h w"]:
     """The convex hull of what is bright and wider than lines and text.
 
     Threshold, opening (an ECG line, ticks and letters go), the largest component and others of a comparable size
@@ -136,8 +140,9 @@ def fan_mask(image: UInt8[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
 
     Args:
         image: A still, or `moving_part` of a clip; on square pixels.
+        threshold: Intensity above which a pixel counts as lit.
     """
-    lit = ndimage.binary_closing(np.pad(image > BRIGHT, 1, mode="edge"))[1:-1, 1:-1]
+    lit = ndimage.binary_closing(np.pad(image > threshold, 1, mode="edge"))[1:-1, 1:-1]
     line = max(1.0, LINE_SHARE * max(image.shape))
     components, _ = ndimage.label(_dilated(_eroded(lit, line), line))
     sizes = np.bincount(components.ravel())
@@ -328,8 +333,9 @@ def find_cone(
     """Find the cone of a clip: one for all frames; labels have no part in it.
 
     With a network's mask: the sector fitted to it, if the two agree (`NETWORK_IOU`). Without a network: a fan alone on
-    black is taken as it is, and nothing is blanked. Else the sector fitted to the bright region (`FAN_IOU`), the hull
-    of that region, the whole frame, whichever comes first and covers a plausible share.
+    black is taken as it is, and nothing is blanked. Else the sector fitted to the bright region (`FAN_IOU`; of several
+    thresholds the first where the two agree well), the hull of that region, the whole frame, whichever comes first and
+    covers a plausible share.
 
     Args:
         frames: All frames of one clip, or one still.
@@ -366,6 +372,9 @@ def find_cone(
             verdict=f"replaced ({why})" if why else "accepted",
         )
 
+    brightest = _resized(frames.max(0), working, Image.Resampling.BOX)
+    alone = clean_fan(brightest)
+    is_clean = _is_clean(brightest, alone)
     reasons = []
     if network_mask is not None:
         region = ndimage.binary_fill_holes(largest_component(_resized_mask(network_mask, working)))
@@ -373,19 +382,21 @@ def find_cone(
         if not wrong:
             return found(region, "network+fit", cone, iou, "")
         reasons.append(f"network: {wrong}")
-    else:
-        brightest = _resized(frames.max(0), working, Image.Resampling.BOX)
-        region = clean_fan(brightest)
-        cone, iou, wrong = _checked_fit(region, FAN_IOU)
-        if not wrong and _is_clean(brightest, region):
-            return found(region, "geometry", cone, iou, "")
-    region = fan_mask(_resized(moving_part(frames), working, Image.Resampling.BOX))
-    cone, iou, wrong = _checked_fit(region, FAN_IOU)
-    if not wrong:
-        return found(region, "fit", cone, iou, "; ".join(reasons))
-    reasons.append(f"fan: {wrong}")
-    if _acceptable_area(region):
-        return found(region, "hull", None, None, "; ".join(reasons))
+    elif is_clean:
+        cone, iou, wrong = _checked_fit(alone, FAN_IOU)
+        if not wrong:
+            return found(alone, "geometry", cone, iou, "")
+    moving = _resized(moving_part(frames), working, Image.Resampling.BOX)
+    regions = [fan_mask(moving, threshold) for threshold in (BRIGHT, *DARKER)] + [alone] * is_clean
+    fits = [_checked_fit(region, FAN_IOU) for region in regions]
+    accepted = [(cone, iou) for cone, iou, wrong in fits if not wrong]
+    # The higher the threshold, the less compression noise round the fan; a darker one must earn its place.
+    for cone, iou in sorted(accepted, key=lambda fit: (fit[1] or 0.0) < GOOD_FAN_IOU):
+        return found(regions[0], "fit", cone, iou, "; ".join(reasons))
+    reasons.append(f"fan: {fits[0][2]}")
+    for region in regions:
+        if _acceptable_area(region):
+            return found(region, "hull", None, None, "; ".join(reasons))
     return found(np.ones(working, bool), "whole-frame", None, None, "; ".join(reasons))
 
 
