@@ -27,7 +27,7 @@ _REPOSITORY = Path(__file__).resolve().parents[2]
 RELEASED_WEIGHTS = _REPOSITORY / "results" / "released" / "label_dropout.safetensors"
 """The model that comes with the repository; there in an editable installation."""
 MARGIN = 0.02
-"""Margin around the cone's box, as a share of its longer side: that of the default study."""
+"""Margin around the cone's box, as a share of its longer side, for a model that does not say its own `crop_margin`."""
 COLOURS = {Structure.LV: (230, 60, 60), Structure.LVM: (70, 200, 90), Structure.LA: (80, 140, 255)}
 """Colours of the outlines."""
 AREAS = {
@@ -282,7 +282,8 @@ def _predict(clip: Clip, found: FoundCone | None, model: Model) -> np.ndarray:
     """Label maps on the input's own grid: uint8 (T, H, W)."""
     shape = clip.frames.shape[1:]
     box = (0, 0, *shape) if found is None else found.box
-    crop = square_crop(box, aspect_of(clip.spacing_mm), 0.0 if found is None else MARGIN)
+    margin = float(model.config.get("crop_margin", MARGIN))
+    crop = square_crop(box, aspect_of(clip.spacing_mm), 0.0 if found is None else margin)
     labels = np.empty_like(clip.frames)
     for start in range(0, len(labels), _BATCH):
         part = clip.frames[start : start + _BATCH]

@@ -49,8 +49,8 @@ CONES = {
     "box_width": "columns of the box",
     "area_share": "share of the frame that the cone covers",
     "area_ratio": "area of the fitted cone over that of the network's mask; empty without a network",
-    "iou": "intersection over union of network and fit; empty without both",
-    "bright_share_outside": "share of the pixels above 15 that lie outside the cone",
+    "iou": "intersection over union of the fit and the mask or region it was fitted to; empty without a fit",
+    "bright_share_outside": "share of the pixels above 15 that lie outside the cone (for geometry they are kept)",
     "label_share_outside": "share of the annotated pixels that lie outside the cone",
     "verdict": "accepted or replaced, and why",
 }
