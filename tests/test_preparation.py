@@ -21,10 +21,11 @@ LABELLED = dict.fromkeys((Structure.LV, Structure.LVM, Structure.LA), State.LABE
 
 
 def make_case(group=0, instant=Instant.ED, spacing=(0.5, 0.5), rows_per_mm=1):
-    """A speckled fan with a burnt-in bar at the left border and two structures."""
+    """A speckled fan with a burnt-in bar at the left border, a mark beside the apex and two structures."""
     rng = np.random.default_rng([group, instant == Instant.ED])
     image = rng.integers(20, 255, SHAPE, dtype=np.uint8) * cone_mask(FAN, SHAPE)
     image[10:60, 2:8] = 255
+    image[8:18, 108:116] = 255
     target = np.zeros(SHAPE, np.uint8)
     target[30:60, 70:90] = Structure.LV
     target[62:80, 74:88] = Structure.LA
@@ -79,7 +80,9 @@ def test_a_store_becomes_arrays_that_can_be_carried_back(tmp_path):
         for structure in (Structure.LV, Structure.LA):
             found = (prepared.targets[index] == structure).sum()
             assert found == pytest.approx((store.target(index) == structure).sum() * scale, rel=0.1)
-    assert prepared.images[:, 0, 0].max() == 0
+    # The mark beside the apex lies within the crop, and is blanked.
+    assert prepared.images[:, :12, 45:].max() == 0
+    assert prepared.images[:, 20:40, 25:40].max() > 0
 
 
 def test_frames_of_one_clip_share_one_cone(tmp_path):
