@@ -110,6 +110,7 @@ def _nnunet_folders(root: Path) -> Iterator[None]:
         "nnUNet_raw": str(root / "raw"),
         "nnUNet_preprocessed": str(root / "preprocessed"),
         "nnUNet_results": str(root / "results"),
+        # The planner sets torch's threads to this number.
         _WORKERS: "1",
         "nnUNet_compile": "f",
         "nnUNet_wandb_enabled": "0",
@@ -139,6 +140,17 @@ def _seeded(seed: int) -> Iterator[None]:
         random.setstate(before[0])
         np.random.set_state(before[1])  # noqa: NPY002
         torch.set_rng_state(before[2])
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """One thread for torch: the same sums on every machine, and no threads that wait for each other on a busy one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _on_grid(image: np.ndarray, pixel_aspect: float, grid_size: int, *, labels: bool = False) -> np.ndarray:
@@ -289,8 +301,8 @@ def _check_settings(settings: dict[str, Any]) -> None:
 def train_cone_network(settings: dict[str, Any], seed: int, device: str, output: Path) -> None:
     """Train an nnU-Net to segment the cone; write `network.safetensors` and `plans.json`.
 
-    Seeded in full and without data workers: the same settings, seed, device and number of threads give the same
-    network. The last epoch is kept. One example in five is left out of training; the Dice on them is in the plans.
+    Seeded in full, on one thread and without data workers: the same settings, seed and device give the same network.
+    The last epoch is kept. One example in five is left out of training; the Dice on them is in the plans.
 
     Args:
         settings: Section `cone_network` of the configuration: images, grid_size, features, epochs, iterations,
@@ -308,6 +320,7 @@ def train_cone_network(settings: dict[str, Any], seed: int, device: str, output:
         TemporaryDirectory(prefix="labeldropout-cone-") as folder,
         _nnunet_folders(Path(folder)),
         _seeded(seed),
+        _one_thread(),
         contextlib.redirect_stdout(io.StringIO()),
     ):
         n_examples = _write_dataset(_examples(settings, seed), Path(folder))
@@ -389,7 +402,7 @@ class ConeNetwork:
             images: uint8 (N, S, S), S = `grid_size`: whole frames on square pixels, padded to a square.
         """
         stack = torch.from_numpy(np.concatenate([_normalised(image) for image in images], axis=1))
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(io.StringIO()), _one_thread():
             logits = self._predictor.predict_sliding_window_return_logits(stack)
         return torch.softmax(logits.float().cpu(), 0).transpose(0, 1).contiguous().numpy()
 
