@@ -55,6 +55,7 @@ class SmallStudy:
                 "batch_size": 4,
             },
             "grid_size": GRID,
+            "crop_margin": 0.02,
             "study_seed": 7,
             "simulated": True,
             **changes,

@@ -25,6 +25,7 @@ CONFIG = {
     "structures": ["LV", "LVM", "LA"],
     "loss": "adaptive",
     "grid_size": 32,
+    "crop_margin": 0.02,
     "network": {"name": "basic_unet", "features": [4, 4, 8, 8, 8, 4]},
 }
 

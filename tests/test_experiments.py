@@ -31,6 +31,7 @@ SETTINGS = {
     "network": {"features": [4, 8]},
     "optimisation": {"epochs": 3, "momentum": 0.9},
     "grid_size": 64,
+    "crop_margin": 0.02,
     "study_seed": 7,
     "simulated": True,
 }

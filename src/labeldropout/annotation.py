@@ -19,7 +19,7 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter, map_coordinat
 
 from labeldropout.case import Case
 from labeldropout.datasets.report import ImportReport
-from labeldropout.labels import FOREGROUND, Part, State, Structure
+from labeldropout.labels import COLOURS, FOREGROUND, Part, State, Structure
 from labeldropout.records import PATIENTS
 from labeldropout.splitting import part_of_cases
 from labeldropout.store import CaseStore, read_table, replacing, write_cases, write_table
@@ -48,7 +48,6 @@ DRAWN_STRUCTURES = (Structure.LVM, Structure.LA)
 """What the observer draws; the left ventricle stays as the data set has it."""
 
 _TEXT = ("view", "instant")
-_COLOURS = {Structure.LV: (230, 159, 0), Structure.LVM: (86, 180, 233), Structure.LA: (0, 158, 115)}
 _MASK_ENDINGS = (".nii.gz", ".png")
 
 # The simulated observer. Ours: boundaries of two trained readers lie one to two millimetres apart, which in a picture
@@ -203,7 +202,7 @@ def export_kit(store: CaseStore, split: Path, n: int, seed: int, output: Path) -
     with replacing(output / "labels.txt", "w") as file:
         # ITK-SNAP: index, red, green, blue, opacity, visible, mesh, name.
         file.write('    0     0    0    0        0  0  0    "Clear Label"\n')
-        for structure, (red, green, blue) in _COLOURS.items():
+        for structure, (red, green, blue) in COLOURS.items():
             file.write(f'    {structure:d}   {red:3d}  {green:3d}  {blue:3d}        1  1  1    "{structure.name}"\n')
     with replacing(output / "README.txt", "w") as file:
         file.write(_README.format(n=len(chosen), dataset=", ".join(sorted(set(store.table["dataset"].iloc[chosen])))))

@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from labeldropout.cone import FoundCone, aspect_of, find_cone, square_crop, to_grid
 from labeldropout.devices import choose_device
-from labeldropout.labels import Structure
+from labeldropout.labels import COLOURS, Structure
 from labeldropout.prediction import Model, load_model
 from labeldropout.preparation import blank
 from labeldropout.store import replacing, write_table
@@ -26,10 +26,6 @@ _LOG = logging.getLogger(__name__)
 _REPOSITORY = Path(__file__).resolve().parents[2]
 RELEASED_WEIGHTS = _REPOSITORY / "results" / "released" / "label_dropout.safetensors"
 """The model that comes with the repository; there in an editable installation."""
-MARGIN = 0.02
-"""Margin around the cone's box, as a share of its longer side, for a model that does not say its own `crop_margin`."""
-COLOURS = {Structure.LV: (230, 60, 60), Structure.LVM: (70, 200, 90), Structure.LA: (80, 140, 255)}
-"""Colours of the outlines."""
 AREAS = {
     "file": "input, as given or below the folder given",
     "frame": "from 0",
@@ -282,7 +278,7 @@ def _predict(clip: Clip, found: FoundCone | None, model: Model) -> np.ndarray:
     """Label maps on the input's own grid: uint8 (T, H, W)."""
     shape = clip.frames.shape[1:]
     box = (0, 0, *shape) if found is None else found.box
-    margin = float(model.config.get("crop_margin", MARGIN))
+    margin = float(model.config["crop_margin"])
     crop = square_crop(box, aspect_of(clip.spacing_mm), 0.0 if found is None else margin)
     labels = np.empty_like(clip.frames)
     for start in range(0, len(labels), _BATCH):

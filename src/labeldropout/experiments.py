@@ -171,7 +171,8 @@ def resolve(experiment: Experiment, settings: dict[str, Any], selected: dict[str
 
     Args:
         experiment: The row.
-        settings: Section `training` of the configuration, `grid_size`, the study's `seed` and `simulated`.
+        settings: Section `training` of the configuration, `grid_size`, `crop_margin`, the study's seed as
+            `study_seed`, and `simulated`.
         selected: `learning_rate` and `batch_size` chosen by the grid search.
     """
     return {
@@ -196,6 +197,7 @@ def resolve(experiment: Experiment, settings: dict[str, Any], selected: dict[str
         "evaluated_on": list(experiment.evaluated_on),
         "optimisation": {**settings["optimisation"], **selected},
         "grid_size": settings["grid_size"],
+        "crop_margin": settings["crop_margin"],
         "study_seed": settings["study_seed"],
         "simulated": settings["simulated"],
     }

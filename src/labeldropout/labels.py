@@ -20,6 +20,11 @@ FOREGROUND = (Structure.LV, Structure.LVM, Structure.LA)
 """All structures that an annotator can draw, in channel order."""
 
 
+COLOURS = {Structure.LV: (230, 159, 0), Structure.LVM: (86, 180, 233), Structure.LA: (0, 158, 115)}
+"""Red, green and blue (0 to 255) of each structure in every picture: three of Okabe and Ito's colours, which stay apart
+for colour-blind readers."""
+
+
 class State(StrEnum):
     """What is known about one structure in one image; said by the data set, never read off the pixels."""
 

@@ -232,6 +232,7 @@ def model_settings(wildcards):
         {
             **config["training"],
             "datasets": names,
+            "crop_margin": config["crop_margin"],
             "grid_size": config["grid_size"],
             "simulated": is_simulated(names),
             "study_seed": config["seed"],

@@ -9,11 +9,8 @@ from jaxtyping import Bool, UInt8
 from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import binary_erosion
 
-from labeldropout.labels import FOREGROUND, State, Structure
+from labeldropout.labels import COLOURS, FOREGROUND, State
 from labeldropout.store import CaseStore, replacing
-
-COLOURS = {Structure.LV: (230, 159, 0), Structure.LVM: (86, 180, 233), Structure.LA: (240, 100, 190)}
-"""Outlines; from Okabe and Ito's palette (LA's purple lightened for a dark ground), apart for the colour-blind."""
 
 N_CASES = 60
 _COLUMNS = 8

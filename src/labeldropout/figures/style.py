@@ -11,7 +11,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from labeldropout.labels import Structure
+from labeldropout.labels import COLOURS, Structure
 from labeldropout.store import replacing
 
 STYLE: dict[str, Any] = {
@@ -41,7 +41,7 @@ STYLE: dict[str, Any] = {
 
 PNG_DPI = 200
 
-STRUCTURE_COLOURS = {Structure.LV: "#E69F00", Structure.LVM: "#56B4E9", Structure.LA: "#009E73"}
+STRUCTURE_COLOURS = {structure: "#{:02X}{:02X}{:02X}".format(*colour) for structure, colour in COLOURS.items()}
 STRUCTURE_TITLES = {
     Structure.LV.name: "LV cavity",
     Structure.LVM.name: "Myocardium",
