@@ -17,6 +17,7 @@ SCIENCE = {
     "losses",
     "metrics",
     "networks",
+    "parts",
     "scan_conversion",
     "simulation",
     "statistics",

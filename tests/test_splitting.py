@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from labeldropout.labels import Part
+from labeldropout.parts import part_of_cases
 from labeldropout.records import PATIENTS
-from labeldropout.splitting import part_of_cases, split
+from labeldropout.splitting import split
 from labeldropout.store import write_table
 
 SETTINGS = {

@@ -335,6 +335,17 @@ def _run_record(arguments: argparse.Namespace) -> None:
     write_json(run_record(arguments.files, arguments.benchmarks, arguments.study), arguments.output)
 
 
+def _release_arguments(parser: argparse.ArgumentParser) -> None:
+    _path(parser, "weights", "output")
+
+
+@_verb("release", "publish the weights of one model", _release_arguments)
+def _release(arguments: argparse.Namespace) -> None:
+    from labeldropout.prediction import release
+
+    release(arguments.weights, arguments.output)
+
+
 def _predict_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("inputs", type=Path, nargs="+", help="images, videos or folders: NIfTI, MHD, PNG, AVI, MP4")
     parser.add_argument("--weights", type=Path, help="weights.safetensors; default: the released model")

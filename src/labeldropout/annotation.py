@@ -20,8 +20,8 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter, map_coordinat
 from labeldropout.case import Case
 from labeldropout.datasets.report import ImportReport
 from labeldropout.labels import COLOURS, FOREGROUND, Part, State, Structure
+from labeldropout.parts import part_of_cases
 from labeldropout.records import PATIENTS
-from labeldropout.splitting import part_of_cases
 from labeldropout.store import CaseStore, read_table, replacing, write_cases, write_table
 
 KIT = {

@@ -20,7 +20,7 @@ from labeldropout.label_dropout import (
     partially_labelled,
 )
 from labeldropout.labels import Part, State, Structure
-from labeldropout.splitting import part_of_cases
+from labeldropout.parts import part_of_cases
 from labeldropout.store import read_prepared
 
 

@@ -12,9 +12,9 @@ import torch
 from labeldropout.devices import choose_device
 from labeldropout.labels import Part, State, Structure
 from labeldropout.metrics import score_structure
+from labeldropout.parts import part_of_cases
 from labeldropout.prediction import BATCH_SIZE, Model, load_model, predict_cases
 from labeldropout.records import PATIENTS, SCORES
-from labeldropout.splitting import part_of_cases
 from labeldropout.store import CaseStore, Prepared, read_prepared, read_table, write_predictions, write_table
 
 _OF_CASE = ("case", "dataset", "patient", "view", "instant")

@@ -15,6 +15,7 @@ from labeldropout.cone import Crop, to_native
 from labeldropout.labels import Structure
 from labeldropout.losses import probabilities
 from labeldropout.networks import build_network
+from labeldropout.store import replacing
 
 BATCH_SIZE = 32
 
@@ -141,3 +142,14 @@ def predict_cases(model: Model, images: np.ndarray, rows: Sequence[Any]) -> list
         model.label_map(part, crop_of(row), (int(row.height_px), int(row.width_px)))
         for part, row in zip(probability, rows, strict=True)
     ]
+
+
+def release(weights: Path, output: Path) -> None:
+    """Copy a model's weights to where they are published, after loading them once.
+
+    Raises:
+        ValueError: They are no model of this program.
+    """
+    load_model(weights, torch.device("cpu"))
+    with replacing(output) as file:
+        file.write(weights.read_bytes())

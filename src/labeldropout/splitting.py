@@ -13,7 +13,8 @@ from labeldropout.datasets import DATASETS
 from labeldropout.datasets.camus import shipped_fold
 from labeldropout.datasets.camus_folds import official_fold
 from labeldropout.labels import Part
-from labeldropout.records import PATIENTS, check_columns
+from labeldropout.parts import check_patients
+from labeldropout.records import PATIENTS
 from labeldropout.store import read_table
 
 _LOG = logging.getLogger(__name__)
@@ -30,27 +31,8 @@ _OLD_RELEASE = re.compile(r"(?:training|testing)_")
 
 def _patients_table(path: Path) -> pd.DataFrame:
     table = read_table(path, PATIENTS, tuple(PATIENTS))
-    _check_patients(table, path)
+    check_patients(table, path)
     return table
-
-
-def _check_patients(table: pd.DataFrame, where: object) -> None:
-    """Refuse a table in which a patient stands twice or a part is none.
-
-    Raises:
-        ValueError: Either of these.
-    """
-    wrong = table[~table["part"].isin(list(Part))]
-    if len(wrong):
-        row = wrong.iloc[0]
-        raise ValueError(
-            f"{where}: patient {row['patient']}: part {row['part']!r} (expected one of {', '.join(Part)})."
-        )
-    twice = table[table.duplicated(["dataset", "patient"], keep=False)]
-    if len(twice):
-        patient = twice.iloc[0]["patient"]
-        parts = ", ".join(twice[twice["patient"] == patient]["part"])
-        raise ValueError(f"{where}: patient {patient} stands more than once (expected one part, found {parts}).")
 
 
 def _fractions(settings: Mapping[str, Any]) -> dict[Part, float]:
@@ -252,29 +234,3 @@ def split(
         parts = _one_dataset(by_dataset[name], name, settings, kept, seed, (roots or {}).get(name))
         rows += [{"dataset": name, "patient": patient, "part": part.value} for patient, part in sorted(parts.items())]
     return pd.DataFrame(rows, columns=list(PATIENTS))
-
-
-def part_of_cases(cases: pd.DataFrame, patients: pd.DataFrame) -> pd.Series:
-    """Return the part of every case, on the index of `cases`.
-
-    Args:
-        cases: Any table with the columns `dataset` and `patient`.
-        patients: The outcome of `split`.
-
-    Raises:
-        ValueError: A patient is in two parts or stands twice, has no part, or the part is none.
-    """
-    patients = check_columns(patients, PATIENTS, "patients")
-    _check_patients(patients, "patients")
-    part_of = {
-        (dataset, patient): part
-        for dataset, patient, part in zip(patients["dataset"], patients["patient"], patients["part"], strict=True)
-    }
-    keys = list(zip(cases["dataset"], cases["patient"], strict=True))
-    missing = sorted({patient for dataset, patient in keys if (dataset, patient) not in part_of})
-    if missing:
-        raise ValueError(
-            f"patients: no part for {len(missing)} patients of these cases (first {missing[0]}). "
-            "Split again with all stores."
-        )
-    return pd.Series([part_of[key] for key in keys], index=cases.index, name="part", dtype="str")

@@ -154,3 +154,21 @@ rule grid:
         "The grid search."
     input:
         rules.select_hyperparameters.output,
+
+
+rule release:
+    message:
+        "Publish the weights that `labeldropout predict` takes by default."
+    input:
+        weights=f"<results>/models/{config['released']['model']}/seed-{config['released']['seed']}/weights.safetensors",
+        code=source("prediction"),
+    output:
+        weights="<results>/released/label_dropout.safetensors",
+    log:
+        "<results>/logs/release/log.log",
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    shell:
+        "labeldropout release --weights {input.weights:q} --output {output.weights:q}"
+        " > {log:q} 2>&1"
