@@ -12,13 +12,16 @@ Build = Callable[[Mapping[str, Any], int], nn.Module]
 def basic_unet(settings: Mapping[str, Any], n_channels: int) -> nn.Module:
     """The U-Net of the paper (Ronneberger et al. 2015): MONAI's `BasicUNet` with batch norm, ReLU, deconvolution.
 
+    The sides of its images are multiples of 16.
+
     Args:
         settings: `features`: channels of the five levels, and of the last layer before the logits.
         n_channels: Structures with background.
     """
     from monai.networks.nets import BasicUNet  # noqa: PLC0415 - takes two seconds: only where needed
+    from monai.networks.nets.basic_unet import UpCat  # noqa: PLC0415 - as above
 
-    return BasicUNet(
+    network = BasicUNet(
         spatial_dims=2,
         in_channels=1,
         out_channels=n_channels,
@@ -28,6 +31,10 @@ def basic_unet(settings: Mapping[str, Any], n_channels: int) -> nn.Module:
         bias=False,  # batch norm subtracts it again
         upsample="deconv",
     )
+    for module in network.modules():
+        if isinstance(module, UpCat):
+            module.is_pad = False  # sides are multiples of 16: nothing to pad, and the call alone costs 5 %
+    return network
 
 
 def attention_unet(settings: Mapping[str, Any], n_channels: int) -> nn.Module:
