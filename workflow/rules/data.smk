@@ -107,7 +107,13 @@ rule segment_cone:
         network=cone_network,
         code=source("cone_segmentation"),
     output:
-        cones="<results>/cones/{dataset}/cones.csv",
+        cones=report(
+            "<results>/cones/{dataset}/cones.csv",
+            caption="../report/cone_table.rst",
+            category="Quality control",
+            subcategory="Cones",
+            labels={"data set": "{dataset}", "shows": "every cone"},
+        ),
         masks="<results>/cones/{dataset}/masks.u8",
         worst=report(
             "<results>/cones/{dataset}/worst.png",
