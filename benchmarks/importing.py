@@ -1,4 +1,4 @@
-"""How fast EchoNet-Dynamic's videos are imported beside the bare decoding, and whether memory grows with their number.
+"""How fast EchoNet-Dynamic's videos are imported and prepared beside the bare decoding, and whether memory grows.
 
 Run: python benchmarks/importing.py [--videos 200] [--frames 176]
 The videos are random pictures, written by the project's own writer; the table goes to standard output.
@@ -16,9 +16,11 @@ from pathlib import Path
 import av
 import numpy as np
 
+from labeldropout.cone_segmentation import segment_cones
 from labeldropout.datasets.echonet import Options, read_cases
 from labeldropout.datasets.report import ImportReport
 from labeldropout.datasets.writers.echonet import Video, video_name, write_videos
+from labeldropout.preparation import prepare
 from labeldropout.store import CaseStore, write_cases
 
 
@@ -53,15 +55,24 @@ def store(root: Path, directory: Path) -> int:
     return write_cases(read_cases(root, Options(), report), directory, report)
 
 
+def prepare_store(directory: Path) -> int:
+    """Crop a store to its cones and resize it to the default study's grid; the number of cases."""
+    cases = CaseStore(directory)
+    prepare(cases, directory / "cones", 64, 0.02, directory / "prepared")
+    return len(cases)
+
+
 def store_alone(root: Path, directory: Path, queue: multiprocessing.Queue) -> None:
-    """Import into a store in a process of its own; send the peak of its memory in MiB."""
+    """Import, find the cones by geometry and prepare in a process of its own; send its peak memory in MiB."""
     store(root, directory)
+    segment_cones(CaseStore(directory), "geometry", None, "cpu", directory / "cones")
+    prepare_store(directory)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     queue.put(peak / (2**20 if sys.platform == "darwin" else 2**10))
 
 
 def peak_mib(root: Path, directory: Path) -> float:
-    """Peak memory of one import in a fresh process."""
+    """Peak memory of importing and preparing one data set in a fresh process."""
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
     process = context.Process(target=store_alone, args=(root, directory, queue))
@@ -95,6 +106,8 @@ def main() -> None:
         n_imported, *importing = timed(store, small, Path(folder) / "timed")
         if n_imported != n_cases:
             raise ValueError(f"decoded {n_cases} frames, imported {n_imported}")
+        segment_cones(CaseStore(Path(folder) / "timed"), "geometry", None, "cpu", Path(folder) / "timed" / "cones")
+        _, *preparing = timed(prepare_store, Path(folder) / "timed")
         peaks = [peak_mib(root, Path(folder) / f"store-{root.name}") for root in (small, large)]
         sizes = [
             sum(path.stat().st_size for path in CaseStore(Path(folder) / f"store-{root.name}").directory.glob("*.u8"))
@@ -104,9 +117,13 @@ def main() -> None:
     print(f"{n_cases} cases of {arguments.videos} videos with {arguments.frames} frames of 112 x 112\n")
     print("| what | cases/s | ms per case | processor ms per case |")
     print("|---|---|---|---|")
-    for what, (wall, cpu) in (("bare decoding of the same frames", bare), ("import into a store", importing)):
+    for what, (wall, cpu) in (
+        ("bare decoding of the same frames", bare),
+        ("import into a store", importing),
+        ("prepare", preparing),
+    ):
         print(f"| {what} | {n_cases / wall:.0f} | {1000 * wall / n_cases:.2f} | {1000 * cpu / n_cases:.2f} |")
-    print(f"| share of the bare speed | | {bare[0] / importing[0]:.2f} | {bare[1] / importing[1]:.2f} |\n")
+    print(f"| import's share of the bare speed | | {bare[0] / importing[0]:.2f} | {bare[1] / importing[1]:.2f} |\n")
     print("| videos | pixels stored | peak memory of the process |")
     print("|---|---|---|")
     for n, size, peak in zip((arguments.videos, 4 * arguments.videos), sizes, peaks, strict=True):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from labeldropout.__main__ import parser
@@ -107,6 +108,15 @@ def test_targets_named_in_the_table_are_rules():
     named = set(re.findall(r"^\|.*?`(?:snakemake )?((?:supplementary_)?(?:figure|table)_\d)`", README, re.MULTILINE))
     assert named == {*(f"figure_{n}" for n in range(1, 6)), "supplementary_figure_1", "table_1", "table_2"}
     assert named <= RULES
+
+
+def test_sentence_on_figure_4_has_the_numbers_of_its_table():
+    """Dice of Unity's atria, mean and SD over seeds: benchmark, without label dropout, at 50 % and at 100 %."""
+    table = pd.read_csv(ROOT / "results" / "tables" / "figure_4.csv", dtype={"seed": str})
+    atria = table[(table["seed"] == "all") & (table["dataset"] == "unity") & (table["structure"] == "LA")]
+    rows = atria.set_index("model")
+    for model in ("e4-benchmark", "e4-p00", "e4-p05", "e4-p10"):
+        assert f"{rows.loc[model, 'dice_mean']:.2f} ± {rows.loc[model, 'dice_sd']:.2f}" in README, model
 
 
 def test_nothing_is_left_to_fill_in():
