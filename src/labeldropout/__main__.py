@@ -87,7 +87,9 @@ def _train_cone_arguments(parser: argparse.ArgumentParser) -> None:
 @_verb("train-cone", "train the nnU-Net that finds the cone, on simulated acquisitions", _train_cone_arguments)
 def _train_cone(arguments: argparse.Namespace) -> None:
     from labeldropout.cone_network import train_cone_network
+    from labeldropout.devices import keep_freed_memory
 
+    keep_freed_memory()
     train_cone_network(arguments.settings, arguments.seed, _device(arguments), arguments.output)
 
 
@@ -193,8 +195,10 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
 
 @_verb("train", "train one model with one seed", _train_arguments)
 def _train(arguments: argparse.Namespace) -> None:
+    from labeldropout.devices import keep_freed_memory
     from labeldropout.training import train_model
 
+    keep_freed_memory()
     train_model(
         config=arguments.config,
         prepared=arguments.prepared,

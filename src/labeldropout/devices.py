@@ -1,6 +1,13 @@
-"""Which processor a computation runs on."""
+"""Which processor a computation runs on, and how it holds its memory."""
+
+import ctypes
+import logging
 
 import torch
+
+_LOG = logging.getLogger(__name__)
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
+"""Parameters of mallopt(3), from the GNU C library's malloc.h."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -15,3 +22,21 @@ def choose_device(name: str) -> torch.device:
     if name == "cuda" and not has_cuda:
         raise ValueError("device: cuda (expected a CUDA device, found none). Use auto or cpu.")
     return torch.device("cuda" if has_cuda and name != "cpu" else "cpu")
+
+
+def keep_freed_memory() -> bool:
+    """Let this process keep the memory that it frees, in place of giving it back to the system and asking anew.
+
+    An optimisation step on a CPU allocates and frees the same large arrays every time; with the GNU C library's
+    defaults each of them is mapped, filled with zeros by the system and unmapped again, which takes a quarter of the
+    time of a small network. Results do not change.
+
+    Returns:
+        Whether the C library has this switch: only the GNU one does.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        _LOG.info("This C library has no mallopt; freed memory goes back to the system.")
+        return False
+    settings = {_M_MMAP_MAX: 0, _M_TRIM_THRESHOLD: 2**31 - 1, _M_TOP_PAD: 2**26}
+    return all(mallopt(parameter, value) == 1 for parameter, value in settings.items())
