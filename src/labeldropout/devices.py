@@ -28,8 +28,8 @@ def keep_freed_memory() -> bool:
     """Let this process keep the memory that it frees, in place of giving it back to the system and asking anew.
 
     An optimisation step on a CPU allocates and frees the same large arrays every time; with the GNU C library's
-    defaults each of them is mapped, filled with zeros by the system and unmapped again, which takes a quarter of the
-    time of a small network. Results do not change.
+    defaults each of them is mapped, filled with zeros by the system and unmapped again: 5 to 10 % of the time of the
+    default study's network alone on a machine, more beside a second training. Results do not change.
 
     Returns:
         Whether the C library has this switch: only the GNU one does.
