@@ -26,6 +26,7 @@ TARGETS = [
     "grid",
     "training_curves",
     "annotation_kit",
+    "release",
     "all",
 ]
 DEFAULT = {
@@ -46,6 +47,7 @@ DEFAULT = {
     "evaluate": N_MODELS,
     "compare": 10,
     "figures_item": 7,
+    "release": 1,
     "run_record": 1,
     "all": 1,
 }
