@@ -47,14 +47,22 @@ def draw(table: pd.DataFrame, *, simulated: bool) -> Figure:
             if pd.notna(row["reported"]):
                 axes.plot(position, row["reported"], marker="x", color="#B00020", markersize=5, zorder=6)
             if pd.notna(row["n"]):
-                axes.text(position, -0.015, count_of(row), fontsize=5.5, color="0.35", ha="center", va="top")
+                axes.text(
+                    position,
+                    -0.015,
+                    count_of(row).replace(", ", "\n"),
+                    fontsize=5.5,
+                    color="0.35",
+                    ha="center",
+                    va="top",
+                )
         legend.append(Patch(facecolor=colour, edgecolor="0.15", hatch=hatch, label=_label(name, rows)))
     if shown["reported"].notna().any():
         legend.append(Line2D([], [], marker="x", linestyle="", color="#B00020", label="Mean in the paper (real data)"))
     axes.set_xticks(range(len(structures)), [STRUCTURE_TITLES.get(name, name) for name in structures])
     axes.tick_params(axis="x", length=0)
     axes.set_ylabel("Dice score")
-    axes.set_ylim(-0.07, 1.02)
+    axes.set_ylim(-0.09, 1.02)
     axes.set_xlim(-0.5, len(structures) - 0.5)
     axes.grid(visible=True, axis="y")
     figure.legend(handles=legend, loc="outside lower center", ncols=2)
