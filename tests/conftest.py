@@ -1,12 +1,14 @@
 """A small study made by hand: two data sets, bright discs in place of hearts, one of them without left atria."""
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from workflow_copy import Workflow, copy_workflow
 
 from labeldropout.case import Case, stable_id
 from labeldropout.datasets.report import ImportReport
@@ -121,3 +123,18 @@ def small_study(tmp_path: Path) -> SmallStudy:
         ]
     write_table(pd.DataFrame(patients), study.split, PATIENTS)
     return study
+
+
+@pytest.fixture(scope="session")
+def _small_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    study = copy_workflow(tmp_path_factory.mktemp("small") / "study")
+    study.make_small()
+    study.finish()
+    return study.root
+
+
+@pytest.fixture
+def finished_study(_small_study: Path, tmp_path: Path) -> Workflow:
+    """A copy of its own of the smoke study, run once per session to its end as a default study, in `results`."""
+    shutil.copytree(_small_study, tmp_path / "study", symlinks=True)
+    return Workflow(tmp_path / "study")

@@ -8,6 +8,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+from snakemake.utils import update_config
+
 ROOT = Path(__file__).resolve().parents[1]
 COPIED = ("Snakefile", "config", "workflow", "profiles", "src", "pyproject.toml")
 
@@ -29,6 +32,20 @@ class Workflow:
             text=True,
             check=False,
         )
+
+    def finish(self, *arguments: str) -> None:
+        """Run the study to its end, on two cores as in continuous integration."""
+        result = self.run("--cores", "2", *arguments)
+        assert result.returncode == 0, (result.stdout + result.stderr)[-6000:]
+
+    def make_small(self) -> None:
+        """Let the smoke study be the default one of this copy: what stands round it then runs as it is, in minutes."""
+        configuration, small = (
+            yaml.safe_load((self.root / "config" / name).read_text()) for name in ("config.yaml", "smoke.yaml")
+        )
+        del small["pathvars"]
+        update_config(configuration, small)
+        (self.root / "config" / "config.yaml").write_text(yaml.safe_dump(configuration, sort_keys=False))
 
     def refusal(self, *arguments: str) -> str:
         """What a dry run that must fail says."""

@@ -1,4 +1,4 @@
-"""The whole study of config/smoke.yaml, run twice in two places."""
+"""The whole study of config/smoke.yaml, run in two places: as the default study, and beside it."""
 
 import csv
 import hashlib
@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 from workflow_copy import copy_workflow
 
-SMOKE = ("--configfile", "config/smoke.yaml")
-RESULTS = Path("results") / "smoke"
+RESULTS = Path("results")
 COMPARED = (
     "tables/*",
     "figures/*",
@@ -29,30 +28,16 @@ TABLES = ("table_1", "table_2", "tests", "grid", "figure_4_cases", *ITEMS[:-1])
 pytestmark = pytest.mark.slow
 
 
-def run_study(root):
-    """Copy the workflow and run the small study to its end, on two cores as in continuous integration."""
-    study = copy_workflow(root)
-    result = study.run(*SMOKE, "--cores", "2")
-    assert result.returncode == 0, (result.stdout + result.stderr)[-6000:]
-    return study
-
-
-def hashes(root):
-    """Hash of every file that must be the same wherever the study runs."""
-    files = sorted(path for pattern in COMPARED for path in (root / RESULTS).glob(pattern))
-    return {path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    """The finished study."""
-    return run_study(tmp_path_factory.mktemp("first") / "study")
+def hashes(results):
+    """Hash of every file that must be the same wherever the study runs, by its name below the results."""
+    files = sorted(path for pattern in COMPARED for path in results.glob(pattern))
+    return {path.relative_to(results).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 @pytest.fixture
-def first(study):
-    """Its folder."""
-    return study.root
+def first(finished_study):
+    """Folder of the finished study."""
+    return finished_study.root
 
 
 def test_every_figure_and_table_is_there(first):
@@ -89,34 +74,33 @@ def test_published_tables_hold_no_name_of_a_data_set(first):
 def test_run_record_names_every_result(first):
     """The record has the hash of every table, figure and model, and the seconds of every rule with a benchmark."""
     record = json.loads((first / RESULTS / "run_record.json").read_text())
-    for name, value in hashes(first).items():
-        if name.startswith((f"{RESULTS}/figures", f"{RESULTS}/models")) and name.endswith(
-            (".svg", "weights.safetensors")
-        ):
-            assert record["sha256"][name] == value
+    for name, value in hashes(first / RESULTS).items():
+        if name.startswith(("figures", "models")) and name.endswith((".svg", "weights.safetensors")):
+            assert record["sha256"][f"results/{name}"] == value
     assert {"train", "evaluate", "simulate", "compare"} <= set(record["seconds_by_rule"])
     assert record["training_devices"]
 
 
-def test_second_run_has_nothing_to_do(study):
+def test_second_run_has_nothing_to_do(finished_study):
     """A finished study is finished."""
-    assert study.planned(*SMOKE) == {}
+    assert finished_study.planned() == {}
 
 
 def test_same_bytes_in_another_place(first, tmp_path):
-    """Tables, figures, weights, histories and scores do not depend on where or when the study runs."""
-    one, other = hashes(first), hashes(run_study(tmp_path / "elsewhere" / "study").root)
+    """Tables, figures, weights, histories and scores do not depend on where, when and under what name a study runs."""
+    elsewhere = copy_workflow(tmp_path / "elsewhere" / "study")
+    elsewhere.finish("--configfile", "config/smoke.yaml")
+    one, other = hashes(first / RESULTS), hashes(elsewhere.root / RESULTS / "smoke")
     assert len(one) > 60
     assert [name for name in one if one[name] != other.get(name)] == []
     assert set(one) == set(other)
 
 
-def test_edited_figure_trains_nothing(study):
+def test_edited_figure_trains_nothing(finished_study):
     """With the module of one figure edited, the run draws that figure, writes its record, and trains nothing."""
-    study.edit_module("figures/figure_3")
-    assert study.planned(*SMOKE) == {"figures_item": 1, "run_record": 1, "all": 1}
-    before = hashes(study.root)
-    result = study.run(*SMOKE, "--cores", "2")
-    assert result.returncode == 0, (result.stdout + result.stderr)[-3000:]
-    assert hashes(study.root) == before
-    assert study.planned(*SMOKE) == {}
+    finished_study.edit_module("figures/figure_3")
+    assert finished_study.planned() == {"figures_item": 1, "run_record": 1, "all": 1}
+    before = hashes(finished_study.root / RESULTS)
+    finished_study.finish()
+    assert hashes(finished_study.root / RESULTS) == before
+    assert finished_study.planned() == {}
