@@ -27,6 +27,7 @@ TARGETS = [
     "training_curves",
     "annotation_kit",
     "release",
+    "scores",
     "all",
 ]
 DEFAULT = {
@@ -132,6 +133,27 @@ def test_added_row_plans_its_own_jobs_only(finished):
         "figures_item": 2,  # figure_3 and the training curves
         **AND_THE_RECORD,
     }
+
+
+def test_row_with_a_severity_of_its_own_simulates_its_own_data(finished):
+    """Another domain shift is another tree of data, from simulation to prepared arrays; the split stays."""
+    path = finished.root / "config" / "experiments.tsv"
+    row = next(line for line in path.read_text().splitlines() if line.startswith("e4-p05\t"))
+    path.write_text(path.read_text() + row.replace("e4-p05", "e6-p05").replace("\tfigure_4\t", "\t\t") + "0.25\n")
+    planned = finished.planned("results/scores/e6-p05.csv")
+    data = dict.fromkeys(["simulate", "import_dataset", "segment_cone", "prepare"], 2)
+    assert planned == {**data, "resolve": 1, "train": 3, "evaluate": 1}
+    assert (finished.root / "results" / "truth" / "unity" / "hearts.csv").is_file()
+
+
+def test_severity_of_real_data_is_refused(workflow):
+    """Nobody can choose how far real data sets lie apart; the message names row and data sets."""
+    make_folders(workflow, "data/raw/camus", "data/raw/unity", "data/raw/echonet", "data/annotation/echonet")
+    path = workflow.root / "config" / "experiments.tsv"
+    path.write_text(path.read_text().rstrip("\n") + "0.25\n")
+    words = workflow.refusal("--configfile", "config/paper.yaml")
+    assert "e4b-label-dropout" in words
+    assert "severity needs simulated data" in words
 
 
 def test_added_seed_trains_that_seed_only(finished):

@@ -114,6 +114,16 @@ rule evaluate:
         " --scores {output.scores:q} --predictions {output.predictions:q} > {log:q} 2>&1"
 
 
+rule scores:
+    message:
+        "Everything that tables and figures are made from: what DVC's stage of the models keeps."
+    input:
+        rules.models.input,
+        rules.grid.input,
+        rules.annotation_kit_export.output,
+        expand("<results>/scores/{model}.csv", model=EXPERIMENTS),
+
+
 rule compare:
     message:
         "Make the table {wildcards.item}."
