@@ -9,7 +9,7 @@ READY := .venv/ready
 .DELETE_ON_ERROR:
 
 reproduce: $(READY)
-	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores $(CORES)
+	$(BIN)/labeldropout reproduce --cores $(CORES)
 
 test: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" python -m pytest

@@ -23,7 +23,7 @@ SCIENCE = {
     "statistics",
     "typesetting",
 }
-DOORS = {"datasets", "figures", "provenance", "store"}
+DOORS = {"datasets", "figures", "gpu_slots", "provenance", "store"}
 VERBS = {
     "__main__",
     "annotation",
@@ -38,6 +38,7 @@ VERBS = {
     "importing",
     "prediction",
     "preparation",
+    "reproduction",
     "selection",
     "splitting",
     "training",

@@ -5,6 +5,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,20 @@ def _path(parser: argparse.ArgumentParser, *names: str, required: bool = True) -
 def _device_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--gpus", type=int, default=1, help="0 forces the CPU")
+    parser.add_argument("--trainings-per-gpu", type=int, default=1, help="how many processes may share a graphics card")
 
 
 def _device(arguments: argparse.Namespace) -> str:
     return "cpu" if arguments.gpus == 0 else str(arguments.device)
+
+
+def _granted(arguments: argparse.Namespace) -> AbstractContextManager[Any]:
+    """The graphics card of the verbs that use one, for as long as they run; before torch is imported."""
+    if "gpus" not in arguments:
+        return nullcontext()
+    from labeldropout.gpu_slots import granted_device
+
+    return granted_device(arguments.gpus, arguments.device, arguments.trainings_per_gpu)
 
 
 def _verb(
@@ -375,13 +386,34 @@ def _predict(arguments: argparse.Namespace) -> None:
     )
 
 
+def _reproduce_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "labeldropout reproduce [any arguments of snakemake]"
+    parser.set_defaults(passed_on=[])
+
+
+@_verb("reproduce", "run the study of this folder, after whatever happened to the last run of it", _reproduce_arguments)
+def _reproduce(arguments: argparse.Namespace) -> None:
+    from labeldropout.reproduction import reproduce
+
+    reproduce(Path.cwd(), arguments.passed_on)
+
+
+class _VerbParser(argparse.ArgumentParser):
+    """A verb's flags; a verb whose defaults have `passed_on` gets every word as it is, for another program."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        if self.get_default("passed_on") is None or args in (["-h"], ["--help"]):
+            return super().parse_known_args(args, namespace)
+        return argparse.Namespace(passed_on=list(args)), []
+
+
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     top = argparse.ArgumentParser(
         prog="labeldropout", description="Partially labelled segmentation, and label dropout."
     )
     top.add_argument("--verbose", action="store_true", help="also say what went well")
-    verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_VerbParser)
     for name, (summary, _, arguments) in VERBS.items():
         arguments(verbs.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}."))
     return top
@@ -394,7 +426,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         level=logging.INFO if arguments.verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
     )
     try:
-        VERBS[arguments.verb][1](arguments)
+        with _granted(arguments):
+            VERBS[arguments.verb][1](arguments)
     except (ValueError, OSError) as error:
         if arguments.verbose:
             logging.getLogger("labeldropout").exception("failed")
