@@ -62,6 +62,16 @@ def test_the_same_cases_lose_their_label_in_every_training(small_study):
     assert not np.array_equal(other, loses)
 
 
+def test_labels_are_hidden_without_regard_to_the_domain(small_study):
+    """As many atria as the first data set has are hidden, from both data sets; the number is what counts."""
+    table = load(small_study).table
+    known = table.assign(LA="labelled")
+    hidden = [{"structure": "LA", "dataset": "any", "as_many_as": "first"}]
+    loses = draw_unlabelled_cases(known, hidden, FOREGROUND, study_seed=1)
+    assert loses.sum() == loses[:, 3].sum() == (known["dataset"] == "first").sum()
+    assert set(known["dataset"][loses[:, 3]]) == {"first", "second"}
+
+
 def test_a_hidden_label_is_gone_from_target_and_annotation(small_study):
     """Hiding every atrium of the first data set leaves no pixel and no annotation of it there."""
     cases = load(small_study)

@@ -48,6 +48,22 @@ def test_row_becomes_an_experiment():
     assert experiment.seeds == (0, 1, 2)
 
 
+def test_labels_can_be_hidden_without_regard_to_the_domain():
+    """`LA@any:unity` hides as many atria as Unity has, from all data sets alike; the training gets to see how."""
+    experiment = parse_row(ROW | {"hidden": "LA@any:unity"}, DATASETS)
+    assert experiment.hidden == (Hidden(Structure.LA, "any", None, "unity"),)
+    config = resolve(experiment, SETTINGS, {})
+    assert config["hidden"] == [{"structure": "LA", "dataset": "any", "as_many_as": "unity"}]
+
+
+def test_severity_is_written_out_only_where_a_row_has_one():
+    """A model at the study's own severity has the configuration that it would have without the column."""
+    assert "severity" not in resolve(parse_row(ROW, DATASETS), SETTINGS, {})
+    own = parse_row(ROW | {"severity": "0"}, DATASETS)
+    assert own.severity == 0
+    assert resolve(own, SETTINGS, {})["severity"] == 0
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -58,6 +74,10 @@ def test_row_becomes_an_experiment():
         ({"train_on": ""}, ["train_on", "empty"]),
         ({"structures": "LV+LW"}, ["LW", "LV"]),
         ({"hidden": "LA@unity"}, ["LA@unity", "STRUCTURE@DATASET:SHARE"]),
+        ({"hidden": "LA@any:echonet"}, ["LA@any:echonet", "STRUCTURE@any:DATASET"]),
+        ({"hidden": "LA@unty:1.0"}, ["unty", "unity"]),
+        ({"severity": "1.5"}, ["severity", "1.5", "0 to 1"]),
+        ({"severity": "strong"}, ["severity", "strong"]),
         ({"hidden": "LA@unity:1.5"}, ["1.5"]),
         ({"hidden": "LA@echonet:1.0"}, ["echonet"]),
         ({"loss": "adaptve"}, ["adaptve", "adaptive"]),

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from labeldropout.augmentation import augment, draw_augmentation
+from labeldropout.experiments import ANY
 from labeldropout.label_dropout import (
     draw_hidden_by_pattern,
     draw_hidden_structures,
@@ -108,20 +109,22 @@ def draw_unlabelled_cases(
 
     Args:
         table: The training cases.
-        hidden: structure, dataset and share, as in `config.json`.
+        hidden: structure, dataset and share (or as_many_as), as in `config.json`.
         structures: Channel order.
         study_seed: Seed of the study, not of the training.
     """
     loses = np.zeros((len(table), 1 + len(structures)), bool)
     for item in hidden:
         structure = Structure[item["structure"]]
-        candidates = np.flatnonzero(
-            ((table["dataset"] == item["dataset"]) & (table[structure.name] != State.UNKNOWN)).to_numpy()
-        )
+        is_known = table[structure.name] != State.UNKNOWN
+        candidates = np.flatnonzero(is_known & ((table["dataset"] == item["dataset"]) | (item["dataset"] == ANY)))
         by_name = candidates[np.argsort(table["case"].to_numpy()[candidates], kind="stable")]
         rng = np.random.default_rng([study_seed, int(structure), *item["dataset"].encode()])
-        drawn = rng.permutation(by_name)[: round(item["share"] * len(by_name))]
-        loses[drawn, 1 + list(structures).index(structure)] = True
+        if "as_many_as" in item:
+            n_hidden = int((is_known & (table["dataset"] == item["as_many_as"])).sum())
+        else:
+            n_hidden = round(item["share"] * len(by_name))
+        loses[rng.permutation(by_name)[:n_hidden], 1 + list(structures).index(structure)] = True
     return loses
 
 
@@ -135,7 +138,10 @@ def hide_labels(cases: Cases, loses: np.ndarray) -> Cases:
 
 
 class Batches:
-    """Batches of augmented training cases, some of their annotations hidden; iterate once per epoch."""
+    """Batches of augmented training cases, some of their annotations hidden; iterate once per epoch.
+
+    `position` counts the batches given in the epoch in progress, `rows` holds the rows of all its batches.
+    """
 
     def __init__(
         self,
@@ -179,6 +185,26 @@ class Batches:
                     )
                 self.droppable[channel] = True
         self.label_sets = label_sets(cases.annotated)
+        self.position = 0
+        self.rows: list[np.ndarray] = []
+        self._epoch_start = self.order_rng.bit_generator.state
+
+    def state(self) -> dict[str, Any]:
+        """Where the draws stand, as JSON; to be asked between two batches."""
+        between_epochs = self.position == 0
+        return {
+            "position": self.position,
+            "order": self.order_rng.bit_generator.state if between_epochs else self._epoch_start,
+            "augmentation": self.augmentation_rng.bit_generator.state,
+            "label_dropout": self.dropout_rng.bit_generator.state,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Let the next iteration give the batches that follow upon `state()`."""
+        self.position = state["position"]
+        self.order_rng.bit_generator.state = state["order"]
+        self.augmentation_rng.bit_generator.state = state["augmentation"]
+        self.dropout_rng.bit_generator.state = state["label_dropout"]
 
     def __len__(self) -> int:
         return math.ceil(len(self.cases) / self.batch_size)
@@ -192,9 +218,10 @@ class Batches:
 
     def __iter__(self) -> Iterator[Batch]:
         cases, device = self.cases, self.cases.images.device
+        self._epoch_start = self.order_rng.bit_generator.state
         order = self.order_rng.permutation(len(cases))
-        for start in range(0, len(order), self.batch_size):
-            rows = order[start : start + self.batch_size]
+        self.rows = [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)]
+        for rows in self.rows[self.position :]:
             index = torch.from_numpy(rows).to(device)
             image = cases.images[index].unsqueeze(1).float().div_(255)
             target = cases.targets[index]
@@ -206,4 +233,6 @@ class Batches:
                 target, annotated = hide_annotations(
                     target, annotated.to(device), self._draw_hidden(annotated).to(device)
                 )
+            self.position += 1
             yield Batch(image, target, annotated.to(device), rows)
+        self.position = 0

@@ -8,6 +8,8 @@ from labeldropout.labels import FOREGROUND, Structure
 
 LOSSES = ("standard", "adaptive", "marginal", "marginal_exclusion", "adaptive_bce")
 DROPOUT_MODES = ("single", "pattern")
+ANY = "any"
+"""In place of a data set: labels hidden without regard to the domain."""
 
 
 @dataclass(frozen=True)
@@ -16,8 +18,11 @@ class Hidden:
 
     structure: Structure
     dataset: str
-    share: float
-    """Share of the data set's training cases that lose the label, in (0, 1]."""
+    """The data set, or `ANY`: cases are drawn from all that the model is trained on, whatever their domain."""
+    share: float | None
+    """Share of the training cases that lose the label, in (0, 1]; None where `as_many_as` says how many."""
+    as_many_as: str | None = None
+    """A data set: as many cases lose the label as its training part has with it. Only with `ANY`."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,8 @@ class Experiment:
     seeds: tuple[int, ...]
     evaluated_on: tuple[str, ...]
     """Data sets whose test parts are predicted and scored."""
+    severity: float | None = None
+    """Domain shift of the simulated data sets of this model, in [0, 1]; None is the study's own."""
 
 
 COLUMNS = tuple(field.name for field in fields(Experiment))
@@ -72,22 +79,37 @@ def _structures(cell: str, where: str) -> tuple[Structure, ...]:
     return tuple(sorted(Structure[_one_of(name, valid, where)] for name in _names(cell)))
 
 
-def _hidden(cell: str, where: str) -> tuple[Hidden, ...]:
-    """Read `LA@unity:1.0+LVM@camus:0.5`."""
+def _hidden(cell: str, train_on: tuple[str, ...], where: str) -> tuple[Hidden, ...]:
+    """Read `LA@unity:1.0+LVM@camus:0.5`, or `LA@any:unity`: as many as Unity has, from all data sets alike."""
     items = []
     for part in _names(cell):
         try:
-            structure, rest = part.split("@")
+            name, rest = part.split("@")
             dataset, share = rest.split(":")
-            value = float(share)
+            value = None if dataset == ANY and share in train_on else float(share)
         except ValueError as error:
             raise ValueError(
-                f"{where}: cannot read {part!r} (expected STRUCTURE@DATASET:SHARE, as in LA@unity:1.0)."
+                f"{where}: cannot read {part!r} (expected STRUCTURE@DATASET:SHARE, as in LA@unity:1.0,"
+                f" or STRUCTURE@{ANY}:DATASET)."
             ) from error
-        if not 0 < value <= 1:
+        if value is not None and not 0 < value <= 1:
             raise ValueError(f"{where}: share {value} (expected more than 0 and at most 1).")
-        items.append(Hidden(_structures(structure, where)[0], dataset, value))
+        structure = _structures(name, where)[0]
+        dataset = _one_of(dataset, (*train_on, ANY), where)
+        items.append(Hidden(structure, dataset, value, share if value is None else None))
     return tuple(items)
+
+
+def _severity(cell: str, where: str) -> float | None:
+    if not cell:
+        return None
+    try:
+        severity = float(cell)
+    except ValueError as error:
+        raise ValueError(f"{where}: {cell!r} is no number.") from error
+    if not 0 <= severity <= 1:
+        raise ValueError(f"{where}: {severity} (expected 0 to 1).")
+    return severity
 
 
 def _label_dropout(cells: dict[str, str], at: dict[str, str], where: str) -> tuple[float, str]:
@@ -141,9 +163,7 @@ def parse_row(row: dict[str, str], datasets: tuple[str, ...], where: str = "conf
         for name in _names(cells[column]):
             _one_of(name, datasets, at[column])
     structures = _structures(cells["structures"], at["structures"])
-    hidden = _hidden(cells["hidden"], at["hidden"])
-    for item in hidden:
-        _one_of(item.dataset, _names(cells["train_on"]), at["hidden"])
+    hidden = _hidden(cells["hidden"], _names(cells["train_on"]), at["hidden"])
     dropout_structures = _structures(cells["dropout_structures"], at["dropout_structures"])
     for structure in (*dropout_structures, *(item.structure for item in hidden)):
         _one_of(structure.name, tuple(known.name for known in structures), at["structures"])
@@ -163,6 +183,7 @@ def parse_row(row: dict[str, str], datasets: tuple[str, ...], where: str = "conf
         network=cells["network"],
         seeds=_seeds(cells["seeds"], at["seeds"]),
         evaluated_on=_names(cells["evaluated_on"]),
+        severity=_severity(cells["severity"], at["severity"]),
     )
 
 
@@ -181,7 +202,11 @@ def resolve(experiment: Experiment, settings: dict[str, Any], selected: dict[str
         "train_on": list(experiment.train_on),
         "structures": [structure.name for structure in experiment.structures],
         "hidden": [
-            {"structure": item.structure.name, "dataset": item.dataset, "share": item.share}
+            {
+                "structure": item.structure.name,
+                "dataset": item.dataset,
+                **({"share": item.share} if item.as_many_as is None else {"as_many_as": item.as_many_as}),
+            }
             for item in experiment.hidden
         ],
         "loss": experiment.loss,
@@ -200,4 +225,5 @@ def resolve(experiment: Experiment, settings: dict[str, Any], selected: dict[str
         "crop_margin": settings["crop_margin"],
         "study_seed": settings["study_seed"],
         "simulated": settings["simulated"],
+        **({} if experiment.severity is None else {"severity": experiment.severity}),
     }

@@ -43,6 +43,14 @@ def read_experiments(path):
         raise ValueError(f"{path}: {n_rows - len(cells)} rows repeat a model's name, or are empty.")
     datasets = tuple(config["datasets"])
     rows = [parse_row(row, datasets, path) for row in cells.values()]
+    for row in rows:
+        real = {*row.train_on, *row.evaluated_on} - {
+            name for name in datasets if config["datasets"][name]["raw"] == "simulated"
+        }
+        if row.severity is not None and real:
+            raise ValueError(
+                f"{path}: row {row.model!r}: a severity needs simulated data, and {sorted(real)} are real."
+            )
     return cells, {row.model: row for row in sorted(rows, key=in_order_of_the_paper)}
 
 
@@ -98,6 +106,7 @@ if workflow.is_main_process and not HAS_OBSERVER and LISTED & set(OBSERVED_ITEMS
 
 
 wildcard_constraints:
+    tree=r"(severity-[0-9.]+/)?",
     dataset="|".join(DATASETS),
     model="|".join(EXPERIMENTS),
     candidate="|".join(CANDIDATES),
@@ -143,7 +152,7 @@ def raw_data(wildcards):
     """The manifest of a simulated data set, or the user's folder of a real one."""
     raw = config["datasets"][wildcards.dataset]["raw"]
     if raw == "simulated":
-        return f"<results>/raw/{wildcards.dataset}/manifest.csv"
+        return f"<results>/{wildcards.tree}raw/{wildcards.dataset}/manifest.csv"
     if not os.path.isdir(raw):
         about = importlib.import_module(f"labeldropout.datasets.{wildcards.dataset}")
         stop_run(f"{raw}: the data set {about.TITLE} is not there. {about.HOW_TO_GET}")
@@ -180,6 +189,24 @@ def import_settings(wildcards):
 def simulation_settings(wildcards):
     """The sizes of a simulated data set as JSON."""
     return as_json(config["datasets"][wildcards.dataset]["simulate"])
+
+
+def tree_of(model):
+    """Where the data of a model lie below the results: in a tree of their own at a severity of their own."""
+    severity = EXPERIMENTS[model].severity
+    return "" if severity in (None, config["severity"]) else f"severity-{severity:g}/"
+
+
+def severity_of(wildcards):
+    """Domain shift of the data sets of a tree."""
+    return wildcards.tree.removeprefix("severity-").removesuffix("/") or config["severity"]
+
+
+def data_of(model, kind, names):
+    """Tables of cases of one kind (stores, prepared arrays) of these data sets, as a model sees them."""
+    return expand(
+        "<results>/{tree}{kind}/{dataset}/cases.csv", tree=tree_of(model), kind=kind, dataset=names
+    )
 
 
 def cone_network(wildcards):
@@ -247,23 +274,18 @@ def candidate_values(wildcards):
 
 def training_data(wildcards):
     """Prepared arrays of the data sets that the model is trained on."""
-    return expand(
-        "<results>/prepared/{dataset}/cases.csv", dataset=EXPERIMENTS[model_of(wildcards)].train_on
-    )
+    model = model_of(wildcards)
+    return data_of(model, "prepared", EXPERIMENTS[model].train_on)
 
 
 def test_data(wildcards):
     """Prepared arrays of the data sets that the model is evaluated on."""
-    return expand(
-        "<results>/prepared/{dataset}/cases.csv", dataset=EXPERIMENTS[wildcards.model].evaluated_on
-    )
+    return data_of(wildcards.model, "prepared", EXPERIMENTS[wildcards.model].evaluated_on)
 
 
 def test_cases(wildcards):
     """Stores of the data sets that the model is evaluated on."""
-    return expand(
-        "<results>/cases/{dataset}/cases.csv", dataset=EXPERIMENTS[wildcards.model].evaluated_on
-    )
+    return data_of(wildcards.model, "cases", EXPERIMENTS[wildcards.model].evaluated_on)
 
 
 def trained_seeds(wildcards):

@@ -4,21 +4,22 @@ rule simulate:
     input:
         code=source("cohorts"),
     output:
-        manifest="<results>/raw/{dataset}/manifest.csv",
-        truth="<results>/truth/{dataset}/cases.csv",
-        truth_images="<results>/truth/{dataset}/images.u8",
-        truth_targets="<results>/truth/{dataset}/targets.u8",
+        manifest="<results>/{tree}raw/{dataset}/manifest.csv",
+        truth="<results>/{tree}truth/{dataset}/cases.csv",
+        truth_images="<results>/{tree}truth/{dataset}/images.u8",
+        truth_targets="<results>/{tree}truth/{dataset}/targets.u8",
+        hearts="<results>/{tree}truth/{dataset}/hearts.csv",
     log:
-        "<results>/logs/simulate/{dataset}.log",
+        "<results>/logs/simulate/{tree}{dataset}.log",
     benchmark:
-        "<results>/benchmarks/simulate/{dataset}.tsv"
+        "<results>/benchmarks/simulate/{tree}{dataset}.tsv"
     priority: 100
     resources:
         mem_mb=2000,
         runtime=60,
     params:
         settings=simulation_settings,
-        severity=config["severity"],
+        severity=severity_of,
         seed=config["seed"],
         root=subpath(output.manifest, parent=True),
         truth=subpath(output.truth, parent=True),
@@ -36,22 +37,22 @@ rule import_dataset:
         curation=curation_list,
         code=importer_code,
     output:
-        cases="<results>/cases/{dataset}/cases.csv",
-        images="<results>/cases/{dataset}/images.u8",
-        targets="<results>/cases/{dataset}/targets.u8",
-        summary="<results>/cases/{dataset}/report.json",
-        rejected="<results>/cases/{dataset}/rejected.csv",
+        cases="<results>/{tree}cases/{dataset}/cases.csv",
+        images="<results>/{tree}cases/{dataset}/images.u8",
+        targets="<results>/{tree}cases/{dataset}/targets.u8",
+        summary="<results>/{tree}cases/{dataset}/report.json",
+        rejected="<results>/{tree}cases/{dataset}/rejected.csv",
         contact_sheet=report(
-            "<results>/cases/{dataset}/contact_sheet.png",
+            "<results>/{tree}cases/{dataset}/contact_sheet.png",
             caption="../report/contact_sheet.rst",
             category="Quality control",
             subcategory="Imported cases",
             labels={"data set": "{dataset}", "shows": "contact sheet"},
         ),
     log:
-        "<results>/logs/import_dataset/{dataset}.log",
+        "<results>/logs/import_dataset/{tree}{dataset}.log",
     benchmark:
-        "<results>/benchmarks/import_dataset/{dataset}.tsv"
+        "<results>/benchmarks/import_dataset/{tree}{dataset}.tsv"
     priority: 100
     resources:
         mem_mb=4000,
@@ -85,6 +86,7 @@ rule train_cone:
     priority: 100
     resources:
         gpu=1,
+        trainings_per_gpu=1,
         mem_mb=8000,
         runtime=720,
     params:
@@ -95,6 +97,7 @@ rule train_cone:
     shell:
         "labeldropout train-cone --settings {params.settings:q} --seed {params.seed}"
         " --device {params.device} --gpus {resources.gpu}"
+        " --trainings-per-gpu {resources.trainings_per_gpu}"
         " --output {params.folder:q} > {log:q} 2>&1"
 
 
@@ -102,33 +105,34 @@ rule segment_cone:
     message:
         "Find the cone of every case of {wildcards.dataset}."
     input:
-        cases="<results>/cases/{dataset}/cases.csv",
-        images="<results>/cases/{dataset}/images.u8",
+        cases="<results>/{tree}cases/{dataset}/cases.csv",
+        images="<results>/{tree}cases/{dataset}/images.u8",
         network=cone_network,
         code=source("cone_segmentation"),
     output:
         cones=report(
-            "<results>/cones/{dataset}/cones.csv",
+            "<results>/{tree}cones/{dataset}/cones.csv",
             caption="../report/cone_table.rst",
             category="Quality control",
             subcategory="Cones",
             labels={"data set": "{dataset}", "shows": "every cone"},
         ),
-        masks="<results>/cones/{dataset}/masks.u8",
+        masks="<results>/{tree}cones/{dataset}/masks.u8",
         worst=report(
-            "<results>/cones/{dataset}/worst.png",
+            "<results>/{tree}cones/{dataset}/worst.png",
             caption="../report/cones.rst",
             category="Quality control",
             subcategory="Cones",
             labels={"data set": "{dataset}", "shows": "worst cones"},
         ),
     log:
-        "<results>/logs/segment_cone/{dataset}.log",
+        "<results>/logs/segment_cone/{tree}{dataset}.log",
     benchmark:
-        "<results>/benchmarks/segment_cone/{dataset}.tsv"
+        "<results>/benchmarks/segment_cone/{tree}{dataset}.tsv"
     priority: 100
     resources:
         gpu=1,
+        trainings_per_gpu=1,
         mem_mb=4000,
         runtime=240,
     params:
@@ -139,6 +143,7 @@ rule segment_cone:
     shell:
         "labeldropout segment-cone --cases {params.store:q} {params.method:q}"
         " --device {params.device} --gpus {resources.gpu}"
+        " --trainings-per-gpu {resources.trainings_per_gpu}"
         " --output {params.folder:q} > {log:q} 2>&1"
 
 
@@ -146,20 +151,20 @@ rule prepare:
     message:
         "Crop {wildcards.dataset} to its cones and resize it to the network's grid."
     input:
-        cases="<results>/cases/{dataset}/cases.csv",
-        images="<results>/cases/{dataset}/images.u8",
-        targets="<results>/cases/{dataset}/targets.u8",
-        cones="<results>/cones/{dataset}/cones.csv",
-        masks="<results>/cones/{dataset}/masks.u8",
+        cases="<results>/{tree}cases/{dataset}/cases.csv",
+        images="<results>/{tree}cases/{dataset}/images.u8",
+        targets="<results>/{tree}cases/{dataset}/targets.u8",
+        cones="<results>/{tree}cones/{dataset}/cones.csv",
+        masks="<results>/{tree}cones/{dataset}/masks.u8",
         code=source("preparation"),
     output:
-        cases="<results>/prepared/{dataset}/cases.csv",
-        images="<results>/prepared/{dataset}/images.npy",
-        targets="<results>/prepared/{dataset}/targets.npy",
+        cases="<results>/{tree}prepared/{dataset}/cases.csv",
+        images="<results>/{tree}prepared/{dataset}/images.npy",
+        targets="<results>/{tree}prepared/{dataset}/targets.npy",
     log:
-        "<results>/logs/prepare/{dataset}.log",
+        "<results>/logs/prepare/{tree}{dataset}.log",
     benchmark:
-        "<results>/benchmarks/prepare/{dataset}.tsv"
+        "<results>/benchmarks/prepare/{tree}{dataset}.tsv"
     priority: 100
     resources:
         mem_mb=4000,
