@@ -1,5 +1,6 @@
 """A copy of the workflow in which rules, tables and modules may be edited, and results pretended."""
 
+import hashlib
 import os
 import re
 import shutil
@@ -13,6 +14,24 @@ from snakemake.utils import update_config
 
 ROOT = Path(__file__).resolve().parents[1]
 COPIED = ("Snakefile", "config", "workflow", "profiles", "src", "pyproject.toml")
+COMPARED = (
+    "tables/*",
+    "figures/*",
+    "models/*/config.json",
+    "models/*/seed-*/weights.safetensors",
+    "models/*/seed-*/history.csv",
+    "grid/*/seed-*/weights.safetensors",
+    "scores/*.csv",
+    "splits/patients.csv",
+    "cones/*/cones.csv",
+)
+"""What decision 27 has compared byte for byte, and what decides it."""
+
+
+def hashes(results: Path) -> dict[str, str]:
+    """Hash of every file that must be the same wherever the study runs, by its name below the results."""
+    files = sorted(path for pattern in COMPARED for path in results.glob(pattern))
+    return {path.relative_to(results).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 @dataclass(frozen=True)
@@ -21,13 +40,18 @@ class Workflow:
 
     root: Path
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Start Snakemake in the copy, with the package of the copy."""
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables with which a program started in the copy finds the package of the copy."""
         search_path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return {**os.environ, "PYTHONPATH": "src", "PATH": search_path}
+
+    def run(self, *arguments: str, module: str = "snakemake") -> subprocess.CompletedProcess[str]:
+        """Run Snakemake, or the command line of another module, in the copy with the package of the copy."""
         return subprocess.run(
-            [sys.executable, "-m", "snakemake", *arguments],
+            [sys.executable, "-m", module, *arguments],
             cwd=self.root,
-            env={**os.environ, "PYTHONPATH": "src", "PATH": search_path},
+            env=self.environment,
             capture_output=True,
             text=True,
             check=False,

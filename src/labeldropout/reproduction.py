@@ -25,6 +25,8 @@ from typing import NoReturn, Self
 import psutil
 
 LOCK = Path(".snakemake", "reproduce.lock")
+SLURM_LOGS = Path(".snakemake", "slurm_logs")
+"""Where the logs of submitted jobs lie as long as these jobs are not done."""
 MARKER = "LABELDROPOUT_RUN"
 """Environment variable that every job of a run inherits: the folder of the run."""
 PATIENCE_S = 60.0
@@ -103,8 +105,9 @@ def reproduce(root: Path, arguments: Sequence[str]) -> NoReturn:
         was_killed = has_locks(root)
         if was_killed and before is not None and before.host != socket.gethostname():
             _log.warning("The last run was started elsewhere (%s); its jobs there, if any, are not seen.", before)
-        if was_killed or any("slurm" in word for word in arguments):
-            cancel_slurm_jobs(root, is_needed=any("slurm" in word for word in arguments))
+        is_for_slurm = any("slurm" in word for word in arguments)
+        if is_for_slurm or (was_killed and (root / SLURM_LOGS).is_dir()):
+            cancel_slurm_jobs(root, is_needed=is_for_slurm)
         end_orphans(root)
         if was_killed:
             unlock(root, arguments)
@@ -302,7 +305,7 @@ def cancel_slurm_jobs(root: Path, *, is_needed: bool, patience_s: float = 2 * PA
                 raise FolderBusyError(f"Slurm jobs of a dead run in {root} do not end: {', '.join(left)}; see squeue.")
             time.sleep(1)
     except subprocess.SubprocessError as error:
-        said = (getattr(error, "stderr", None) or str(error)).strip()
+        said = (getattr(error, "stderr", None) or str(error)).strip().splitlines()[-1]
         if is_needed:
             raise FolderBusyError(
                 f"Slurm does not answer, so jobs of a dead run may still write here: {said}"

@@ -1,37 +1,18 @@
 """The whole study of config/smoke.yaml, run in two places: as the default study, and beside it."""
 
 import csv
-import hashlib
 import json
 import re
 from pathlib import Path
 
 import pytest
-from workflow_copy import copy_workflow
+from workflow_copy import copy_workflow, hashes
 
 RESULTS = Path("results")
-COMPARED = (
-    "tables/*",
-    "figures/*",
-    "models/*/config.json",
-    "models/*/seed-*/weights.safetensors",
-    "models/*/seed-*/history.csv",
-    "grid/*/seed-*/weights.safetensors",
-    "scores/*.csv",
-    "splits/patients.csv",
-    "cones/*/cones.csv",
-)
-"""What decision 27 has compared byte for byte, and what decides it."""
 ITEMS = ("figure_1", "figure_2", "figure_3", "figure_4", "figure_5", "supplementary_figure_1", "training_curves")
 TABLES = ("table_1", "table_2", "tests", "grid", "figure_4_cases", *ITEMS[:-1])
 
 pytestmark = pytest.mark.slow
-
-
-def hashes(results):
-    """Hash of every file that must be the same wherever the study runs, by its name below the results."""
-    files = sorted(path for pattern in COMPARED for path in results.glob(pattern))
-    return {path.relative_to(results).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 @pytest.fixture
