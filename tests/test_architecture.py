@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "labeldropout"
 
-WORDS = {"labels", "case", "configuration", "experiments", "records"}
+WORDS = {"labels", "case", "configuration", "experiments", "records", "summary_columns"}
 SCIENCE = {
     "augmentation",
     "cone",
@@ -23,7 +23,7 @@ SCIENCE = {
     "statistics",
     "typesetting",
 }
-DOORS = {"datasets", "figures", "gpu_slots", "provenance", "store"}
+DOORS = {"checkpoints", "datasets", "figures", "gpu_slots", "provenance", "sidecars", "store"}
 VERBS = {
     "__main__",
     "annotation",
@@ -41,7 +41,9 @@ VERBS = {
     "reproduction",
     "selection",
     "splitting",
+    "summary",
     "training",
+    "verification",
 }
 STOREYS = (WORDS, SCIENCE, DOORS, VERBS)
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")

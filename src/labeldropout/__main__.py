@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-Handler = Callable[[argparse.Namespace], None]
+Handler = Callable[[argparse.Namespace], int | None]
 VERBS: dict[str, tuple[str, Handler, Callable[[argparse.ArgumentParser], None]]] = {}
 
 
@@ -52,6 +52,14 @@ def _verb(
         return handler
 
     return keep
+
+
+def _trace(arguments: argparse.Namespace, sidecar: Path, **facts: Any) -> None:
+    """Write the sidecar of what a verb just made; see `sidecars.describe` for the facts."""
+    from labeldropout.sidecars import describe
+    from labeldropout.store import write_json
+
+    write_json(describe(command=["labeldropout", *arguments.argv], **facts), sidecar)
 
 
 def _simulate_arguments(parser: argparse.ArgumentParser) -> None:
@@ -186,11 +194,24 @@ def _select_arguments(parser: argparse.ArgumentParser) -> None:
 @_verb("select-hyperparameters", "choose initial learning rate and batch size by validation Dice", _select_arguments)
 def _select(arguments: argparse.Namespace) -> None:
     from labeldropout.selection import select
-    from labeldropout.store import write_json, write_table
+    from labeldropout.sidecars import sidecar_of
+    from labeldropout.store import read_json, write_json, write_table
 
     table, selected = select(arguments.candidates, arguments.seed)
     write_table(table, arguments.table)
     write_json(selected, arguments.output)
+    configs = [folder / "config.json" for folder in arguments.candidates]
+    settings = [read_json(path) for path in configs]
+    _trace(
+        arguments,
+        sidecar_of(arguments.table),
+        files=[arguments.table, arguments.output],
+        inputs=configs + [folder / f"seed-{arguments.seed}" / "history.csv" for folder in arguments.candidates],
+        settings={"seed": arguments.seed},
+        models={content["model"]: [arguments.seed] for content in settings},
+        simulated=any(content["simulated"] for content in settings),
+        target="grid",
+    )
 
 
 def _train_arguments(parser: argparse.ArgumentParser) -> None:
@@ -202,24 +223,37 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
     _device_flags(parser)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--benchmark", type=Path, help="where to write seconds and images/s, as JSON")
+    parser.add_argument(
+        "--checkpoints", type=Path, help="folder of restart state, from which a killed training goes on; default: none"
+    )
+    parser.add_argument("--checkpoint-epochs", type=int, default=5, help="write it after so many epochs,")
+    parser.add_argument("--checkpoint-minutes", type=float, default=10, help="or minutes, whichever comes first")
 
 
 @_verb("train", "train one model with one seed", _train_arguments)
-def _train(arguments: argparse.Namespace) -> None:
+def _train(arguments: argparse.Namespace) -> int:
+    from labeldropout.checkpoints import EXIT_STOPPED, Pace, StoppedError
     from labeldropout.devices import keep_freed_memory
     from labeldropout.training import train_model
 
     keep_freed_memory()
-    train_model(
-        config=arguments.config,
-        prepared=arguments.prepared,
-        split=arguments.split,
-        seed=arguments.seed,
-        device=_device(arguments),
-        threads=arguments.threads,
-        output=arguments.output,
-        benchmark=arguments.benchmark,
-    )
+    folder = arguments.checkpoints
+    try:
+        train_model(
+            config=arguments.config,
+            prepared=arguments.prepared,
+            split=arguments.split,
+            seed=arguments.seed,
+            device=_device(arguments),
+            threads=arguments.threads,
+            output=arguments.output,
+            benchmark=arguments.benchmark,
+            pace=Pace(folder, arguments.checkpoint_epochs, arguments.checkpoint_minutes) if folder else None,
+        )
+    except StoppedError as stopped:
+        print(f"labeldropout train: {stopped}", file=sys.stderr)
+        return EXIT_STOPPED
+    return 0
 
 
 def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
@@ -236,6 +270,7 @@ def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
 @_verb("evaluate", "predict and score all test sets of one model", _evaluate_arguments)
 def _evaluate(arguments: argparse.Namespace) -> None:
     from labeldropout.evaluation import evaluate_model
+    from labeldropout.sidecars import PREPARED, STORE, files_of, relative, sidecar_of, weights_metadata
 
     evaluate_model(
         weights=arguments.weights,
@@ -248,6 +283,23 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         threads=arguments.threads,
         scores=arguments.scores,
         predictions=arguments.predictions,
+    )
+    trained = [weights_metadata(path) for path in arguments.weights]
+    stores = [*arguments.cases, *([arguments.observed] if arguments.observed else [])]
+    _trace(
+        arguments,
+        sidecar_of(arguments.scores),
+        files=[arguments.scores, arguments.predictions],
+        inputs=[
+            *arguments.weights,
+            *files_of(stores, STORE),
+            *files_of(arguments.prepared, PREPARED),
+            arguments.split,
+        ],
+        settings=arguments.settings,
+        models={trained[0]["config"]["model"]: [content["seed"] for content in trained]},
+        simulated=any(content["config"]["simulated"] for content in trained),
+        target=relative(arguments.scores),
     )
 
 
@@ -300,6 +352,7 @@ def _compare_arguments(parser: argparse.ArgumentParser) -> None:
 @_verb("compare", "make the table behind one figure or table of the paper", _compare_arguments)
 def _compare(arguments: argparse.Namespace) -> None:
     from labeldropout.comparison import compare
+    from labeldropout.sidecars import files_of, models_in_tables, sidecar_of
 
     compare(
         item=arguments.item,
@@ -310,6 +363,17 @@ def _compare(arguments: argparse.Namespace) -> None:
         reported=arguments.reported,
         settings=arguments.settings,
         output=arguments.output,
+    )
+    files = [arguments.output.with_suffix(ending) for ending in (".csv", ".md", ".tex")]
+    _trace(
+        arguments,
+        sidecar_of(files[0]),
+        files=files,
+        inputs=[*arguments.scores, *files_of(arguments.cases, ["cases.csv"]), arguments.split, arguments.reported],
+        settings={"item": arguments.item, "settings": arguments.settings, "experiments": arguments.experiments},
+        models=models_in_tables(arguments.scores),
+        simulated=bool(arguments.settings["simulated"]),
+        target=arguments.item.removesuffix("_cases"),
     )
 
 
@@ -325,6 +389,7 @@ def _figures_arguments(parser: argparse.ArgumentParser) -> None:
 @_verb("figures", "draw one figure from its table", _figures_arguments)
 def _figures(arguments: argparse.Namespace) -> None:
     from labeldropout.drawing import draw_figure
+    from labeldropout.sidecars import STORE, files_of, models_in_tables, sidecar_of
 
     draw_figure(
         item=arguments.item,
@@ -333,6 +398,57 @@ def _figures(arguments: argparse.Namespace) -> None:
         predictions=arguments.predictions,
         simulated=arguments.simulated == "yes",
         output=arguments.output,
+    )
+    files = [arguments.output.with_suffix(ending) for ending in (".svg", ".png")]
+    _trace(
+        arguments,
+        sidecar_of(files[0]),
+        files=files,
+        inputs=[*arguments.table, *files_of(arguments.cases, STORE), *arguments.predictions],
+        settings={"item": arguments.item, "simulated": arguments.simulated == "yes"},
+        models=models_in_tables(arguments.table),
+        simulated=arguments.simulated == "yes",
+        target=arguments.item,
+    )
+
+
+def _summarise_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True)
+    join = actions.add_parser("histories", help="join the histories of all trainings in one table")
+    join.add_argument("--histories", type=Path, nargs="+", required=True, help="<model>/seed-<n>/history.csv")
+    collect = actions.add_parser("tables", help="collect the main numbers in one small JSON")
+    collect.add_argument("--tables", type=Path, nargs="*", default=[], help="tables behind figures, and Table 2")
+    collect.add_argument("--selected", type=Path, required=True, help="outcome of select-hyperparameters")
+    for action in (join, collect):
+        action.add_argument("--simulated", choices=("yes", "no"), required=True)
+        _path(action, "output")
+
+
+@_verb("summarise", "put all training curves into one table, or the main numbers into one file", _summarise_arguments)
+def _summarise(arguments: argparse.Namespace) -> None:
+    from labeldropout.sidecars import models_in_tables, sidecar_of
+    from labeldropout.store import write_json, write_table
+    from labeldropout.summary import join_histories, main_numbers
+    from labeldropout.summary_columns import TRAINING_CURVES
+
+    simulated = arguments.simulated == "yes"
+    if arguments.action == "histories":
+        inputs = arguments.histories
+        write_table(join_histories(inputs, simulated=simulated), arguments.output, TRAINING_CURVES)
+        models = models_in_tables([arguments.output])
+    else:
+        inputs = [*arguments.tables, arguments.selected]
+        write_json(main_numbers(arguments.tables, arguments.selected, simulated=simulated), arguments.output)
+        models = models_in_tables(arguments.tables)
+    _trace(
+        arguments,
+        sidecar_of(arguments.output),
+        files=[arguments.output],
+        inputs=inputs,
+        settings={"simulated": simulated},
+        models=models,
+        simulated=simulated,
+        target=f"summarise_{arguments.action}",
     )
 
 
@@ -357,8 +473,39 @@ def _release_arguments(parser: argparse.ArgumentParser) -> None:
 @_verb("release", "publish the weights of one model", _release_arguments)
 def _release(arguments: argparse.Namespace) -> None:
     from labeldropout.prediction import release
+    from labeldropout.sidecars import sidecar_of, weights_metadata
 
     release(arguments.weights, arguments.output)
+    trained = weights_metadata(arguments.output)
+    _trace(
+        arguments,
+        sidecar_of(arguments.output),
+        files=[arguments.output],
+        inputs=[arguments.weights],
+        settings=trained,
+        models={trained["config"]["model"]: [trained["seed"]]},
+        simulated=bool(trained["config"]["simulated"]),
+        target="release",
+    )
+
+
+def _verify_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of a study's results")
+    parser.add_argument("--root", type=Path, default=Path(), help="root of the workflow; default: where you are")
+    parser.add_argument("--output", type=Path, help="write the list as CSV too")
+
+
+@_verb("verify", "tell whether every result, and what it was made from, is what was recorded", _verify_arguments)
+def _verify(arguments: argparse.Namespace) -> int:
+    from labeldropout.verification import ALARMING, summarise, verify, write_findings
+
+    findings = verify(arguments.results, arguments.root)
+    for finding in findings:
+        print(f"{finding.state:<15} {finding.file}{f': {finding.detail}' if finding.detail else ''}")
+    print(summarise(findings))
+    if arguments.output:
+        write_findings(findings, arguments.output)
+    return int(any(finding.state in ALARMING for finding in findings))
 
 
 def _predict_arguments(parser: argparse.ArgumentParser) -> None:
@@ -420,20 +567,21 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb; a bad input ends with exit status 1 and one line that says what is wrong."""
+    """Run one verb and return its exit status; a bad input ends with 1 and one line that says what is wrong."""
     arguments = parser().parse_args(argv)
+    arguments.argv = sys.argv[1:] if argv is None else list(argv)
     logging.basicConfig(
         level=logging.INFO if arguments.verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
     )
     try:
         with _granted(arguments):
-            VERBS[arguments.verb][1](arguments)
+            status = VERBS[arguments.verb][1](arguments)
     except (ValueError, OSError) as error:
         if arguments.verbose:
             logging.getLogger("labeldropout").exception("failed")
         print(f"labeldropout {arguments.verb}: {error}", file=sys.stderr)
         return 1
-    return 0
+    return status or 0
 
 
 if __name__ == "__main__":

@@ -187,6 +187,7 @@ class Batches:
         self.label_sets = label_sets(cases.annotated)
         self.position = 0
         self.rows: list[np.ndarray] = []
+        self._skipped = 0
         self._epoch_start = self.order_rng.bit_generator.state
 
     def state(self) -> dict[str, Any]:
@@ -201,8 +202,8 @@ class Batches:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Let the next iteration give the batches that follow upon `state()`."""
-        self.position = state["position"]
-        self.order_rng.bit_generator.state = state["order"]
+        self.position = self._skipped = state["position"]
+        self.order_rng.bit_generator.state = self._epoch_start = state["order"]
         self.augmentation_rng.bit_generator.state = state["augmentation"]
         self.dropout_rng.bit_generator.state = state["label_dropout"]
 
@@ -221,6 +222,7 @@ class Batches:
         self._epoch_start = self.order_rng.bit_generator.state
         order = self.order_rng.permutation(len(cases))
         self.rows = [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)]
+        self.position, self._skipped = self._skipped, 0
         for rows in self.rows[self.position :]:
             index = torch.from_numpy(rows).to(device)
             image = cases.images[index].unsqueeze(1).float().div_(255)

@@ -1,10 +1,13 @@
 """Training one model with one seed: from its configuration to weights, history and a record of the run."""
 
+import hashlib
 import json
 import logging
+import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from tqdm import tqdm
 
 from labeldropout import provenance
 from labeldropout.batches import Batches, Cases, draw_unlabelled_cases, hide_labels, load_cases
+from labeldropout.checkpoints import Checkpoint, Checkpoints, Pace, StoppedError, hold, stop_on_signals
 from labeldropout.devices import choose_device
 from labeldropout.labels import Part, Structure
 from labeldropout.losses import LOSSES, predict_labels
@@ -24,6 +28,13 @@ from labeldropout.records import HISTORY, PATIENTS
 from labeldropout.store import read_json, read_table, replacing, write_json, write_table
 
 log = logging.getLogger(__name__)
+
+_RUNNING = {
+    name: Path(module.__file__)
+    for name, module in sorted(sys.modules.items())
+    if name.split(".")[0] == "labeldropout" and name != "labeldropout.__main__" and module.__file__
+}
+"""The files of the package that this module made Python load: the code that trains."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +45,91 @@ class Trained:
     """State of the network at the best epoch, on the CPU."""
     history: pd.DataFrame
     """Table `HISTORY`."""
-    images_per_s: float
-    """Training images per second of the optimisation loop, validation excluded."""
+    images_per_s: float | None
+    """Training images per second of the optimisation loop, validation and what was done before a resumption excluded;
+    None if the last checkpoint left nothing to optimise."""
+    resumed_from_epoch: list[int]
+    """The epoch in which each resumption took the training up; empty if it ran without a break."""
+
+
+@dataclass
+class Progress:
+    """Where a training stands between two batches, besides network, optimiser, schedule and draws."""
+
+    epoch: int = 1
+    learning_rate: float = 0.0
+    """At the start of this epoch."""
+    losses: list[torch.Tensor] = field(default_factory=list)
+    """Of the batches of this epoch so far."""
+    best: dict[str, torch.Tensor] = field(default_factory=dict)
+    best_dice: float = -1.0
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    resumed_from_epoch: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What a training moves on with every batch."""
+
+    model: Model
+    batches: Batches
+    optimiser: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+
+    def state(self, progress: Progress) -> Checkpoint:
+        """All that the rest of the training depends on."""
+        optimiser, device = self.optimiser.state_dict(), self.model.device
+        tensors = {f"network.{name}": value for name, value in self.model.network.state_dict().items()}
+        for index, values in optimiser["state"].items():
+            tensors |= {f"optimiser.{index}.{name}": value for name, value in values.items()}
+        tensors |= {f"best.{name}": value for name, value in progress.best.items()}
+        tensors["generator.cpu"] = torch.get_rng_state()
+        if device.type == "cuda":
+            tensors["generator.cuda"] = torch.cuda.get_rng_state(device)
+        if progress.losses:
+            tensors["losses"] = torch.stack(progress.losses)
+        state = {
+            "batches": self.batches.state(),
+            "optimiser": optimiser["param_groups"],
+            "schedule": self.schedule.state_dict(),
+            "epoch": progress.epoch,
+            "learning_rate": progress.learning_rate,
+            "best_dice": progress.best_dice,
+            "rows": progress.rows,
+            "resumed_from_epoch": progress.resumed_from_epoch,
+        }
+        return Checkpoint(state, tensors)
+
+    def restore(self, checkpoint: Checkpoint) -> Progress:
+        """Go back to where `state` was asked."""
+        state, device = checkpoint.state, self.model.device
+
+        def named(prefix: str) -> dict[str, torch.Tensor]:
+            tensors = checkpoint.tensors.items()
+            return {name.removeprefix(prefix): value for name, value in tensors if name.startswith(prefix)}
+
+        self.model.network.load_state_dict(named("network."))
+        of_parameter: dict[int, dict[str, torch.Tensor]] = {}
+        for name, value in named("optimiser.").items():
+            index, key = name.split(".", 1)
+            of_parameter.setdefault(int(index), {})[key] = value.to(device)
+        self.optimiser.load_state_dict({"state": of_parameter, "param_groups": state["optimiser"]})
+        self.schedule.load_state_dict(state["schedule"])
+        self.batches.restore(state["batches"])
+        losses = checkpoint.tensors.get("losses")
+        progress = Progress(
+            epoch=state["epoch"],
+            learning_rate=state["learning_rate"],
+            losses=[] if losses is None else list(losses.to(device).unbind()),
+            best=named("best."),
+            best_dice=state["best_dice"],
+            rows=state["rows"],
+            resumed_from_epoch=[*state["resumed_from_epoch"], state["epoch"]],
+        )
+        torch.set_rng_state(checkpoint.tensors["generator.cpu"])
+        if device.type == "cuda":
+            torch.cuda.set_rng_state(checkpoint.tensors["generator.cuda"], device)
+        return progress
 
 
 @torch.inference_mode()
@@ -108,16 +202,29 @@ def _refuse_non_finite(losses: torch.Tensor, batches: list[np.ndarray], table: p
 
 
 def train_epoch(
-    model: Model, batches: Batches, optimiser: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LRScheduler
+    model: Model,
+    batches: Batches,
+    optimiser: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+    losses: list[torch.Tensor] | None = None,
+    after_batch: Callable[[], None] | None = None,
 ) -> tuple[torch.Tensor, list[np.ndarray]]:
-    """One pass over the training cases.
+    """One pass over the training cases, or the rest of it.
+
+    Args:
+        model: What is trained.
+        batches: An epoch's batches, or those that `Batches.restore` left of it.
+        optimiser: Its optimiser.
+        schedule: Its schedule.
+        losses: Losses of the batches of this epoch that are done; those of the others are added to it.
+        after_batch: Called after every batch.
 
     Returns:
         Loss of every batch, float64 on the CPU (fetched once, so that a GPU never waits), and the rows of every batch.
     """
     loss_function = LOSSES[model.config["loss"]]
+    losses = [] if losses is None else losses
     model.network.train()
-    losses, seen = [], []
     for batch in batches:
         loss = loss_function(forward(model.network, batch.image), batch.target, batch.annotated)
         optimiser.zero_grad(set_to_none=True)
@@ -125,8 +232,9 @@ def train_epoch(
         optimiser.step()
         schedule.step()
         losses.append(loss.detach())
-        seen.append(batch.rows)
-    return torch.stack(losses).double().cpu(), seen
+        if after_batch:
+            after_batch()
+    return torch.stack(losses).double().cpu(), batches.rows
 
 
 def build_optimiser(
@@ -143,7 +251,32 @@ def build_optimiser(
     return optimiser, torch.optim.lr_scheduler.PolynomialLR(optimiser, n_steps, settings["decay_power"])
 
 
-def train(config: dict[str, Any], seed: int, training: Cases, validation: Cases, device: torch.device) -> Trained:
+def _write_checkpoint(checkpoints: Checkpoints, engine: Engine, progress: Progress) -> None:
+    """Write the restart state; if a signal asked for it, stop here.
+
+    Raises:
+        StoppedError: A signal came.
+    """
+    done = engine.batches.position
+    is_written = checkpoints.write(f"epoch-{progress.epoch:06d}-batch-{done:06d}", engine.state(progress))
+    if checkpoints.stop:
+        epochs = engine.model.config["optimisation"]["epochs"]
+        place = f"after batch {done} of epoch {progress.epoch}" if done else f"after epoch {progress.epoch - 1}"
+        how = "" if is_written else ", from an earlier checkpoint: this one could not be written"
+        raise StoppedError(
+            f"stopped by {checkpoints.stop.by} {place} of {epochs}; the same command resumes it from"
+            f" {checkpoints.folder}{how}."
+        )
+
+
+def train(
+    config: dict[str, Any],
+    seed: int,
+    training: Cases,
+    validation: Cases,
+    device: torch.device,
+    checkpoints: Checkpoints | None = None,
+) -> Trained:
     """Train with SGD, Nesterov momentum and polynomial decay; keep the epoch of best validation Dice.
 
     Args:
@@ -152,9 +285,11 @@ def train(config: dict[str, Any], seed: int, training: Cases, validation: Cases,
         training: Training cases, hidden labels already hidden.
         validation: Validation cases with all that the data sets annotate.
         device: Where the cases lie.
+        checkpoints: Restart state to resume from and to write; None to do without.
 
     Raises:
         ValueError: The loss is no finite number, or no validation case can be scored.
+        StoppedError: A signal asked to stop; the restart state is written.
     """
     settings = config["optimisation"]
     model = build_model(config, seed, device)
@@ -162,32 +297,62 @@ def train(config: dict[str, Any], seed: int, training: Cases, validation: Cases,
     batches = Batches(
         training, settings["batch_size"], config["augmentation"], config["label_dropout"], structures, seed
     )
-    optimiser, schedule = build_optimiser(model, settings, settings["epochs"] * len(batches))
+    engine = Engine(model, batches, *build_optimiser(model, settings, settings["epochs"] * len(batches)))
+    progress = Progress()
+    if checkpoints and (found := checkpoints.read()):
+        path, checkpoint = found
+        progress = engine.restore(checkpoint)
+        log.warning("resumed at epoch %d of %d from %s", progress.epoch, settings["epochs"], path)
+
+    def after_batch() -> None:
+        if checkpoints and (checkpoints.stop or checkpoints.is_due(after_epoch=False)):
+            _write_checkpoint(checkpoints, engine, progress)
+
     datasets = list(validation.table["dataset"])
-    best, best_dice, rows, seconds = None, -1.0, [], 0.0
-    epochs = range(1, settings["epochs"] + 1)
+    n_images, seconds = 0, 0.0
+    epochs = range(progress.epoch, settings["epochs"] + 1)
     for epoch in tqdm(epochs, desc=f"{config['model']} seed {seed}", unit="epoch", disable=None):
-        learning_rate = schedule.get_last_lr()[0]
+        progress.epoch, n_done = epoch, len(progress.losses)
+        if not n_done:
+            progress.learning_rate = engine.schedule.get_last_lr()[0]
         started = time.perf_counter()
-        losses, seen = train_epoch(model, batches, optimiser, schedule)
+        losses, seen = train_epoch(model, batches, engine.optimiser, engine.schedule, progress.losses, after_batch)
         seconds += time.perf_counter() - started
+        n_images += sum(len(part) for part in seen[n_done:])
         _refuse_non_finite(losses, seen, training.table, epoch)
         mean_loss = float(np.average(losses.numpy(), weights=[len(part) for part in seen]))
         summary = summarise_validation(validation_dice(model, validation), datasets, structures)
         dice = summary[-1]["dice"]
         if np.isnan(dice):
             raise ValueError("Validation: no case can be scored (expected annotated structures in that part).")
-        is_best = dice > best_dice
+        is_best = dice > progress.best_dice
         if is_best:
-            best_dice = dice
+            progress.best_dice = dice
             weights = model.network.state_dict()
-            best = {name: value.cpu().clone(memory_format=torch.contiguous_format) for name, value in weights.items()}
-        rows += [
-            {"epoch": epoch, "learning_rate": learning_rate, "loss": mean_loss, **row, "best": int(is_best)}
+            progress.best = {
+                name: value.cpu().clone(memory_format=torch.contiguous_format) for name, value in weights.items()
+            }
+        progress.rows += [
+            {
+                "epoch": epoch,
+                "learning_rate": progress.learning_rate,
+                "loss": mean_loss,
+                **row,
+                "best": int(is_best),
+            }
             for row in summary
         ]
         log.info("epoch %d: loss %.4f, validation Dice %.4f", epoch, mean_loss, dice)
-    return Trained(best, pd.DataFrame(rows)[list(HISTORY)], settings["epochs"] * len(training) / seconds)
+        progress.epoch, progress.losses = epoch + 1, []
+        is_last = epoch == settings["epochs"]
+        if checkpoints and not is_last and (checkpoints.stop or checkpoints.is_due(after_epoch=True)):
+            _write_checkpoint(checkpoints, engine, progress)
+    return Trained(
+        weights=progress.best,
+        history=pd.DataFrame(progress.rows)[list(HISTORY)],
+        images_per_s=n_images / seconds if n_images else None,
+        resumed_from_epoch=progress.resumed_from_epoch,
+    )
 
 
 def _hashes(config: Path, split: Path, prepared: Sequence[Path]) -> dict[str, str]:
@@ -199,6 +364,20 @@ def _hashes(config: Path, split: Path, prepared: Sequence[Path]) -> dict[str, st
     return {name: provenance.file_sha256(path) for name, path in files.items()}
 
 
+def _key(config: dict[str, Any], seed: int, inputs: dict[str, str], device: torch.device, threads: int) -> str:
+    """Hash of all that decides the bytes of a training: a checkpoint under another key is not its own."""
+    decisive = {
+        "config": config,
+        "seed": seed,
+        "inputs": {name: digest for name, digest in inputs.items() if name != "config.json"},  # its layout is nothing
+        "device": device.type,
+        "threads": threads,
+        "code": {name: provenance.file_sha256(path) for name, path in _RUNNING.items()},
+        "versions": {"torch": torch.__version__, "numpy": np.__version__},
+    }
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:32]
+
+
 def train_model(
     config: Path,
     prepared: Sequence[Path],
@@ -208,6 +387,7 @@ def train_model(
     threads: int,
     output: Path,
     benchmark: Path | None,
+    pace: Pace | None = None,
 ) -> None:
     """Train from files to files: `weights.safetensors`, `history.csv` and `run.json` in the output folder.
 
@@ -219,7 +399,14 @@ def train_model(
         device: auto, cpu or cuda.
         threads: Threads of a CPU training.
         output: Folder `seed-<n>`.
-        benchmark: JSON for seconds and images/s; None to leave it out.
+        benchmark: JSON for seconds and images/s of this process alone, and the epochs in which the training was taken
+            up again; None to leave it out.
+        pace: Where and how often restart state is written; None to do without. With it, a training that was killed is
+            resumed and ends with the bytes of an unbroken one, and SIGTERM or Ctrl-C end it after the batch. Needs the
+            main thread.
+
+    Raises:
+        StoppedError: A signal asked to stop; the restart state is written.
     """
     started = time.perf_counter()
     settings = read_json(config)
@@ -237,24 +424,36 @@ def train_model(
     training = load_cases(folders, patients, Part.TRAINING, structures, chosen)
     validation = load_cases(folders, patients, Part.VALIDATION, structures, chosen)
     loses = draw_unlabelled_cases(training.table, settings["hidden"], structures, settings["study_seed"])
-    trained = train(settings, seed, hide_labels(training, loses), validation, chosen)
-    metadata = {"labeldropout": json.dumps({"config": settings, "seed": seed}, sort_keys=True)}
-    with replacing(output / "weights.safetensors") as file:
-        file.write(save(trained.weights, metadata))
-    write_table(trained.history, output / "history.csv", HISTORY)
-    record = {
-        "model": settings["model"],
-        "seed": seed,
-        "device": chosen.type,
-        "machine": provenance.device_name(),
-        "threads": threads,
-        "versions": provenance.versions(),
-        "inputs": _hashes(config, split, folders),
-        "n_training_cases": len(training),
-        "n_validation_cases": len(validation),
-        "best_epoch": int(trained.history.loc[trained.history["best"] == 1, "epoch"].max()),
-    }
-    write_json(record, output / "run.json")
+    inputs = _hashes(config, split, folders)
+    with ExitStack() as held:
+        checkpoints = None
+        if pace:
+            key = _key(settings, seed, inputs, chosen, threads)
+            checkpoints = held.enter_context(hold(key, pace, held.enter_context(stop_on_signals())))
+        trained = train(settings, seed, hide_labels(training, loses), validation, chosen, checkpoints)
+        record = {
+            "model": settings["model"],
+            "seed": seed,
+            "device": chosen.type,
+            "machine": provenance.device_name(),
+            "threads": threads,
+            "versions": provenance.versions(),
+            "inputs": inputs,
+            "n_training_cases": len(training),
+            "n_validation_cases": len(validation),
+            "best_epoch": int(trained.history.loc[trained.history["best"] == 1, "epoch"].max()),
+        }
+        metadata = {"labeldropout": json.dumps({"config": settings, "seed": seed}, sort_keys=True)}
+        with replacing(output / "weights.safetensors") as file:
+            file.write(save(trained.weights, metadata))
+        write_table(trained.history, output / "history.csv", HISTORY)
+        write_json(record, output / "run.json")
+        if checkpoints:
+            checkpoints.remove()
     if benchmark:
-        figures = {"seconds": time.perf_counter() - started, "images_per_s": trained.images_per_s}
+        figures = {
+            "seconds": time.perf_counter() - started,
+            "images_per_s": trained.images_per_s,
+            "resumed_from_epoch": trained.resumed_from_epoch,
+        }
         write_json({**figures, "device": provenance.device_name(), "commit": provenance.commit()}, benchmark)

@@ -87,6 +87,7 @@ FIGURES = [item for item in FIGURE_MODULES if item != "training_curves"]
 ITEMS = [*FIGURES, "table_1", "table_2", "tests", "figure_4_cases"]
 LISTED = {item for row in EXPERIMENTS.values() for item in row.shown_in} | {"table_1", "tests"}
 SHOWN = [item for item in ITEMS if item in LISTED and (HAS_OBSERVER or item not in OBSERVED_ITEMS)]
+SUMMARISED = [item for item in SHOWN if item in {"figure_1", "figure_3", "figure_4", "table_2"}]
 SHOWN_FIGURES = [item for item in SHOWN if item in FIGURES] + ["training_curves"]
 
 HOW_TO_DRAW = (
@@ -383,8 +384,6 @@ def refuse_unavailable(item):
 
 def figure_tables(wildcards):
     """The tables behind a figure."""
-    if wildcards.item == "training_curves":
-        return [f"<results>/models/{model}/seed-{seed}/history.csv" for model, seed in TRAININGS]
     names = [wildcards.item] + (["figure_4_cases"] if wildcards.item == "figure_4" else [])
     return expand("<results>/tables/{name}.csv", name=names)
 
@@ -418,3 +417,11 @@ def figure_code(wildcards):
 def training_memory_mb(wildcards, attempt):
     """More memory on the second attempt."""
     return 8000 * attempt
+
+
+def checkpoint_flags(wildcards, resources):
+    """How often restart state is written."""
+    # Asks for the resources because Snakemake reruns nothing for a changed parameter that was made from them: how
+    # often a checkpoint is written is no reason to train anew.
+    often = config["checkpoints"]
+    return f"--checkpoint-epochs {often['epochs']} --checkpoint-minutes {often['minutes']}"

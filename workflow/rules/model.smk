@@ -39,16 +39,20 @@ rule train_candidate:
     threads: 1
     resources:
         gpu=1,
+        trainings_per_gpu=1,
         mem_mb=training_memory_mb,
         runtime=1440,
     params:
         device=config["device"],
         prepared=folders("prepared"),
         folder=subpath(output.weights, parent=True),
+        checkpoints=checkpoint_flags,
     shell:
         "labeldropout train --config {input.config:q} --prepared {params.prepared:q}"
         " --split {input.split:q} --seed {wildcards.seed}"
-        " --device {params.device} --gpus {resources.gpu} --threads {threads}"
+        " --device {params.device} --gpus {resources.gpu}"
+        " --trainings-per-gpu {resources.trainings_per_gpu} --threads {threads}"
+        " --checkpoints scratch/train {params.checkpoints}"
         " --benchmark {log.speed:q} --output {params.folder:q} > {log.messages:q} 2>&1"
 
 
@@ -71,6 +75,7 @@ rule select_hyperparameters:
             category="Tables",
             labels={"item": "Grid search", "format": "csv"},
         ),
+        provenance="<results>/tables/grid.provenance.json",
     log:
         "<results>/logs/select_hyperparameters/log.log",
     benchmark:
@@ -129,16 +134,20 @@ rule train:
     threads: 1
     resources:
         gpu=1,
+        trainings_per_gpu=1,
         mem_mb=training_memory_mb,
         runtime=1440,
     params:
         device=config["device"],
         prepared=folders("prepared"),
         folder=subpath(output.weights, parent=True),
+        checkpoints=checkpoint_flags,
     shell:
         "labeldropout train --config {input.config:q} --prepared {params.prepared:q}"
         " --split {input.split:q} --seed {wildcards.seed}"
-        " --device {params.device} --gpus {resources.gpu} --threads {threads}"
+        " --device {params.device} --gpus {resources.gpu}"
+        " --trainings-per-gpu {resources.trainings_per_gpu} --threads {threads}"
+        " --checkpoints scratch/train {params.checkpoints}"
         " --benchmark {log.speed:q} --output {params.folder:q} > {log.messages:q} 2>&1"
 
 
@@ -164,6 +173,7 @@ rule release:
         code=source("prediction"),
     output:
         weights="<results>/released/label_dropout.safetensors",
+        provenance="<results>/released/label_dropout.provenance.json",
     log:
         "<results>/logs/release/log.log",
     resources:
