@@ -69,7 +69,7 @@ read -r port_controller port_node < <(python3 -c "$free_ports")
 # The node claims more cores and memory than there are, so that the rules' own requests fit.
 # Finished jobs stay listed for an hour, because without accounting squeue is asked for them.
 cat > /etc/slurm/slurm.conf << END
-ClusterName=private
+ClusterName=labeldropout
 SlurmctldHost=$host(127.0.0.1)
 SlurmctldPort=$port_controller
 SlurmdPort=$port_node

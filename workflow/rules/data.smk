@@ -194,6 +194,7 @@ rule split:
     benchmark:
         "<results>/benchmarks/split/all.tsv"
     priority: 100
+    localrule: True
     resources:
         mem_mb=2000,
         runtime=30,

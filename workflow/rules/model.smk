@@ -81,6 +81,7 @@ rule select_hyperparameters:
     benchmark:
         "<results>/benchmarks/select_hyperparameters/all.tsv"
     priority: 90
+    localrule: True
     resources:
         mem_mb=1000,
         runtime=10,
@@ -176,6 +177,7 @@ rule release:
         provenance="<results>/released/label_dropout.provenance.json",
     log:
         "<results>/logs/release/log.log",
+    localrule: True
     resources:
         mem_mb=2000,
         runtime=10,
