@@ -15,6 +15,8 @@ from labeldropout.figures import style
 from labeldropout.labels import Instant, State, Structure, View
 from labeldropout.records import FIGURE_TABLE, HISTORY, PANEL_TABLE
 from labeldropout.store import CaseStore, write_cases, write_table
+from labeldropout.summary import join_histories
+from labeldropout.summary_columns import TRAINING_CURVES
 
 ROOT = Path(__file__).parents[1]
 STRUCTURES = ("LV", "LVM", "LA", "mean")
@@ -223,6 +225,8 @@ def study(tmp_path_factory):
                 for dataset in ("camus", "all")
             ]
             write_table(pd.DataFrame(rows), root / model / f"seed-{seed}" / "history.csv", HISTORY)
+    curves = join_histories(sorted(root.glob("*/seed-*/history.csv")), simulated=True)
+    write_table(curves, root / "training_curves.csv", TRAINING_CURVES)
     return root
 
 
@@ -237,8 +241,6 @@ def _inputs(study, item):
     tables = [study / f"{item}.csv"]
     if item == "figure_4":
         tables.append(study / "figure_4_cases.csv")
-    if item == "training_curves":
-        tables = sorted(study.glob("*/seed-*/history.csv"))
     cases = [study / "cases" / name for name in SHAPES] if predictions else []
     if item == "supplementary_figure_1":
         cases = [study / "cases" / "echonet", study / "observed"]

@@ -30,7 +30,8 @@ COMPARED = (
 
 def hashes(results: Path) -> dict[str, str]:
     """Hash of every file that must be the same wherever the study runs, by its name below the results."""
-    files = sorted(path for pattern in COMPARED for path in results.glob(pattern))
+    found = sorted(path for pattern in COMPARED for path in results.glob(pattern))
+    files = [path for path in found if not path.name.endswith(".provenance.json")]  # these name folders
     return {path.relative_to(results).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 

@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from labeldropout.datasets import DATASETS
 from labeldropout.figures import figure_1, figure_3, figure_4, panels, style, training_curves
 from labeldropout.labels import Structure, is_annotated
-from labeldropout.records import FIGURE_TABLE, HISTORY, PANEL_TABLE
+from labeldropout.records import FIGURE_TABLE, PANEL_TABLE
 from labeldropout.store import CaseStore, read_table
+from labeldropout.summary_columns import TRAINING_CURVES
 
 TITLES = {name: module.TITLE.split(":")[0] for name, module in DATASETS.items()}
 """Short title of each data set, in the order in which figures show them."""
@@ -210,15 +211,13 @@ def _draw_supplementary_figure_1(sources: Sources) -> Figure:
 
 
 def _draw_training_curves(sources: Sources) -> Figure:
-    """From `<model>/seed-<n>/history.csv` of every training."""
+    path = sources.only_table()
+    table = read_table(path, TRAINING_CURVES, ("model", "dataset", "structure", "data"))
+    if table.empty:
+        raise ValueError(f"{path}: no row (expected at least one training).")
     histories: dict[str, dict[int, pd.DataFrame]] = {}
-    for path in sources.tables:
-        seed = path.parent.name.removeprefix("seed-")
-        if not seed.isdigit():
-            raise ValueError(f"{path}: expected <model>/seed-<n>/history.csv.")
-        histories.setdefault(path.parent.parent.name, {})[int(seed)] = read_table(path, HISTORY)
-    if not histories:
-        raise ValueError("Training curves: no history given.")
+    for (model, seed), of_training in table.groupby(["model", "seed"], sort=False):
+        histories.setdefault(model, {})[int(seed)] = of_training
     return training_curves.draw(histories, simulated=sources.simulated)
 
 
@@ -247,7 +246,7 @@ def draw_figure(
 
     Args:
         item: A key of `FIGURES`.
-        tables: The table behind the figure; for Figure 4 also its list of cases, for the training curves all histories.
+        tables: The table behind the figure; for Figure 4 also its list of cases.
         cases: Stores of the cases that pictures show; for Supplementary Figure 1 also the observer's.
         predictions: Archives of label maps, `<model>.npz`; their order is that of the columns.
         simulated: Whether the data are simulated, which the title then says.

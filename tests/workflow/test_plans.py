@@ -47,6 +47,8 @@ DEFAULT = {
     "annotation_kit_import": 1,
     "evaluate": N_MODELS,
     "compare": 10,
+    "summarise_histories": 1,
+    "summarise_tables": 1,
     "figures_item": 7,
     "release": 1,
     "run_record": 1,
@@ -130,6 +132,8 @@ def test_added_row_plans_its_own_jobs_only(finished):
         "train": 2,
         "evaluate": 1,
         "compare": 2,  # figure_3 and the tests
+        "summarise_histories": 1,
+        "summarise_tables": 1,
         "figures_item": 2,  # figure_3 and the training curves
         **AND_THE_RECORD,
     }

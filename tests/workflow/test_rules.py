@@ -69,6 +69,14 @@ def test_rule_declares_its_code_and_says_what_it_does(name):
     assert re.search(r'message:\n +"[A-Z].*\.\"', JOBS[name])
 
 
+@pytest.mark.parametrize("name", JOBS)
+def test_rule_that_publishes_has_a_sidecar(name):
+    """Snakemake fails a job whose declared sidecar is missing: no table or figure can come without."""
+    output = JOBS[name].split("    output:\n")[-1].split("    log:\n")[0]
+    publishes = re.search(r"<results>/(tables|figures|scores|predictions|released)/", output)
+    assert bool(publishes) == ('.provenance.json",' in output)
+
+
 @pytest.mark.parametrize("name", RULES)
 def test_rules_hold_no_logic(name):
     """No run block, no lambda: logic stands where a test reaches it."""

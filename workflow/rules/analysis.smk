@@ -90,6 +90,7 @@ rule evaluate:
     output:
         scores="<results>/scores/{model}.csv",
         predictions="<results>/predictions/{model}.npz",
+        provenance="<results>/scores/{model}.provenance.json",
     log:
         "<results>/logs/evaluate/{model}.log",
     benchmark:
@@ -98,6 +99,7 @@ rule evaluate:
     threads: 1
     resources:
         gpu=1,
+        trainings_per_gpu=1,
         mem_mb=training_memory_mb,
         runtime=240,
     params:
@@ -110,7 +112,8 @@ rule evaluate:
         "labeldropout evaluate --weights {input.weights:q} --cases {params.cases:q}"
         " --prepared {params.prepared:q} {params.observed:q} --split {input.split:q}"
         " --settings {params.settings:q}"
-        " --device {params.device} --gpus {resources.gpu} --threads {threads}"
+        " --device {params.device} --gpus {resources.gpu}"
+        " --trainings-per-gpu {resources.trainings_per_gpu} --threads {threads}"
         " --scores {output.scores:q} --predictions {output.predictions:q} > {log:q} 2>&1"
 
 
@@ -142,6 +145,7 @@ rule compare:
         ),
         markdown="<results>/tables/{item}.md",
         latex="<results>/tables/{item}.tex",
+        provenance="<results>/tables/{item}.provenance.json",
     log:
         "<results>/logs/compare/{item}.log",
     benchmark:
@@ -155,11 +159,64 @@ rule compare:
         settings=comparison_settings(),
         cases=folders("cases"),
         stem=subpath(output.csv, strip_suffix=".csv"),
+    wildcard_constraints:
+        item="|".join(ITEMS),
     shell:
         "labeldropout compare --item {wildcards.item} --scores {input.scores:q}"
         " --experiments {params.experiments:q} --cases {params.cases:q}"
         " --settings {params.settings:q} --split {input.split:q}"
         " --reported {input.reported:q} --output {params.stem:q} > {log:q} 2>&1"
+
+
+rule summarise_histories:
+    message:
+        "Join the histories of all trainings in one table."
+    input:
+        histories=[f"<results>/models/{model}/seed-{seed}/history.csv" for model, seed in TRAININGS],
+        code=source("summary"),
+    output:
+        table="<results>/tables/training_curves.csv",
+        provenance="<results>/tables/training_curves.provenance.json",
+    log:
+        "<results>/logs/summarise_histories/log.log",
+    priority: 10
+    localrule: True
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        simulated=figure_simulated,
+    shell:
+        "labeldropout summarise histories --histories {input.histories:q}"
+        " --simulated {params.simulated} --output {output.table:q} > {log:q} 2>&1"
+
+
+rule summarise_tables:
+    message:
+        "Collect the main numbers in one small file."
+    input:
+        tables=expand("<results>/tables/{item}.csv", item=SUMMARISED),
+        selected="<results>/grid/selected.json",
+        code=source("summary"),
+    output:
+        summary=report(
+            "<results>/tables/summary.json",
+            caption="../report/summary.rst",
+            category="Tables",
+            labels={"item": "Main numbers", "format": "json"},
+        ),
+        provenance="<results>/tables/summary.provenance.json",
+    log:
+        "<results>/logs/summarise_tables/log.log",
+    localrule: True
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        simulated=figure_simulated,
+    shell:
+        "labeldropout summarise tables --tables {input.tables:q} --selected {input.selected:q}"
+        " --simulated {params.simulated} --output {output.summary:q} > {log:q} 2>&1"
 
 
 rule figures_item:
@@ -178,6 +235,7 @@ rule figures_item:
             labels={"item": "{item}"},
         ),
         png="<results>/figures/{item}.png",
+        provenance="<results>/figures/{item}.provenance.json",
     log:
         "<results>/logs/figures_item/{item}.log",
     benchmark:
@@ -298,6 +356,8 @@ rule tables:
     input:
         rules.grid.input,
         expand("<results>/tables/{item}.csv", item=SHOWN),
+        "<results>/tables/summary.json",
+        "<results>/tables/training_curves.csv",
 
 
 rule run_record:

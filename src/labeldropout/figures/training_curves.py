@@ -18,7 +18,7 @@ def draw(histories: Mapping[str, Mapping[int, pd.DataFrame]], *, simulated: bool
     """Small multiples: one per model, one line per seed.
 
     Args:
-        histories: Table `HISTORY` by model and seed, in the order in which they are shown.
+        histories: Rows of `TRAINING_CURVES` by model and seed, in the order in which they are shown.
         simulated: Whether the title must say that the data are simulated.
     """
     n_columns = min(_COLUMNS, len(histories))
