@@ -366,6 +366,7 @@ def _hashes(config: Path, split: Path, prepared: Sequence[Path]) -> dict[str, st
 
 def _key(config: dict[str, Any], seed: int, inputs: dict[str, str], device: torch.device, threads: int) -> str:
     """Hash of all that decides the bytes of a training: a checkpoint under another key is not its own."""
+    versions = provenance.versions()
     decisive = {
         "config": config,
         "seed": seed,
@@ -373,7 +374,7 @@ def _key(config: dict[str, Any], seed: int, inputs: dict[str, str], device: torc
         "device": device.type,
         "threads": threads,
         "code": {name: provenance.file_sha256(path) for name, path in _RUNNING.items()},
-        "versions": {"torch": torch.__version__, "numpy": np.__version__},
+        "versions": {name: versions[name] for name in ("python", "torch", "numpy", "monai")},
     }
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:32]
 
