@@ -63,6 +63,22 @@ def test_calls_of_the_command_line_parse(call):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("call", [call for call in of("labeldropout") if call[1] == "verify"], ids=" ".join)
+def test_verify_finds_a_finished_study_as_recorded(call, finished_study):
+    """The README's `labeldropout verify` runs in a finished study and has nothing to object."""
+    result = subprocess.run(
+        [sys.executable, "-m", *call],
+        cwd=finished_study.root,
+        env={**os.environ, "PYTHONPATH": "src"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert re.fullmatch(r"(\d+) files: \1 as recorded", result.stdout.splitlines()[-1])
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("call", of("snakemake"), ids=" ".join)
 def test_calls_of_snakemake_plan(call, tmp_path):
     """Every `snakemake` line of the README plans its jobs; real data are stood in for by empty folders."""
