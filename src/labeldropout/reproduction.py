@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import NoReturn, Self
+from typing import NoReturn
 
 import psutil
 
@@ -61,24 +61,23 @@ class Holder:
     since: str
     command: str
 
-    @classmethod
-    def of_this_process(cls, arguments: Sequence[str]) -> Self:
-        """This process; `exec` keeps its number."""
-        since = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
-        return cls(os.getpid(), socket.gethostname(), since, shlex.join(["labeldropout", "reproduce", *arguments]))
-
-    @classmethod
-    def from_text(cls, text: str) -> Self | None:
-        """The holder that a lock file names; None where it is empty or half-written."""
-        try:
-            content = json.loads(text)
-            return cls(**content)
-        except (ValueError, TypeError):
-            return None
-
     def __str__(self) -> str:
         """Facts for a message."""
         return f"process {self.pid} on {self.host}, since {self.since}: {self.command}"
+
+
+def this_process(arguments: Sequence[str]) -> Holder:
+    """This process as a holder; `exec` keeps its number."""
+    since = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
+    return Holder(os.getpid(), socket.gethostname(), since, shlex.join(["labeldropout", "reproduce", *arguments]))
+
+
+def read_holder(path: Path) -> Holder | None:
+    """The holder that a lock file names; None where it is empty or half-written."""
+    try:
+        return Holder(**json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError):
+        return None
 
 
 def looks_only(arguments: Sequence[str]) -> bool:
@@ -106,7 +105,7 @@ def reproduce(root: Path, arguments: Sequence[str]) -> NoReturn:
         if was_killed and before is not None and before.host != socket.gethostname():
             _log.warning("The last run was started elsewhere (%s); its jobs there, if any, are not seen.", before)
         is_for_slurm = any("slurm" in word for word in arguments)
-        if is_for_slurm or (was_killed and (root / SLURM_LOGS).is_dir()):
+        if is_for_slurm or (root / SLURM_LOGS).is_dir():
             cancel_slurm_jobs(root, is_needed=is_for_slurm)
         end_orphans(root)
         if was_killed:
@@ -127,15 +126,15 @@ def take_lock(root: Path, arguments: Sequence[str]) -> Holder | None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        holder = Holder.from_text(path.read_text(encoding="utf-8"))
+        holder = read_holder(path)
         os.close(descriptor)
         raise _busy(root, str(holder or "it has only just begun"), holder and holder.pid) from None
     except OSError as error:
         os.close(descriptor)
         raise OSError(f"{path}: this file system cannot lock files ({error.strerror}).") from error
-    before = Holder.from_text(path.read_text(encoding="utf-8"))
+    before = read_holder(path)
     os.ftruncate(descriptor, 0)
-    os.write(descriptor, json.dumps(asdict(Holder.of_this_process(arguments))).encode())
+    os.write(descriptor, json.dumps(asdict(this_process(arguments))).encode())
     os.set_inheritable(descriptor, True)
     return before
 
