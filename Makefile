@@ -1,11 +1,22 @@
 # make reproduce: from nothing to every figure and table. make test: the same environment, then the whole test suite.
+# make pull: the finished study from a DVC remote (make remote names one).
 # Needs Python 3.11 or newer (PYTHON=... names another one), make and pip.
 PYTHON ?= python3
 CORES ?= all
 BIN := .venv/bin
 READY := .venv/ready
+DVC := PATH="$(abspath $(BIN)):$$PATH" dvc
+STUDY ?= default
+PULLED_default := models paper
+COMPARED_default := models paper
+DIFFERS_default := changed
+PULLED_paper := $(addprefix results/paper/,cone_network splits grid models scores tables released run_record.json)
+COMPARED_paper := workflow/paper/dvc.yaml
+DIFFERS_paper := modified:|new:
+CONFIG_paper := --configfile config/paper.yaml
+REFUSAL := These files are not those that dvc.lock names, so nothing was marked as up to date: commit or undo the edits, or run dvc repro.
 
-.PHONY: reproduce test lint report environment
+.PHONY: reproduce test test-cluster lint report environment remote pull track
 .DELETE_ON_ERROR:
 
 reproduce: $(READY)
@@ -13,6 +24,10 @@ reproduce: $(READY)
 
 test: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" python -m pytest
+
+# The same study through a real Slurm that lives as long as the tests (root; Debian's packages are installed if missing).
+test-cluster: $(READY)
+	PATH="$(CURDIR)/$(BIN):$$PATH" tests/cluster/slurm-local.sh python -m pytest tests/cluster
 
 lint: $(READY)
 	$(BIN)/ruff check
@@ -22,6 +37,28 @@ lint: $(READY)
 
 report: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --report results/snakemake_report.html
+
+# Where DVC pushes to and pulls from, on this machine only: a folder beside the clone, or REMOTE=/folder, ssh://..., s3://...
+remote: $(READY)
+	$(DVC) remote modify --local storage url $(if $(REMOTE),"$(REMOTE)","$(abspath ../labeldropout-storage)")
+	@$(DVC) remote list
+
+# The released models and all that they were made from; then Snakemake is told that what was just compared is up to date.
+# STUDY=paper: the study on the real data, without what nobody may pass on.
+pull: $(READY)
+	$(DVC) pull $(PULLED_$(STUDY))
+	@status=$$($(DVC) status $(COMPARED_$(STUDY))) || exit 1; \
+		if echo "$$status" | grep -Eq '$(DIFFERS_$(STUDY))'; then echo "$$status"; echo "$(REFUSAL)" >&2; exit 1; fi
+	@echo "Telling Snakemake that all of it is up to date."; said=$$(PATH="$(abspath $(BIN)):$$PATH" \
+		snakemake --touch --forceall --cores 1 $(CONFIG_$(STUDY)) 2>&1) || { echo "$$said" | tail -n 20 >&2; exit 1; }
+
+# A real data set for DVC to watch: never pushed, for no licence lets us pass it on.
+track: $(READY)
+	@test -n "$(DATASET)" || { echo "Name the data set: make track DATASET=camus" >&2; exit 1; }
+	@test -d "data/raw/$(DATASET)" && test ! -L "data/raw/$(DATASET)" || { \
+		echo "data/raw/$(DATASET): expected the folder of the data set itself, found $$(test -L "data/raw/$(DATASET)" && echo "a link (DVC does not need to track that)" || echo "none")." >&2; exit 1; }
+	$(DVC) add "data/raw/$(DATASET)"
+	@grep -q '^  push: false$$' "data/raw/$(DATASET).dvc" || printf '  push: false\n' >> "data/raw/$(DATASET).dvc"
 
 environment: $(READY)
 

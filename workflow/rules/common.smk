@@ -149,12 +149,26 @@ def folders(name):
     return folders_of_input
 
 
+def was_imported(dataset):
+    """Whether the data set's store is there: without the raw data it then stands for itself."""
+    return os.path.isfile(f"{config['pathvars']['results']}/cases/{dataset}/cases.csv")
+
+
+def was_split():
+    """Whether the study's results come from elsewhere: its patients were divided, and no store is here."""
+    return os.path.isfile(f"{config['pathvars']['results']}/splits/patients.csv")
+
+
 def raw_data(wildcards):
     """The manifest of a simulated data set, or the user's folder of a real one."""
     raw = config["datasets"][wildcards.dataset]["raw"]
     if raw == "simulated":
         return f"<results>/{wildcards.tree}raw/{wildcards.dataset}/manifest.csv"
     if not os.path.isdir(raw):
+        if was_imported(wildcards.dataset):
+            return raw
+        if was_split():
+            return []
         about = importlib.import_module(f"labeldropout.datasets.{wildcards.dataset}")
         stop_run(f"{raw}: the data set {about.TITLE} is not there. {about.HOW_TO_GET}")
     return raw
@@ -162,7 +176,9 @@ def raw_data(wildcards):
 
 def raw_folder(wildcards, input):
     """The folder that the importer reads."""
-    return os.path.dirname(input.raw) if wildcards.dataset in SIMULATED else str(input.raw)
+    if wildcards.dataset in SIMULATED:
+        return os.path.dirname(input.raw)
+    return config["datasets"][wildcards.dataset]["raw"]
 
 
 def curation_list(wildcards):
