@@ -15,7 +15,7 @@ from labeldropout.__main__ import parser
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```(?:bash|sh|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-MAKE_TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+MAKE_TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 RULES = {
     name
     for path in [ROOT / "Snakefile", *(ROOT / "workflow" / "rules").glob("*.smk")]
@@ -78,6 +78,14 @@ def test_verify_finds_a_finished_study_as_recorded(call, finished_study):
     assert re.fullmatch(r"(\d+) files: \1 as recorded", result.stdout.splitlines()[-1])
 
 
+@pytest.mark.parametrize("call", of("dvc"), ids=" ".join)
+def test_calls_of_dvc_parse(call):
+    """Every `dvc` line of the README has commands and flags that exist."""
+    from dvc.cli import parse_args
+
+    parse_args(call[1:])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("call", of("snakemake"), ids=" ".join)
 def test_calls_of_snakemake_plan(call, tmp_path):
@@ -106,8 +114,8 @@ def test_calls_of_snakemake_plan(call, tmp_path):
 
 def test_no_other_program_goes_untested():
     """A command of a kind that no test above looks at is one of a short list of everyday ones."""
-    everyday = {"cd", "conda", "docker", "git", "pip", "python", "source", "apptainer", ".", "export"}
-    known = everyday | {"make", "labeldropout", "snakemake"}
+    everyday = {"cd", "conda", "docker", "git", "pip", "python", "source", "apptainer", ".", "export", "cp", "tmux"}
+    known = everyday | {"make", "labeldropout", "snakemake", "dvc"}
     first_words = {next((word for word in words if not re.match(r"[A-Z_]+=", word)), "export") for words in COMMANDS}
     assert {Path(word).name for word in first_words} - known == set()
 

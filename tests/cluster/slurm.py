@@ -1,14 +1,13 @@
 """What the cluster tests ask a Slurm of their own, and a watcher that sees every job's processes on its one node."""
 
-import os
 import shutil
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import psutil
 import yaml
@@ -64,7 +63,7 @@ def set_node(**changes: str) -> None:
     ask("scontrol", "update", f"NodeName={node}", *(f"{key}={value}" for key, value in changes.items()))
 
 
-def wait_for(what: Callable[[], object], patience_s: float = 120.0) -> object:
+def wait_for(what: Callable[[], object], patience_s: float = 600.0) -> object:
     """What the function gives, as soon as that is something."""
     deadline = time.monotonic() + patience_s
     while not (found := what()):
@@ -86,12 +85,11 @@ def prepare_profile(study: Workflow) -> None:
 
 def start_head(study: Workflow, output: Path, *arguments: str) -> subprocess.Popen[bytes]:
     """Start `labeldropout reproduce` with the Slurm profile in a copy of the workflow."""
-    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     with output.open("wb") as file:
         return subprocess.Popen(
             ["labeldropout", "reproduce", "--workflow-profile", "slurm", *arguments],
             cwd=study.root,
-            env={**os.environ, "PYTHONPATH": "src", "PATH": programs},
+            env=study.environment,
             stdout=file,
             stderr=subprocess.STDOUT,
         )
@@ -118,7 +116,7 @@ class Watcher:
     glances: list[list[Seen]] = field(default_factory=list)
     _end: threading.Event = field(default_factory=threading.Event)
 
-    def __enter__(self) -> "Watcher":
+    def __enter__(self) -> Self:
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
         return self
