@@ -30,8 +30,10 @@ ALARMING = STATES[:3]
 """States that end `verify` with exit status 1."""
 
 _FOLDERS = ("tables", "figures", "released", "scores", "predictions")
-_TRAININGS = ("models/*/seed-*", "grid/*/seed-*")
-_OF_TRAINING = ("weights.safetensors", "history.csv")
+_TRAININGS = {
+    "models/*/seed-*": ("weights.safetensors", "history.csv"),
+    "grid/*/seed-*": ("history.csv",),  # nobody reads the weights of a candidate
+}
 _HASH = re.compile(r"[0-9a-f]{64}")
 _SHOWN = 12
 
@@ -118,7 +120,8 @@ def _read_run(root: _Root, sidecar: str) -> Record:
     content = _read(root, sidecar)
     folder = Path(sidecar).parent
     made = _hashes(content, "outputs") if "outputs" in content else {}
-    files = {(folder / name).as_posix(): made.get(name) for name in _OF_TRAINING}
+    names = next(names for pattern, names in _TRAININGS.items() if folder.relative_to(root.results).match(pattern))
+    files = {(folder / name).as_posix(): made.get(name) for name in names}
     inputs = {
         root.name(name, folder.parent if name == "config.json" else root.results): value
         for name, value in _hashes(content, "inputs").items()
@@ -130,8 +133,8 @@ def _listed(root: _Root) -> tuple[list[str], list[str]]:
     """The published files and the sidecars that are there, by name, sorted."""
     results = root.root / root.results
     paths = [path for folder in _FOLDERS for path in (results / folder).rglob("*") if path.is_file()]
-    for training in (folder for pattern in _TRAININGS for folder in results.glob(pattern)):
-        paths += [path for name in (*_OF_TRAINING, "run.json") if (path := training / name).is_file()]
+    for pattern, made in _TRAININGS.items():
+        paths += [path for name in (*made, "run.json") for path in results.glob(f"{pattern}/{name}") if path.is_file()]
     names = sorted(path.relative_to(root.root).as_posix() for path in paths if not path.name.startswith("."))
     sidecars = [name for name in names if name.endswith((ENDING, "/run.json"))]
     return sorted(set(names) - set(sidecars)), sidecars
