@@ -87,9 +87,11 @@ def test_calls_of_dvc_parse(call):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("call", of("snakemake"), ids=" ".join)
+@pytest.mark.parametrize(
+    "call", of("snakemake") + [call for call in of("labeldropout") if call[1] == "reproduce"], ids=" ".join
+)
 def test_calls_of_snakemake_plan(call, tmp_path):
-    """Every `snakemake` line of the README plans its jobs; real data are stood in for by empty folders."""
+    """Every `snakemake` and `reproduce` line of the README plans its jobs; empty folders stand in for real data."""
     for name in ("Snakefile", "config", "workflow", "profiles", "src"):
         (tmp_path / name).symlink_to(ROOT / name)
     for name in ("data/raw/camus", "data/raw/unity", "data/raw/echonet", "data/annotation/echonet"):

@@ -17,6 +17,7 @@ from labeldropout.reproduction import (
     LOCK,
     MARKER,
     FolderBusyError,
+    asks_for_slurm,
     cancel_slurm_jobs,
     end_orphans,
     has_locks,
@@ -274,6 +275,25 @@ def test_jobs_that_do_not_listen_are_killed(root, start, programs, caplog):
     assert 0.5 < time.monotonic() - begin < 10
     assert not process.is_running()
     assert "killed" in caplog.records[-1].message
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("--executor slurm", True),
+        ("--executor=slurm --jobs 3", True),
+        ("--workflow-profile mine", True),
+        ("--workflow-profile=profiles/mine figure_4", True),
+        ("--cores 2 figure_4", False),
+        ("--workflow-profile gpu", False),
+    ],
+)
+def test_slurm_is_asked_for_by_name_or_by_profile(root, words, expected):
+    """A profile of the user's own may have any name; what counts is its executor."""
+    for name, text in {"mine": "jobs: 5\nexecutor: slurm\n", "gpu": "cores: all\n", "default": "cores: 2\n"}.items():
+        (root / "profiles" / name).mkdir(parents=True)
+        (root / "profiles" / name / "profile.yaml").write_text(text)
+    assert asks_for_slurm(root, words.split()) == expected
 
 
 @pytest.fixture

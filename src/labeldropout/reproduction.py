@@ -104,13 +104,24 @@ def reproduce(root: Path, arguments: Sequence[str]) -> NoReturn:
         was_killed = has_locks(root)
         if was_killed and before is not None and before.host != socket.gethostname():
             _log.warning("The last run was started elsewhere (%s); its jobs there, if any, are not seen.", before)
-        is_for_slurm = any("slurm" in word for word in arguments)
+        is_for_slurm = asks_for_slurm(root, arguments)
         if is_for_slurm or (root / SLURM_LOGS).is_dir():
             cancel_slurm_jobs(root, is_needed=is_for_slurm)
         end_orphans(root)
         if was_killed:
             unlock(root, arguments)
     become_snakemake(root, arguments)
+
+
+def asks_for_slurm(root: Path, arguments: Sequence[str]) -> bool:
+    """Whether the arguments, or the profile that they name or leave in place, send jobs to Slurm."""
+    words = [part for word in arguments for part in word.split("=")]
+    folders = [folder for word in ("default", *words) for folder in (root / word, root / "profiles" / word)]
+    profiles = [
+        path for folder in folders for path in (folder / "profile.yaml", folder / "config.yaml") if path.is_file()
+    ]
+    texts = [path.read_text(encoding="utf-8") for path in profiles]
+    return "slurm" in words or any(re.search(r"^executor: *['\"]?slurm\b", text, re.MULTILINE) for text in texts)
 
 
 def take_lock(root: Path, arguments: Sequence[str]) -> Holder | None:
