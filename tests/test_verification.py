@@ -41,7 +41,7 @@ def study(tmp_path, monkeypatch):
     """Weights from prepared images, scores from weights, a table from scores."""
     for name in (TABLE, SCORES, WEIGHTS, HISTORY, PREPARED, "results/models/m/config.json"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(name)
+        (tmp_path / name).write_text(json.dumps({"model": name}))
     monkeypatch.chdir(tmp_path)
     write_sidecar(tmp_path, [TABLE], [SCORES])
     write_sidecar(tmp_path, [SCORES], [WEIGHTS])
@@ -77,6 +77,7 @@ def test_untouched_study_is_as_recorded(study):
         (SCORES, {SCORES: "changed", TABLE: "input changed"}),
         (WEIGHTS, {WEIGHTS: "changed", SCORES: "input changed"}),
         (HISTORY, {HISTORY: "changed"}),
+        ("results/models/m/config.json", {WEIGHTS: "input changed", HISTORY: "input changed"}),
         (PREPARED, {WEIGHTS: "input changed", HISTORY: "input changed"}),
     ],
 )
@@ -107,6 +108,21 @@ def test_hash_of_a_training_itself_comes_first(study):
     finding = verify(study / "results", study)[0]
     assert (finding.state, finding.file) == ("changed", WEIGHTS)
     assert "run.json" in finding.detail
+
+
+@pytest.mark.parametrize("folder", ["results/severity-0.75/prepared", "results/prepared"])
+def test_data_of_a_severity_of_its_own_are_found(study, folder):
+    """A model at a severity of its own is held against those images, or the study's where the severity is theirs."""
+    config = study / "results" / "models" / "m" / "config.json"
+    config.write_text(json.dumps({"severity": 0.75}))
+    path = study / folder / "camus" / "images.npy"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("other images")
+    inputs = {"config.json": file_sha256(config), "prepared/camus/images.npy": file_sha256(path)}
+    (study / WEIGHTS).with_name("run.json").write_text(json.dumps({"inputs": inputs}))
+    assert states(study)[WEIGHTS] == "as recorded"
+    flip_last_byte(path)
+    assert states(study)[WEIGHTS] != "as recorded"
 
 
 def test_missing_input_is_said_and_no_alarm(study, capsys):
@@ -157,10 +173,10 @@ def test_names_that_leave_the_study_are_refused(study, monkeypatch, key, name):
     assert opened
 
 
-def test_names_in_the_record_of_a_training_are_refused_too(study):
-    """Whatever leaves the study, in whichever record."""
-    path = (study / WEIGHTS).with_name("run.json")
-    path.write_text(json.dumps({"inputs": {"../../../../secret": "0" * 64}}))
+@pytest.mark.parametrize("text", [json.dumps({"inputs": {"../../../../secret": "0" * 64}}), "3", "{}"])
+def test_records_of_trainings_are_refused_too(study, text):
+    """Whatever leaves the study or is no record, in whichever file."""
+    (study / WEIGHTS).with_name("run.json").write_text(text)
     assert verify(study / "results", study)[0].state == "refused"
 
 

@@ -115,17 +115,30 @@ def _read_sidecar(root: _Root, sidecar: str) -> Record:
     return Record(sidecar, files, {root.name(name): value for name, value in _hashes(content, "inputs").items()})
 
 
+def _tree(root: _Root, model: Path) -> Path:
+    """Where the data of a model lie: in a tree of their own at a severity of their own."""
+    try:
+        severity = _read(root, (model / "config.json").as_posix())["severity"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return root.results  # no severity; a damaged configuration is found by its hash
+    return root.results / f"severity-{severity:g}" if isinstance(severity, int | float) else root.results
+
+
 def _read_run(root: _Root, sidecar: str) -> Record:
     """The record of a training: its inputs have names of their own, and hashes of what it made are optional in it."""
     content = _read(root, sidecar)
     folder = Path(sidecar).parent
+    recorded = _hashes(content, "inputs")
     made = _hashes(content, "outputs") if "outputs" in content else {}
     names = next(names for pattern, names in _TRAININGS.items() if folder.relative_to(root.results).match(pattern))
     files = {(folder / name).as_posix(): made.get(name) for name in names}
-    inputs = {
-        root.name(name, folder.parent if name == "config.json" else root.results): value
-        for name, value in _hashes(content, "inputs").items()
-    }
+    inputs = {}
+    for name, value in recorded.items():
+        below = folder.parent if name == "config.json" else root.results
+        own = root.name(name, _tree(root, folder.parent)) if name.startswith("prepared/") else None
+        # A row may name the study's own severity: its data then lie where those of all others do.
+        is_common = own is None or (root.sha256(own) is None and root.sha256(root.name(name, below)) == value)
+        inputs[root.name(name, below) if is_common else own] = value
     return Record(sidecar, files, inputs)
 
 
