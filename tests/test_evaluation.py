@@ -83,6 +83,35 @@ def test_predictions_are_kept_on_the_stored_grid(evaluated):
     assert (label_map == Structure.LV).sum() == row["prediction_px"]
 
 
+@pytest.mark.parametrize("left", [0, 7, 1000, -1])
+def test_weights_cut_short_are_named_with_what_to_do(small_study, left):
+    """One message names the file and says how to train it again; the file stays, and no scores are written."""
+    output = small_study.root / "seed-0"
+    folders = [small_study.prepared(name) for name in ("first", "second")]
+    train_model(small_study.config(), folders, small_study.split, 0, "cpu", 1, output, None)
+    torch.use_deterministic_algorithms(mode=False)
+    weights = output / "weights.safetensors"
+    content = weights.read_bytes()[:left]
+    weights.write_bytes(content)
+    with pytest.raises(ValueError, match="to train exactly this model again, delete the file and") as error:
+        evaluate_model(
+            weights=[weights],
+            cases=[small_study.cases("first")],
+            prepared=[small_study.prepared("first")],
+            split=small_study.split,
+            observed=None,
+            settings=SETTINGS,
+            device="cpu",
+            threads=1,
+            scores=small_study.root / "scores.csv",
+            predictions=small_study.root / "predictions.npz",
+        )
+    assert str(error.value).startswith(f"{weights}: not a safetensors file, or cut short")
+    assert weights.read_bytes() == content
+    assert not (small_study.root / "scores.csv").exists()
+    assert not (small_study.root / "predictions.npz").exists()
+
+
 def test_scores_of_a_shifted_square():
     """A square moved by two pixels: Dice 2 * 48 / 128, distance 2 px or 1 mm."""
     reference = np.zeros((20, 20), np.uint8)

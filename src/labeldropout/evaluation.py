@@ -177,7 +177,13 @@ def evaluate_model(
 
     def label_maps() -> Iterator[tuple[str, np.ndarray]]:
         for path in weights:
-            model = load_model(path, chosen)
+            try:
+                model = load_model(path, chosen)
+            except ValueError as error:
+                raise ValueError(
+                    f"{error} Nothing was trained in its place: to train exactly this model again, delete the file and"
+                    " give the same command once more (of the workflow, or `labeldropout train`)."
+                ) from error
             for test_set in test_sets:
                 for case, prediction, scored in evaluate(model, test_set, drawn, tolerance):
                     rows.extend(scored)
