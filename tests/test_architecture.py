@@ -10,6 +10,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "labeldropout"
 WORDS = {"labels", "case", "configuration", "experiments", "records", "summary_columns"}
 SCIENCE = {
     "augmentation",
+    "biomarkers",
     "cone",
     "curves",
     "devices",
@@ -36,6 +37,7 @@ VERBS = {
     "drawing",
     "evaluation",
     "importing",
+    "planning",
     "prediction",
     "preparation",
     "reproduction",

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from labeldropout.comparison import ITEMS, compare, read_reported
+from labeldropout.comparison.items import ITEMS, compare
+from labeldropout.comparison.study import read_reported
 from labeldropout.records import CASES, FIGURE_TABLE, PANEL_TABLE, SCORES, TABLE_1, TABLE_2, TESTS
 
 ROOT = Path(__file__).parents[1]

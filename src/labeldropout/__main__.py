@@ -351,7 +351,7 @@ def _compare_arguments(parser: argparse.ArgumentParser) -> None:
 
 @_verb("compare", "make the table behind one figure or table of the paper", _compare_arguments)
 def _compare(arguments: argparse.Namespace) -> None:
-    from labeldropout.comparison import compare
+    from labeldropout.comparison.items import compare
     from labeldropout.sidecars import files_of, models_in_tables, sidecar_of
 
     compare(
@@ -552,6 +552,26 @@ class _VerbParser(argparse.ArgumentParser):
         if self.get_default("passed_on") is None or args in (["-h"], ["--help"]):
             return super().parse_known_args(args, namespace)
         return argparse.Namespace(passed_on=list(args)), []
+
+
+def _plan_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config", type=Path, default=Path("config/config.yaml"), help="configuration, laid over the default one"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda: where optimisation steps are timed")
+    parser.add_argument(
+        "--images-per-second", type=float, help="speed of training, measured elsewhere; nothing is timed then"
+    )
+    parser.add_argument("--output", type=Path, help="also write the trainings as .csv, or everything as .json")
+
+
+@_verb("plan", "say what a study needs: hours, memory, disk, jobs", _plan_arguments)
+def _plan(arguments: argparse.Namespace) -> None:
+    from labeldropout.devices import keep_freed_memory
+    from labeldropout.planning import plan
+
+    keep_freed_memory()
+    print(plan(arguments.config, Path(), arguments.device, arguments.images_per_second, arguments.output))
 
 
 def parser() -> argparse.ArgumentParser:

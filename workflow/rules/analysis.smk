@@ -135,7 +135,7 @@ rule compare:
         cases=item_cases,
         split="<results>/splits/patients.csv",
         reported=config["reported"],
-        code=source("comparison"),
+        code=source("comparison.items"),
     output:
         csv=report(
             "<results>/tables/{item}.csv",

@@ -216,7 +216,7 @@ def tree_of(model):
 
 def severity_of(wildcards):
     """Domain shift of the data sets of a tree."""
-    return wildcards.tree.removeprefix("severity-").removesuffix("/") or config["severity"]
+    return os.path.dirname(wildcards.tree).removeprefix("severity-") or config["severity"]
 
 
 def data_of(model, kind, names):
