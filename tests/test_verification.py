@@ -198,6 +198,15 @@ def test_sidecar_speaks_for_results_alone(study):
     assert verify(study / "results", study)[0].state == "refused"
 
 
+@pytest.mark.parametrize("name", ["a.csv", "z.csv"])
+def test_another_sidecar_cannot_vouch_for_a_changed_file(study, name):
+    """Where two speak of one file, the worse counts."""
+    flip_last_byte(study / TABLE)
+    (study / "results" / "tables" / name).write_text("new")
+    write_sidecar(study, [f"results/tables/{name}", TABLE], [])
+    assert states(study)[TABLE] == "changed"
+
+
 def test_each_file_is_hashed_once(study, monkeypatch):
     """However many sidecars name it."""
     write_sidecar(study, [TABLE], [SCORES, WEIGHTS, PREPARED])
