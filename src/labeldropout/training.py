@@ -448,7 +448,8 @@ def train_model(
         with replacing(output / "weights.safetensors") as file:
             file.write(save(trained.weights, metadata))
         write_table(trained.history, output / "history.csv", HISTORY)
-        write_json(record, output / "run.json")
+        outputs = {name: provenance.file_sha256(output / name) for name in ("weights.safetensors", "history.csv")}
+        write_json({**record, "outputs": outputs}, output / "run.json")
         if checkpoints:
             checkpoints.remove()
     if benchmark:
