@@ -224,7 +224,10 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--benchmark", type=Path, help="where to write seconds and images/s, as JSON")
     parser.add_argument(
-        "--checkpoints", type=Path, help="folder of restart state, from which a killed training goes on; default: none"
+        "--checkpoints",
+        type=Path,
+        help="folder of restart state, from which the same command goes on after a kill; with it, SIGTERM and Ctrl-C"
+        " end the training after the batch, with exit status 75; default: none",
     )
     parser.add_argument("--checkpoint-epochs", type=int, default=5, help="write it after so many epochs,")
     parser.add_argument("--checkpoint-minutes", type=float, default=10, help="or minutes, whichever comes first")
