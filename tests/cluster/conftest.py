@@ -39,20 +39,20 @@ class ClusterRun:
     """The Slurm job that was cancelled while it trained."""
     waiting: list[SlurmJob]
     """Jobs that waited while the node was drained."""
-    running_at_kill: list[SlurmJob]
-    """Jobs that ran when the head was killed."""
+    held_at_kill: str
+    """The Slurm job that trained when the head was killed."""
+    left_at_kill: list[SlurmJob]
+    """All jobs that ran or waited then."""
     jobs: list[SlurmJob]
     """All jobs, at the end."""
     watcher: Watcher
-    first_words: str
-    """Output of the head that was killed."""
     last_words: str
     """Output of the head that finished."""
 
 
-def running(prefix: str) -> list[SlurmJob]:
-    """Jobs at work whose comment begins so."""
-    return [job for job in slurm_jobs() if job.state == "RUNNING" and job.comment.startswith(prefix)]
+def running(*rules: str) -> list[SlurmJob]:
+    """Jobs of these rules that are at work."""
+    return [job for job in slurm_jobs() if job.state == "RUNNING" and job.rule in rules]
 
 
 @pytest.fixture(scope="session")
@@ -69,25 +69,24 @@ def cluster_run(tmp_path_factory: pytest.TempPathFactory) -> ClusterRun:
             training, cancelled = stop_training_in_the_middle(study)
             subprocess.run(["scancel", cancelled], check=True)  # Slurm wakes what it ends
             psutil.wait_procs([training], timeout=60)
-            wait_for(lambda: running("rule_train") or running("rule_evaluate"))
+            wait_for(lambda: running("train_candidate", "train"))
             set_node(State="DRAIN", Reason="test")
             wait_for(lambda: node_state() == "drain")
             waiting = wait_for(lambda: [job for job in slurm_jobs() if job.state == "PENDING"])
             set_node(State="RESUME")
-            wait_for(lambda: len(running("rule_train_wildcards")) == 2)
+            wait_for(lambda: len(running("train")) == 2)
+            _, held_at_kill = stop_training_in_the_middle(study)  # it will not end of itself
         finally:
             head.send_signal(signal.SIGKILL)
             head.wait()
-        running_at_kill = [job for job in slurm_jobs() if job.state == "RUNNING"]
+        left_at_kill = [job for job in slurm_jobs() if job.state in {"RUNNING", "PENDING"}]
         head = start_head(study, last)
         try:
             status = head.wait(timeout=PATIENCE_S)
         finally:
             head.kill()
     assert status == 0, last.read_text()[-6000:]
-    return ClusterRun(
-        study, cancelled, waiting, running_at_kill, slurm_jobs(), watcher, first.read_text(), last.read_text()
-    )
+    return ClusterRun(study, cancelled, waiting, held_at_kill, left_at_kill, slurm_jobs(), watcher, last.read_text())
 
 
 @pytest.fixture

@@ -46,9 +46,10 @@ if [ -z "${SLURM_LOCAL_HOME:-}" ]; then
   status=0
   SLURM_LOCAL_HOME=$home unshare --mount --pid --fork --kill-child --mount-proc -- "$0" "$@" &
   inside=$!
-  # Asked to stop: the first process of the namespace is killed, and all others with it.
-  trap 'kill -KILL "$inside" 2> /dev/null || true' INT TERM HUP
+  # Asked to stop: the first process of the namespace is killed, the kernel ends all others, and only then unshare ends.
+  trap 'pkill -KILL -P "$inside" || true' INT TERM HUP
   wait "$inside" || status=$?
+  wait "$inside" 2> /dev/null || true # again, if it was a signal that ended the first waiting
   rm -rf "$home"
   exit "$status"
 fi

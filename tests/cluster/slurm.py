@@ -40,16 +40,21 @@ class SlurmJob:
     number: str
     state: str
     comment: str
-    """rule_<rule>_wildcards_<wildcards>, or group_<group>...; what the plugin writes."""
+    """What Snakemake's plugin writes: rule_<rule>_wildcards_<wildcards>, or rule_<group>_<rules> for a group."""
     memory: str
     cards: str
-    node: str
+
+    @property
+    def rule(self) -> str:
+        """The rule, or the group and its rules."""
+        return self.comment.removeprefix("rule_").split("_wildcards_")[0]
 
 
 def slurm_jobs() -> list[SlurmJob]:
     """All jobs since Slurm was started, in order of submission."""
-    lines = ask("squeue", "--states=all", "--noheader", "--sort=i", "--format=%A|%T|%k|%m|%b|%N").splitlines()
-    return [SlurmJob(*line.split("|")) for line in lines]
+    columns = "JobID:20|,State:20|,Comment:400|,MinMemory:20|,tres-per-job:100"
+    lines = ask("squeue", "--states=all", "--noheader", "--sort=i", f"--Format={columns}").splitlines()
+    return [SlurmJob(*(cell.strip() for cell in line.split("|"))) for line in lines]
 
 
 def node_state() -> str:

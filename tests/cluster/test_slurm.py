@@ -1,21 +1,18 @@
 """The study on a real Slurm: slurm-local.sh starts one with two pretended cards; `make test-cluster` runs all this."""
 
-import re
+import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
+import psutil
 import pytest
-from slurm import slurm_jobs, start_head
+from slurm import ask, slurm_jobs, start_head, wait_for
 from workflow_copy import ROOT, Workflow, hashes
 
-LOCAL = ("resolve", "split", "select_hyperparameters", "release", "run_record")
+LOCAL = {"resolve", "resolve_candidate", "split", "select_hyperparameters", "release", "run_record"}
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
-
-
-def of(jobs, *beginnings):
-    """Jobs of these rules."""
-    return [job for job in jobs if job.comment.startswith(tuple(f"rule_{name}_" for name in beginnings))]
 
 
 def test_results_equal_the_local_run_byte_for_byte(cluster_run, finished_study):
@@ -40,10 +37,9 @@ def test_cancelled_training_was_submitted_again_with_more_memory(cluster_run):
 def test_cancelled_training_resumed_from_its_checkpoint(cluster_run):
     """It did not begin anew: SIGTERM reached the trainer, which wrote where it stood."""
     lost = next(job for job in cluster_run.jobs if job.number == cluster_run.cancelled)
-    name = re.fullmatch(r"rule_train(?:_candidate)?_wildcards_(.*)_(\d+)", lost.comment)
-    logs = cluster_run.study.root / "results" / "logs"
-    [log] = [path for path in logs.glob("train*/*/seed-*.log") if path.parent.name == name[1]]
-    assert "resum" in log.read_text()
+    name, seed = lost.comment.split("_wildcards_")[1].rsplit("_", 1)
+    log = cluster_run.study.root / "results" / "logs" / lost.rule / name / f"seed-{seed}.log"
+    assert "resumed at epoch" in log.read_text()
 
 
 def test_drained_node_makes_jobs_wait_and_not_fail(cluster_run):
@@ -57,11 +53,9 @@ def test_drained_node_makes_jobs_wait_and_not_fail(cluster_run):
 def test_jobs_that_outlived_the_head_were_cancelled(cluster_run):
     """The second run ended what the killed one had left at work, before it submitted the same again."""
     ends = {job.number: job.state for job in cluster_run.jobs}
-    left = [job.number for job in cluster_run.running_at_kill]
-    assert len(left) >= 2
-    assert {ends[number] for number in left} == {"CANCELLED"}
-    for number in left:
-        assert f"Slurm job {number}" in cluster_run.last_words
+    assert ends[cluster_run.held_at_kill] == "CANCELLED"
+    assert f"Slurm job {cluster_run.held_at_kill} (running)" in cluster_run.last_words
+    assert {ends[job.number] for job in cluster_run.left_at_kill} <= {"CANCELLED", "COMPLETED"}
 
 
 def test_no_card_served_two_jobs_at_once_and_both_served(cluster_run):
@@ -79,19 +73,19 @@ def test_no_card_served_two_jobs_at_once_and_both_served(cluster_run):
 
 def test_trainings_and_evaluations_asked_for_one_card(cluster_run):
     """What computes with a network asks for a card, and nothing else does."""
-    asked = {job.comment.split("_wildcards")[0]: job.cards for job in cluster_run.jobs}
-    with_card = {name for name, cards in asked.items() if "gpu" in cards}
-    assert with_card == {"rule_train", "rule_train_candidate", "rule_train_cone", "rule_evaluate", "rule_prepare"}
+    with_card = {job.rule for job in cluster_run.jobs if "gpu" in job.cards}
+    assert with_card == {"train", "train_candidate", "train_cone", "evaluate", "prepare_prepare_segment_cone"}
+    assert {"import_import_dataset_simulate", "paper_compare_figures_item"} <= {job.rule for job in cluster_run.jobs}
 
 
 def test_small_jobs_stayed_on_the_head_or_were_grouped(cluster_run):
     """Jobs of a second were not submitted, and those of a minute shared a submission with what follows them."""
-    assert of(cluster_run.jobs, *LOCAL, "resolve_candidate") == []
+    assert not {job.rule for job in cluster_run.jobs} & LOCAL
     in_jobs = {seen.verb for seen in cluster_run.watcher.seen if seen.slurm_job}
     on_head = {seen.verb for seen in cluster_run.watcher.seen if not seen.slurm_job} - {"reproduce"}
     assert {"train", "evaluate", "import-dataset", "compare"} <= in_jobs
     assert on_head
-    assert on_head <= {"resolve", "split", "select-hyperparameters", "release", "run-record"}
+    assert on_head <= {"resolve", "split", "select-hyperparameters", "summarise", "release", "run-record"}
 
 
 def test_jobs_use_the_interpreter_of_the_head(cluster_run):
@@ -107,16 +101,17 @@ def test_finished_study_has_nothing_to_do_for_other_profiles(cluster_run):
 
 
 def test_job_that_always_fails_ends_the_run_and_is_shown(study_on_slurm: Workflow, output):
-    """After its last attempt the run ends with exit 1, and what the job said is there to read."""
+    """After its last attempt the run ends with exit 1 and what the job said; with `gpu: 0` it asks for no card."""
     weights = "results/models/e3-adaptive/seed-0/weights.safetensors"
     (study_on_slurm.root / weights).unlink()
     images = study_on_slurm.root / "results" / "prepared" / "camus" / "images.npy"
     images.write_bytes(images.read_bytes()[:100])
     before = len(slurm_jobs())
-    assert start_head(study_on_slurm, output, "--retries", "1", weights).wait(timeout=300) == 1
-    tried = of(slurm_jobs()[before:], "train")
-    assert [job.state for job in tried] == ["FAILED"] * len(tried)
-    assert len(tried) == 2
+    head = start_head(study_on_slurm, output, "--resources", "gpu=0", "--retries", "1", weights)
+    assert head.wait(timeout=300) == 1
+    tried = slurm_jobs()[before:]
+    assert [(job.rule, job.state) for job in tried] == [("train", "FAILED")] * 2
+    assert not any("gpu" in job.cards for job in tried)
     assert "results/prepared/camus/images.npy: not a prepared array" in output.read_text()
 
 
@@ -151,3 +146,36 @@ def test_dvc_runs_a_stage_on_the_cluster(study_on_slurm: Workflow):
     assert "up to date" in dvc("status")
     assert "didn't change, skipping" in dvc("repro")
     assert len(slurm_jobs()) == submitted + 1
+
+
+def surroundings(temporary):
+    """What a second Slurm could leave behind: processes, and files where Slurm and munge keep theirs."""
+    folders = ("/etc/slurm", "/run", "/var/spool", "/var/log/slurm", "/var/log/munge", "/var/lib/munge", temporary)
+    files = {path for folder in folders for path in Path(folder).glob("*")}
+    return files, Counter(process.name() for process in psutil.process_iter() if "slurm" in process.name())
+
+
+@pytest.mark.parametrize("is_stopped", [False, True], ids=["ended", "stopped"])
+def test_slurm_of_our_own_leaves_nothing_and_touches_no_other(is_stopped, tmp_path):
+    """A second one beside this, ended or stopped in the middle, has other ports, and all is as it was before."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    before, settings = surroundings(temporary), ask("scontrol", "show", "config")
+    show = "srun --gpus=1 printenv CUDA_VISIBLE_DEVICES; scontrol show config"
+    with (tmp_path / "output").open("w+") as output:
+        second = subprocess.Popen(
+            [ROOT / "tests" / "cluster" / "slurm-local.sh", "sh", "-c", f"{show}; echo done; sleep {100 * is_stopped}"],
+            env={**os.environ, "TMPDIR": str(temporary)},
+            stdout=output,
+        )
+        wait_for(lambda: (tmp_path / "output").read_text().endswith("done\n"), 60)
+        if is_stopped:
+            second.terminate()
+        assert (second.wait(20) == 0) is not is_stopped
+    card, *lines = (tmp_path / "output").read_text().splitlines()
+    assert card == "0"
+    ports = [line for line in lines if line.startswith("SlurmctldPort")]
+    assert ports
+    assert not set(ports) & set(settings.splitlines())
+    assert surroundings(temporary) == before
+    assert ask("scontrol", "ping").strip().endswith("is UP")
