@@ -9,13 +9,12 @@ import argparse
 import statistics
 import time
 
-import numpy as np
-import pandas as pd
 import torch
 from torch.nn import functional
 
-from labeldropout.batches import Batches, Cases
+from labeldropout.batches import Batches
 from labeldropout.labels import FOREGROUND
+from labeldropout.planning import made_up_cases
 from labeldropout.prediction import build_model, forward
 from labeldropout.provenance import commit, device_name
 from labeldropout.training import build_optimiser, train_epoch
@@ -30,19 +29,6 @@ AUGMENTATION = {
 LABEL_DROPOUT = {"structures": ["LA"], "probability": 0.5, "mode": "single"}
 OPTIMISATION = {"learning_rate": 0.01, "momentum": 0.9, "weight_decay": 0.0, "decay_power": 0.9}
 SIZES = {"default": (64, [8, 16, 32, 64, 128, 8], 16), "paper": (256, [64, 128, 256, 512, 1024, 64], 16)}
-
-
-def made_up_cases(n: int, size: int, device: torch.device) -> Cases:
-    """Noise with square structures, the atrium unannotated in half of the cases."""
-    rng = np.random.default_rng(0)
-    targets = np.zeros((n, size, size), np.uint8)
-    for structure in FOREGROUND:
-        targets[:, size // 4 * (structure - 1) : size // 4 * structure, size // 4 : 3 * size // 4] = structure
-    annotated = torch.ones(n, 4, dtype=torch.bool)
-    annotated[n // 2 :, 3] = False
-    images = torch.from_numpy(rng.integers(0, 256, (n, size, size), np.uint8)).to(device)
-    table = pd.DataFrame({"case": [f"case-{i}" for i in range(n)]})
-    return Cases(images, torch.from_numpy(targets).to(device), annotated, table)
 
 
 def main() -> None:

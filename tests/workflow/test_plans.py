@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from labeldropout.planning import count_jobs, read_configuration, read_experiments
+
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = list(csv.DictReader((ROOT / "config" / "experiments.tsv").read_text().splitlines(), delimiter="\t"))
 N_MODELS = len(ROWS)
@@ -81,6 +83,15 @@ def test_paper_study_plans_every_job(workflow):
     assert workflow.planned("--configfile", "config/paper.yaml") == expected
 
 
+def test_the_plan_of_a_study_counts_its_jobs():
+    """`labeldropout plan` knows how many jobs Snakemake will run on the nodes of a cluster."""
+    config = read_configuration(ROOT / "config" / "config.yaml", ROOT)
+    jobs = count_jobs(config, read_experiments(ROOT / config["experiments"], list(config["datasets"])), False)
+    assert jobs == {rule: DEFAULT[rule] for rule in jobs}
+    here = {"split", "resolve_candidate", "select_hyperparameters", "resolve", "release", "run_record", "all"}
+    assert {rule for rule in DEFAULT if not rule.startswith("summarise")} - set(jobs) == here
+
+
 def test_without_drawn_masks_the_rest_is_planned_and_said(workflow):
     """As long as nobody drew on the kit, Table 2 and Supplementary Figure 1 are left out, and the run says so."""
     make_folders(workflow, "data/raw/camus", "data/raw/unity", "data/raw/echonet")
@@ -120,6 +131,12 @@ def test_one_figure_plans_what_it_needs(workflow):
 def test_finished_study_has_nothing_to_do(finished):
     """A second run plans no job."""
     assert finished.planned() == {}
+
+
+def test_resources_rerun_nothing(finished):
+    """How many trainings share a card, and how much memory they get, changes no result: nothing runs again."""
+    shared = ("train:trainings_per_gpu=2", "train_candidate:trainings_per_gpu=2", "evaluate:mem_mb=9000")
+    assert finished.planned("--set-resources", *shared) == {}
 
 
 def test_added_row_plans_its_own_jobs_only(finished):
