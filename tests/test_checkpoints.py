@@ -361,7 +361,7 @@ def test_a_full_disc_leaves_the_table_of_before(tmp_path):
         table = disc / "table.csv"
         with store.replacing(table, "w") as file:
             file.write("a,b\n1,2\n")
-        with pytest.raises(OSError, match="No space left on device"), store.replacing(table, "w") as file:
+        with pytest.raises(OSError, match=f"No space left on device: '{table}'"), store.replacing(table, "w") as file:
             file.write("1,2\n" * 50000)
         assert table.read_text() == "a,b\n1,2\n"
         assert [path.name for path in disc.iterdir()] == ["table.csv"]
