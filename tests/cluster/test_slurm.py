@@ -101,13 +101,13 @@ def test_finished_study_has_nothing_to_do_for_other_profiles(cluster_run):
 
 
 def test_job_that_always_fails_ends_the_run_and_is_shown(study_on_slurm: Workflow, output):
-    """After its last attempt the run ends with exit 1 and what the job said; with `gpu: 0` it asks for no card."""
+    """After its last attempt the run ends with exit 1 and what the job said; a rule with `gpu: 0` asked for no card."""
     weights = "results/models/e3-adaptive/seed-0/weights.safetensors"
     (study_on_slurm.root / weights).unlink()
     images = study_on_slurm.root / "results" / "prepared" / "camus" / "images.npy"
     images.write_bytes(images.read_bytes()[:100])
     before = len(slurm_jobs())
-    head = start_head(study_on_slurm, output, "--resources", "gpu=0", "--retries", "1", weights)
+    head = start_head(study_on_slurm, output, "--set-resources", "train:gpu=0", "--retries", "1", weights)
     assert head.wait(timeout=300) == 1
     tried = slurm_jobs()[before:]
     assert [(job.rule, job.state) for job in tried] == [("train", "FAILED")] * 2
@@ -143,7 +143,7 @@ def test_dvc_runs_a_stage_on_the_cluster(study_on_slurm: Workflow):
     new = slurm_jobs()[submitted:]
     assert [job.state for job in new] == ["COMPLETED"]
     assert hashes(root / "results") == before
-    assert "up to date" in dvc("status")
+    assert "up to date" in dvc("status", "models", "paper")
     assert "didn't change, skipping" in dvc("repro")
     assert len(slurm_jobs()) == submitted + 1
 
