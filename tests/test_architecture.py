@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "labeldropout"
 
-WORDS = {"labels", "case", "configuration", "experiments", "records", "summary_columns"}
+WORDS = {"labels", "case", "configuration", "experiments", "published", "records"}
 SCIENCE = {
     "augmentation",
     "biomarkers",

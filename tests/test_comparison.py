@@ -11,7 +11,8 @@ import yaml
 
 from labeldropout.comparison.items import ITEMS, compare
 from labeldropout.comparison.study import read_reported
-from labeldropout.records import CASES, FIGURE_TABLE, PANEL_TABLE, SCORES, TABLE_1, TABLE_2, TESTS
+from labeldropout.published import FIGURE_TABLE, PANEL_TABLE, TABLE_1, TABLE_2, TESTS
+from labeldropout.records import CASES, SCORES
 
 ROOT = Path(__file__).parents[1]
 REPORTED = ROOT / "config/reported.yaml"

@@ -13,10 +13,10 @@ from labeldropout.datasets.report import ImportReport
 from labeldropout.drawing import FIGURES, draw_figure
 from labeldropout.figures import style
 from labeldropout.labels import Instant, State, Structure, View
-from labeldropout.records import FIGURE_TABLE, HISTORY, PANEL_TABLE
+from labeldropout.published import FIGURE_TABLE, PANEL_TABLE, TRAINING_CURVES
+from labeldropout.records import HISTORY
 from labeldropout.store import CaseStore, write_cases, write_table
 from labeldropout.summary import join_histories
-from labeldropout.summary_columns import TRAINING_CURVES
 
 ROOT = Path(__file__).parents[1]
 STRUCTURES = ("LV", "LVM", "LA", "mean")

@@ -3,10 +3,15 @@
 import pandas as pd
 import pytest
 
-from labeldropout import records
+from labeldropout import published, records
 from labeldropout.records import PATIENTS, check_columns
 
-TABLES = {name: value for name, value in vars(records).items() if name.isupper() and isinstance(value, dict)}
+TABLES = {
+    name: value
+    for module in (records, published)
+    for name, value in vars(module).items()
+    if name.isupper() and isinstance(value, dict)
+}
 
 
 def test_columns_come_back_in_the_given_order():

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from labeldropout.records import FIGURE_TABLE, HISTORY, TABLE_2
+from labeldropout.published import FIGURE_TABLE, TABLE_2, TRAINING_CURVES
+from labeldropout.records import HISTORY
 from labeldropout.summary import join_histories, main_numbers
-from labeldropout.summary_columns import TRAINING_CURVES
 
 LONG = "0.18975918982001266"
 

@@ -429,10 +429,10 @@ def _summarise_arguments(parser: argparse.ArgumentParser) -> None:
 
 @_verb("summarise", "put all training curves into one table, or the main numbers into one file", _summarise_arguments)
 def _summarise(arguments: argparse.Namespace) -> None:
+    from labeldropout.published import TRAINING_CURVES
     from labeldropout.sidecars import models_in_tables, sidecar_of
     from labeldropout.store import write_json, write_table
     from labeldropout.summary import join_histories, main_numbers
-    from labeldropout.summary_columns import TRAINING_CURVES
 
     simulated = arguments.simulated == "yes"
     if arguments.action == "histories":

@@ -12,9 +12,8 @@ from matplotlib.figure import Figure
 from labeldropout.datasets import DATASETS
 from labeldropout.figures import figure_1, figure_3, figure_4, panels, style, training_curves
 from labeldropout.labels import Structure, is_annotated
-from labeldropout.records import FIGURE_TABLE, PANEL_TABLE
+from labeldropout.published import FIGURE_TABLE, PANEL_TABLE, TRAINING_CURVES
 from labeldropout.store import CaseStore, read_table
-from labeldropout.summary_columns import TRAINING_CURVES
 
 TITLES = {name: module.TITLE.split(":")[0] for name, module in DATASETS.items()}
 """Short title of each data set, in the order in which figures show them."""

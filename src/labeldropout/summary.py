@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from labeldropout.records import FIGURE_TABLE, HISTORY, TABLE_2
+from labeldropout.published import FIGURE_TABLE, TABLE_2, TRAINING_CURVES
+from labeldropout.records import HISTORY
 from labeldropout.store import read_json, read_table
-from labeldropout.summary_columns import TRAINING_CURVES
 
 _GAINS = ("adaptive", "label_dropout", "difference")
 

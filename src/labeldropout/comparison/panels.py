@@ -11,7 +11,7 @@ from labeldropout.comparison.contrasts import nearest_to_shown
 from labeldropout.comparison.study import MEAN, STRUCTURES, Content, Study
 from labeldropout.experiments import Experiment
 from labeldropout.labels import Part
-from labeldropout.records import PANEL_TABLE
+from labeldropout.published import PANEL_TABLE
 from labeldropout.typesetting import NOTHING, number
 
 FIGURE_4_CASES = 3

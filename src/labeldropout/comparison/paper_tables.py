@@ -15,7 +15,7 @@ from labeldropout.comparison.study import Content, Study
 from labeldropout.datasets import DATASETS
 from labeldropout.experiments import Experiment
 from labeldropout.labels import FOREGROUND, Part, State
-from labeldropout.records import TABLE_1, TABLE_2, TESTS
+from labeldropout.published import TABLE_1, TABLE_2, TESTS
 from labeldropout.statistics import NO_DIFFERENCE, standard_deviation
 from labeldropout.typesetting import NOTHING, interval, number, p_value
 

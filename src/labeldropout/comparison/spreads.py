@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from labeldropout.comparison.study import STRUCTURES, Content, Study, cell_of
-from labeldropout.records import FIGURE_TABLE
+from labeldropout.published import FIGURE_TABLE
 from labeldropout.statistics import group_means, standard_deviation, summarise
 from labeldropout.typesetting import interval, mean_and_spread, number
 
