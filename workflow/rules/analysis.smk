@@ -124,7 +124,7 @@ rule scores:
         rules.models.input,
         rules.grid.input,
         rules.annotation_kit_export.output,
-        expand("<results>/scores/{model}.csv", model=EXPERIMENTS),
+        expand("<results>/scores/{model}.csv", model=STUDY_MODELS),
 
 
 rule compare:

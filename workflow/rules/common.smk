@@ -32,6 +32,12 @@ def in_order_of_the_paper(row):
     )
 
 
+def is_simulated_row(row):
+    """Whether all data of a model are simulated: nobody can choose how far real data sets lie apart."""
+    names = {*row.train_on, *row.evaluated_on}
+    return all(config["datasets"][name]["raw"] == "simulated" for name in names)
+
+
 def read_experiments(path):
     """The rows of the list by model: cells as they stand, and what they mean; their order in the file is nothing."""
     with open(path, newline="", encoding="utf-8") as table:
@@ -43,14 +49,7 @@ def read_experiments(path):
         raise ValueError(f"{path}: {n_rows - len(cells)} rows repeat a model's name, or are empty.")
     datasets = tuple(config["datasets"])
     rows = [parse_row(row, datasets, path) for row in cells.values()]
-    for row in rows:
-        real = {*row.train_on, *row.evaluated_on} - {
-            name for name in datasets if config["datasets"][name]["raw"] == "simulated"
-        }
-        if row.severity is not None and real:
-            raise ValueError(
-                f"{path}: row {row.model!r}: a severity needs simulated data, and {sorted(real)} are real."
-            )
+    rows = [row for row in rows if row.severity is None or is_simulated_row(row)]
     return cells, {row.model: row for row in sorted(rows, key=in_order_of_the_paper)}
 
 
@@ -64,7 +63,6 @@ except (ValueError, OSError) as error:
 
 DATASETS = list(config["datasets"])
 SIMULATED = [name for name in DATASETS if config["datasets"][name]["raw"] == "simulated"]
-TRAININGS = [(model, seed) for model, row in EXPERIMENTS.items() for seed in row.seeds]
 CANDIDATES = {
     f"lr-{rate:g}_batch-{batch}": {"learning_rate": rate, "batch_size": batch}
     for rate in config["selection"]["learning_rate"]
@@ -84,9 +82,25 @@ FIGURE_MODULES = {
     "training_curves": "training_curves",
 }
 FIGURES = [item for item in FIGURE_MODULES if item != "training_curves"]
+INSTRUMENT_ITEMS = [
+    "controls",
+    "dose_response",
+    "losses",
+    "architectures",
+    "label_sets",
+    "shortcut",
+]
 ITEMS = [*FIGURES, "table_1", "table_2", "tests", "figure_4_cases"]
 LISTED = {item for row in EXPERIMENTS.values() for item in row.shown_in} | {"table_1", "tests"}
 SHOWN = [item for item in ITEMS if item in LISTED and (HAS_OBSERVER or item not in OBSERVED_ITEMS)]
+SHOWN_INSTRUMENT = [item for item in INSTRUMENT_ITEMS if item in LISTED]
+# A row that only our own experiments show is no part of the paper's study, and of `all`.
+STUDY_MODELS = [
+    model
+    for model, row in EXPERIMENTS.items()
+    if not row.shown_in or not set(row.shown_in) <= set(INSTRUMENT_ITEMS)
+]
+TRAININGS = [(model, seed) for model in STUDY_MODELS for seed in EXPERIMENTS[model].seeds]
 SUMMARISED = [item for item in SHOWN if item in {"figure_1", "figure_3", "figure_4", "table_2"}]
 SHOWN_FIGURES = [item for item in SHOWN if item in FIGURES] + ["training_curves"]
 
@@ -100,8 +114,9 @@ if config["selection"]["model"] not in EXPERIMENTS:
     stop_run(
         f"configuration: selection.model {config['selection']['model']!r} is no row of the list."
     )
-if unknown := LISTED - set(ITEMS):
-    stop_run(f"{config['experiments']}: shown_in names {sorted(unknown)}; expected of {ITEMS}.")
+if unknown := LISTED - {*ITEMS, *INSTRUMENT_ITEMS}:
+    known = [*ITEMS, *INSTRUMENT_ITEMS]
+    stop_run(f"{config['experiments']}: shown_in names {sorted(unknown)}; expected of {known}.")
 if workflow.is_main_process and not HAS_OBSERVER and LISTED & set(OBSERVED_ITEMS):
     logger.warning(f"Left out: {HOW_TO_DRAW}")
 
@@ -112,7 +127,7 @@ wildcard_constraints:
     model="|".join(EXPERIMENTS),
     candidate="|".join(CANDIDATES),
     seed="[0-9]+",
-    item="|".join([*ITEMS, "training_curves"]),
+    item="|".join([*ITEMS, *INSTRUMENT_ITEMS, "training_curves"]),
 
 
 def as_json(content):
@@ -121,12 +136,10 @@ def as_json(content):
 
 
 def models_of(item):
-    """The models that an item shows; the tests compare them all."""
-    return [
-        name
-        for name, row in EXPERIMENTS.items()
-        if item == "tests" or item_of(item) in row.shown_in
-    ]
+    """The models that an item shows; the tests compare all of the paper's study."""
+    if item == "tests":
+        return STUDY_MODELS
+    return [name for name, row in EXPERIMENTS.items() if item_of(item) in row.shown_in]
 
 
 def item_of(item):
