@@ -160,7 +160,7 @@ rule compare:
         cases=folders("cases"),
         stem=subpath(output.csv, strip_suffix=".csv"),
     wildcard_constraints:
-        item="|".join(ITEMS),
+        item="|".join([*ITEMS, *COMPARED_ITEMS]),
     shell:
         "labeldropout compare --item {wildcards.item} --scores {input.scores:q}"
         " --experiments {params.experiments:q} --cases {params.cases:q}"

@@ -94,6 +94,10 @@ ITEMS = [*FIGURES, "table_1", "table_2", "tests", "figure_4_cases"]
 LISTED = {item for row in EXPERIMENTS.values() for item in row.shown_in} | {"table_1", "tests"}
 SHOWN = [item for item in ITEMS if item in LISTED and (HAS_OBSERVER or item not in OBSERVED_ITEMS)]
 SHOWN_INSTRUMENT = [item for item in INSTRUMENT_ITEMS if item in LISTED]
+# The probe of shortcuts makes its own table; the others are comparisons, with their tests in one table of their own.
+COMPARED_ITEMS = [item for item in INSTRUMENT_ITEMS if item != "shortcut"] + ["tests_instrument"]
+SHOWN_COMPARED = [item for item in SHOWN_INSTRUMENT if item != "shortcut"]
+INSTRUMENT_TABLES = SHOWN_COMPARED + (["tests_instrument"] if SHOWN_COMPARED else [])
 # A row that only our own experiments show is no part of the paper's study, and of `all`.
 STUDY_MODELS = [
     model
@@ -127,7 +131,7 @@ wildcard_constraints:
     model="|".join(EXPERIMENTS),
     candidate="|".join(CANDIDATES),
     seed="[0-9]+",
-    item="|".join([*ITEMS, *INSTRUMENT_ITEMS, "training_curves"]),
+    item="|".join([*ITEMS, *INSTRUMENT_ITEMS, "tests_instrument", "training_curves"]),
 
 
 def as_json(content):
@@ -136,9 +140,13 @@ def as_json(content):
 
 
 def models_of(item):
-    """The models that an item shows; the tests compare all of the paper's study."""
+    """The models that an item shows; the tests compare all of the paper's study, or all of the instrument's."""
     if item == "tests":
         return STUDY_MODELS
+    if item == "tests_instrument":
+        return [
+            name for name, row in EXPERIMENTS.items() if set(row.shown_in) & set(SHOWN_COMPARED)
+        ]
     return [name for name, row in EXPERIMENTS.items() if item_of(item) in row.shown_in]
 
 
@@ -398,6 +406,7 @@ def comparison_settings():
             "statistics": config["statistics"],
             "kit": {"images": config["kit"]["images"], "shown": config["kit"]["shown"]},
             "seed": config["seed"],
+            "severity": config["severity"],
             "simulated": is_simulated(DATASETS),
         }
     )
