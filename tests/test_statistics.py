@@ -15,6 +15,7 @@ from statsmodels.stats.multitest import multipletests
 from labeldropout.statistics import (
     Interval,
     bootstrap_mean,
+    detectable_difference,
     group_means,
     group_sums,
     holm,
@@ -47,6 +48,13 @@ def test_a_summary_counts_what_it_leaves_out():
     assert found.q1 == pytest.approx(0.3)
     assert found.q3 == pytest.approx(0.825)
     assert found.sd == pytest.approx(np.std([0.9, 0.4, 0.8, 0.0], ddof=1))
+
+
+@pytest.mark.parametrize(("n", "share"), [(1, 1), (19, 1), (20, 1), (21, 2), (60, 3), (61, 4), (1000, 50)])
+def test_the_worst_five_percent_are_rounded_up(n, share):
+    """The mean of the lowest ceil(n / 20) of 0.01, 0.02 ..., in any order and with a NaN, is (share + 1) / 2 steps."""
+    values = np.random.default_rng(n).permutation(np.arange(1, n + 1)) / 100
+    assert summarise(np.append(values, NAN)).worst == pytest.approx((share + 1) / 200)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -258,6 +266,37 @@ def test_wilcoxon_obeys_exchange_and_order(seed, n):
     assert turned.p == pytest.approx(found.p)
     assert turned.rank_biserial == pytest.approx(-found.rank_biserial)
     assert paired_wilcoxon(a[order], b[order]) == found
+
+
+@pytest.mark.parametrize("n", [3, 5, 15, 30, 200, 1000])
+def test_the_detectable_difference_is_that_of_statsmodels(n):
+    """The paired t test of statsmodels has 80 % power at 5 %, two-sided, for that difference."""
+    from statsmodels.stats.power import TTestPower
+
+    found = detectable_difference(0.05, n)
+    assert TTestPower().power(found / 0.05, n, 0.05, alternative="two-sided") == pytest.approx(0.8, abs=1e-9)
+    expected = TTestPower().solve_power(nobs=n, alpha=0.05, power=0.8, alternative="two-sided")
+    assert found == pytest.approx(0.05 * expected, rel=1e-4)  # its search ends early for many pairs
+
+
+def test_the_detectable_difference_worked_by_hand():
+    """For many pairs 2.8 SD / sqrt(n): (1.960 + 0.842) 0.1 / sqrt(400); for 20 it is 5 % more; it grows with the SD."""
+    assert detectable_difference(0.1, 400) == pytest.approx(0.01401, rel=3e-3)
+    assert detectable_difference(0.1, 20) == pytest.approx(0.0660, abs=1e-4)
+    assert detectable_difference(0.2, 20) == pytest.approx(2 * detectable_difference(0.1, 20))
+
+
+@pytest.mark.parametrize("n", [2, 15])
+def test_a_drawn_study_shows_the_detectable_difference_in_four_of_five_draws(n):
+    """Of 4000 sets of normal differences with that mean, 80 % have p < 0.05 in SciPy's paired t test."""
+    draws = np.random.default_rng(0).normal(detectable_difference(1.0, n), 1.0, (4000, n))
+    assert np.mean(stats.ttest_1samp(draws, 0, axis=1).pvalue < 0.05) == pytest.approx(0.8, abs=0.02)
+
+
+@pytest.mark.parametrize(("sd", "n"), [(0.1, 1), (0.1, 0), (0.0, 30), (1e-17, 30), (NAN, 30)])
+def test_without_spread_or_pairs_no_difference_is_called_detectable(sd, n):
+    """One pair, or differences that are all equal, say nothing of other samples."""
+    assert math.isnan(detectable_difference(sd, n))
 
 
 def test_holm_worked_by_hand():

@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from labeldropout.typesetting import NOTHING, interval, latex, markdown, mean_and_spread, number, p_value
+from labeldropout.typesetting import NOTHING, interval, latex, markdown, mean_and_spread, number, p_value, widths
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,17 @@ def test_tables_escape_what_would_break_them():
     assert r"50 \% & $<$0.001 \\" in text
     assert r"0.8 $\pm$ 0.1" in text
     assert r"\caption{95 \% interval}" in text
+
+
+def test_latex_breaks_long_cells_and_long_tables():
+    """A column of long cells has a width, one of short cells none; a table of many lines may run over pages."""
+    short = pd.DataFrame({"a": ["x" * 24], "b": ["y" * 25]})
+    text = latex("Caption", "t", short)
+    assert r"\begin{tabular}{lp{3.4cm}}" in text
+    assert text.count(r"\begin{") == text.count(r"\end{") == 2
+    many = latex("Caption", "t", pd.concat([short] * 41))
+    assert r"\begin{longtable}{lp{3.4cm}}" in many
+    assert many.index(r"\endhead") < many.index("xxx")
+    assert many.count("xxx" * 8) == 41
+    assert r"\begin{table}" not in many
+    assert widths(short) == [24, 25]

@@ -343,16 +343,21 @@ def _observe(arguments: argparse.Namespace) -> None:
 
 def _compare_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--item", required=True, help="figure_1 to figure_5, supplementary_figure_1, table_1, table_2 or tests"
+        "--item",
+        required=True,
+        help="figure_1 to figure_5, supplementary_figure_1, table_1, table_2 or tests; of our own experiments controls,"
+        " dose_response, losses, architectures, label_sets or tests_instrument",
     )
     parser.add_argument("--scores", type=Path, nargs="*", default=[], help="scores of the models of this item")
     parser.add_argument("--experiments", type=_json, default=[], help="rows of these models, as JSON")
     parser.add_argument("--cases", type=Path, nargs="*", default=[], help="stores of cases")
-    parser.add_argument("--settings", type=_json, required=True, help="statistics, kit, seed and simulated, as JSON")
+    parser.add_argument(
+        "--settings", type=_json, required=True, help="statistics, kit, seed, severity, simulated: JSON"
+    )
     _path(parser, "split", "reported", "output")
 
 
-@_verb("compare", "make the table behind one figure or table of the paper", _compare_arguments)
+@_verb("compare", "make the table behind a figure, a table of the paper or the tests", _compare_arguments)
 def _compare(arguments: argparse.Namespace) -> None:
     from labeldropout.comparison.items import compare
     from labeldropout.sidecars import files_of, models_in_tables, sidecar_of
@@ -378,6 +383,54 @@ def _compare(arguments: argparse.Namespace) -> None:
         simulated=bool(arguments.settings["simulated"]),
         target=arguments.item.removesuffix("_cases"),
     )
+
+
+def _claims_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--part", choices=("study", "instrument"), required=True, help="whose claims are judged")
+    parser.add_argument("--scores", type=Path, nargs="*", default=[], help="scores of every model that has some")
+    parser.add_argument("--experiments", type=_json, default=[], help="rows of these models, as JSON")
+    parser.add_argument("--settings", type=_json, required=True, help="statistics and simulated, as JSON")
+    _path(parser, "claims", "split", "reported", "output")
+
+
+@_verb("claims", "judge the claims by rules that were fixed before", _claims_arguments)
+def _claims(arguments: argparse.Namespace) -> None:
+    from labeldropout.claims.judging import judge_claims
+    from labeldropout.sidecars import models_in_tables, sidecar_of
+
+    judge_claims(
+        claims=arguments.claims,
+        part=arguments.part,
+        scores=arguments.scores,
+        experiments=arguments.experiments,
+        split=arguments.split,
+        reported=arguments.reported,
+        settings=arguments.settings,
+        output=arguments.output,
+    )
+    files = [arguments.output.with_suffix(ending) for ending in (".csv", ".md", ".tex")]
+    _trace(
+        arguments,
+        sidecar_of(files[0]),
+        files=files,
+        inputs=[arguments.claims, *arguments.scores, arguments.split, arguments.reported],
+        settings={"part": arguments.part, "settings": arguments.settings, "experiments": arguments.experiments},
+        models=models_in_tables(arguments.scores),
+        simulated=bool(arguments.settings["simulated"]),
+        target=arguments.output.stem,
+    )
+
+
+def _put_ledger_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--ledger", type=Path, nargs="+", required=True, help="claims.md, and claims_instrument.md")
+    parser.add_argument("--file", type=Path, default=Path("README.md"), help="text with the two marks")
+
+
+@_verb("put-ledger", "put the ledger of the claims between its two marks in a text", _put_ledger_arguments)
+def _put_ledger(arguments: argparse.Namespace) -> None:
+    from labeldropout.claims.ledger import put_ledger
+
+    put_ledger(arguments.file, arguments.ledger)
 
 
 def _figures_arguments(parser: argparse.ArgumentParser) -> None:
@@ -509,6 +562,19 @@ def _verify(arguments: argparse.Namespace) -> int:
     if arguments.output:
         write_findings(findings, arguments.output)
     return int(any(finding.state in ALARMING for finding in findings))
+
+
+def _report_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of a study's results")
+    parser.add_argument("--root", type=Path, default=Path(), help="root of the workflow; default: where you are")
+    parser.add_argument("--output", type=Path, help="the page; default: report.html in the folder of the results")
+
+
+@_verb("report", "put all that a study has on one page, with a folder of pictures beside it", _report_arguments)
+def _report(arguments: argparse.Namespace) -> None:
+    from labeldropout.report_page import build_report
+
+    build_report(arguments.results, arguments.root, arguments.output or arguments.results / "report.html")
 
 
 def _predict_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,6 +8,11 @@ import pandas as pd
 NOTHING = "–"
 """Cell without a number."""
 
+WIDEST = 24
+"""Characters of a LaTeX column; longer cells are broken into lines."""
+LONG = 40
+"""Lines of a LaTeX table before it may run over pages."""
+
 _LATEX = {
     "\\": r"\textbackslash{}",
     "_": r"\_",
@@ -82,8 +87,17 @@ def markdown(caption: str, table: pd.DataFrame) -> str:
     return "\n".join([caption, "", *rows, ""])
 
 
+def widths(table: pd.DataFrame) -> list[int]:
+    """Return the characters of each column's longest cell, its title included.
+
+    Args:
+        table: Cells as text.
+    """
+    return [max(len(str(cell)) for cell in (name, *table[name])) for name in table.columns]
+
+
 def latex(caption: str, label: str, table: pd.DataFrame) -> str:
-    """Return a LaTeX table; needs the package booktabs.
+    """Return a LaTeX table in small type that fits a page on its side; needs the packages booktabs and longtable.
 
     Args:
         caption: Its caption.
@@ -98,19 +112,21 @@ def latex(caption: str, label: str, table: pd.DataFrame) -> str:
         return " & ".join(escape(cell) for cell in cells) + r" \\"
 
     body = [line(row) for row in table.itertuples(index=False, name=None)]
-    return "\n".join(
-        [
-            r"\begin{table}",
-            rf"\caption{{{escape(caption)}}}",
-            rf"\label{{tab:{label}}}",
-            rf"\begin{{tabular}}{{{'l' * len(table.columns)}}}",
-            r"\toprule",
-            line(list(table.columns)),
-            r"\midrule",
-            *body,
-            r"\bottomrule",
-            r"\end{tabular}",
-            r"\end{table}",
-            "",
+    columns = "".join(r"p{3.4cm}" if width > WIDEST else "l" for width in widths(table))
+    title, name = rf"\caption{{{escape(caption)}}}", rf"\label{{tab:{label}}}"
+    head = [r"\toprule", line(list(table.columns)), r"\midrule"]
+    small = [r"\footnotesize", r"\setlength{\tabcolsep}{3pt}"]
+    if len(body) > LONG:
+        inside = [title + name + r" \\", *head, r"\endhead", r"\bottomrule", r"\endfoot", *body]
+        lines = [
+            r"\begingroup",
+            *small,
+            rf"\begin{{longtable}}{{{columns}}}",
+            *inside,
+            r"\end{longtable}",
+            r"\endgroup",
         ]
-    )
+    else:
+        inside = [rf"\begin{{tabular}}{{{columns}}}", *head, *body, r"\bottomrule", r"\end{tabular}"]
+        lines = [r"\begin{table}", *small, title, name, *inside, r"\end{table}"]
+    return "\n".join([*lines, ""])

@@ -125,3 +125,125 @@ def declared(study: Study) -> list[Contrast]:
     """Every comparison of the paper's experiments that the models at hand allow."""
     experiments = (_experiment_1, _experiment_2, _experiment_3, _experiment_4, _experiment_4b)
     return [contrast for declare in experiments for contrast in declare(study)]
+
+
+def _of(study: Study, item: str) -> list[Experiment]:
+    return [one for one in study.experiments if item in one.shown_in]
+
+
+def _hidden_cells(study: Study, a: Experiment, b: Experiment, hidden_by: Experiment) -> list[tuple[str, str, str]]:
+    """The cells of both models in which this model's training lacks labels: where a cure has to show."""
+    hidden = {(item.dataset, item.structure.name) for item in hidden_by.hidden}
+    return [cell for cell in _cells(study, a, b, means=False) if cell[:2] in hidden and cell[2] == "dataset"]
+
+
+def _untreated(models: Sequence[Experiment]) -> Experiment | None:
+    """The adaptive model whose labels are hidden in one data set, without label dropout."""
+    return next(
+        (
+            one
+            for one in models
+            if one.loss == "adaptive"
+            and not one.dropout_probability
+            and one.hidden
+            and all(item.as_many_as is None for item in one.hidden)
+        ),
+        None,
+    )
+
+
+def _controls(study: Study) -> Iterator[Contrast]:
+    models = _of(study, "controls")
+    without = _untreated(models)
+    if without is None:
+        return
+    independent = [one for one in models if any(item.as_many_as for item in one.hidden)]
+    dropping = [one for one in models if one.dropout_probability]
+    benchmarks = [one for one in models if not one.hidden and set(one.train_on) == set(without.train_on)]
+    plain = [one for one in models if not one.hidden and set(one.train_on) < set(without.train_on)]
+    pairs = [
+        *(
+            (without, b, "labels hidden independently of the domain against hidden in one", math.nan)
+            for b in independent
+        ),
+        *((without, b, f"label dropout p = {b.dropout_probability:g} against p = 0", math.nan) for b in dropping),
+        *((without, b, f"trained on {'+'.join(b.train_on)} alone against p = 0", math.nan) for b in plain),
+        *(
+            (a, b, "labels hidden independently of the domain against benchmark", NO_DIFFERENCE)
+            for a in benchmarks
+            for b in independent
+        ),
+    ]
+    for a, b, words, margin in pairs:
+        for cell in _hidden_cells(study, a, b, without):
+            yield Contrast("experiment 5: controls", words, a, b, *cell, margin)
+
+
+def _dose_response(study: Study) -> Iterator[Contrast]:
+    models = _of(study, "dose_response")
+    for severity in sorted({study.severity_of(one) for one in models}):
+        same = [one for one in models if study.severity_of(one) == severity]
+        adaptive, benchmark = _untreated(same), next((one for one in same if not one.hidden), None)
+        if adaptive is None or benchmark is None:
+            continue
+        for cell in _hidden_cells(study, benchmark, adaptive, adaptive):
+            words = f"adaptive loss against benchmark, severity {severity:g}"
+            yield Contrast("experiment 6: dose-response", words, benchmark, adaptive, *cell)
+
+
+def _remedy(one: Experiment) -> str:
+    """Loss and label dropout of a model, in words."""
+    words = {"adaptive_bce": "adaptive BCE", "marginal_exclusion": "marginal + exclusion"}
+    dropout = f", label dropout {one.dropout_mode}" if one.dropout_probability else ""
+    return f"{words.get(one.loss, one.loss)} loss{dropout}"
+
+
+def _losses(study: Study) -> Iterator[Contrast]:
+    models = [one for one in _of(study, "losses") if one.hidden]
+    for setting in dict.fromkeys((one.train_on, one.hidden) for one in models):
+        same = [one for one in models if (one.train_on, one.hidden) == setting]
+        without = _untreated(same)
+        if without is None:
+            continue
+        where = "across domains" if len(without.train_on) > 1 else "within a domain"
+        missing = " and ".join(item.structure.name for item in without.hidden)
+        for structure in STRUCTURES:
+            for b in same:
+                if b is without:
+                    continue
+                for cell in _hidden_cells(study, without, b, without):
+                    if cell[1] == structure:
+                        family = f"experiment 7: {where}, {missing} hidden: {structure}"
+                        yield Contrast(family, f"{_remedy(b)} against adaptive loss", without, b, *cell)
+
+
+def _architectures(study: Study) -> Iterator[Contrast]:
+    models = _of(study, "architectures")
+    for network in dict.fromkeys(one.network for one in models):
+        same = [one for one in models if one.network == network]
+        without = _untreated(same)
+        for b in [one for one in same if one.dropout_probability and without is not None]:
+            words = f"{network}: label dropout p = {b.dropout_probability:g} against p = 0"
+            for cell in _hidden_cells(study, without, b, without):
+                yield Contrast("experiment 8: architectures", words, without, b, *cell)
+
+
+def _label_sets(study: Study) -> Iterator[Contrast]:
+    models = [one for one in _of(study, "label_sets") if one.loss != "standard"]
+    without = next((one for one in models if one.loss == "adaptive" and not one.dropout_probability), None)
+    for b in [one for one in models if without is not None and one is not without]:
+        cells = _cells(study, without, b, means=False)
+        drawn = {dataset for dataset, _, reference in cells if reference == "observer"}
+        for cell in cells:
+            if cell[0] in drawn:
+                words = f"{_remedy(b)} against adaptive loss"
+                yield Contrast("experiment 4b: label sets", words, without, b, *cell)
+
+
+def declared_instrument(study: Study) -> list[Contrast]:
+    """Every comparison of our own experiments that the models at hand allow.
+
+    Families: the controls; the severities; each setting and structure of the losses; the networks; the label sets.
+    """
+    experiments = (_controls, _dose_response, _losses, _architectures, _label_sets)
+    return [contrast for declare in experiments for contrast in declare(study)]

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from labeldropout.comparison.panels import figure_4_cases, one_case_per_dataset, supplementary_figure_1
-from labeldropout.comparison.paper_tables import table_1, table_2, tests
-from labeldropout.comparison.spreads import figure_table
+from labeldropout.comparison.paper_tables import table_1, table_2, tests, tests_instrument
+from labeldropout.comparison.spreads import figure_table, instrument_table
 from labeldropout.comparison.study import Content, Study, per_image, read_cases, read_reported, read_scores
 from labeldropout.experiments import parse_row
 from labeldropout.store import replacing, write_table
@@ -34,6 +34,22 @@ ITEMS: dict[str, Callable[[Study], Content]] = {
     "supplementary_figure_1": supplementary_figure_1,
     "table_2": table_2,
     "tests": tests,
+    "controls": lambda study: instrument_table(
+        study, "controls", "Experiment 5: label presence independent of the domain, and other controls."
+    ),
+    "dose_response": lambda study: instrument_table(
+        study, "dose_response", "Experiment 6: the same models at other shifts between the domains."
+    ),
+    "losses": lambda study: instrument_table(
+        study, "losses", "Experiment 7: losses for partial labels, with and without label dropout."
+    ),
+    "architectures": lambda study: instrument_table(
+        study, "architectures", "Experiment 8: label dropout in other networks."
+    ),
+    "label_sets": lambda study: instrument_table(
+        study, "label_sets", "Experiment 4b with other cures for several missing structures."
+    ),
+    "tests_instrument": tests_instrument,
 }
 """What `compare` can make."""
 
@@ -57,7 +73,7 @@ def compare(
         cases: Stores of cases.
         split: `patients.csv`.
         reported: The paper's numbers, `config/reported.yaml`.
-        settings: `statistics` (draws, seed), `kit` (shown), `seed` of the study, `simulated`.
+        settings: `statistics` (draws, seed), `kit` (shown), `seed` and `severity` of the study, `simulated`.
         output: Path of the table, with or without its ending.
 
     Raises:
@@ -73,7 +89,7 @@ def compare(
     cells = [row.get(column, "") for row in experiments for column in ("train_on", "evaluated_on")]
     names = tuple(dict.fromkeys(name.strip() for cell in cells for name in cell.split("+") if name.strip()))
     rows = tuple(parse_row(row, names) for row in experiments)
-    if not rows and item not in {"table_1", "tests"}:
+    if not rows and item not in {"table_1", "tests", "tests_instrument"}:
         raise ValueError(f"{item}: no model is shown in it (column shown_in of the list of experiments).")
     table = read_scores(scores, rows)
     study = Study(rows, table, per_image(table), read_cases(cases, split), read_reported(reported), settings)

@@ -13,6 +13,7 @@ from labeldropout.experiments import Experiment
 from labeldropout.statistics import (
     Interval,
     bootstrap_mean,
+    detectable_difference,
     group_means,
     holm,
     is_equivalent,
@@ -67,6 +68,24 @@ class Resampling:
         return "none" if found.kind == "none" else f"{found.kind}, {self.draws} draws over patients, seed {self.seed}"
 
 
+def _side(values: np.ndarray, patients: np.ndarray, resampling: Resampling, side: str) -> dict[str, Any]:
+    """One model of a comparison over the pairs: mean with its interval, spreads, the worst and the failures."""
+    summary, found = summarise(values), resampling.interval(values, patients, 0.95)
+    numbers = {
+        "mean": summary.mean,
+        "low": found.low,
+        "high": found.high,
+        "sd": standard_deviation(values),
+        "sd_patients": standard_deviation(group_means(values, patients)),
+        "median": summary.median,
+        "q1": summary.q1,
+        "q3": summary.q3,
+        "worst": summary.worst,
+        "n_failures": summary.n_failures,
+    }
+    return {f"{name}_{side}": value for name, value in numbers.items()}
+
+
 def outcomes(
     study: Study, contrast: Contrast, resampling: Resampling, cases: Iterable[str] | None = None
 ) -> Iterator[dict[str, Any]]:
@@ -79,6 +98,9 @@ def outcomes(
     ]
     where = {"model": contrast.b.model, "against": contrast.a.model}
     where |= {"dataset": contrast.dataset, "structure": contrast.structure}
+    gains = (complete["dice_b"] - complete["dice_a"]).to_numpy(float)
+    of_patients = group_means(gains, patients)
+    spread = standard_deviation(of_patients)
     for unit in ("image", "patient"):
         a, b = (complete[side].to_numpy(float) for side in ("dice_a", "dice_b"))
         groups = patients
@@ -87,6 +109,7 @@ def outcomes(
         test = paired_wilcoxon(a, b)
         found = resampling.interval(b - a, groups, 0.95)
         margin = contrast.margin
+        gain = summarise(b - a)
         inside = "" if math.isnan(margin) else is_equivalent(resampling.interval(b - a, groups, 0.90), margin)
         lost = pairs["patient"].nunique() - len(set(patients)) if unit == "patient" else len(pairs) - len(complete)
         yield {
@@ -102,9 +125,13 @@ def outcomes(
             "n_patients": len(set(patients)),
             "n_left_out": lost,
             "n_zero": test.n_zero,
-            "mean_a": summarise(a).mean,
-            "mean_b": summarise(b).mean,
-            "difference": summarise(b - a).mean,
+            **_side(a, groups, resampling, "a"),
+            **_side(b, groups, resampling, "b"),
+            "difference": gain.mean,
+            "difference_sd": gain.sd,
+            "difference_median": gain.median,
+            "difference_q1": gain.q1,
+            "difference_q3": gain.q3,
             "difference_low": found.low,
             "difference_high": found.high,
             "interval": resampling.words(found),
@@ -114,6 +141,8 @@ def outcomes(
             "method": test.method,
             "p": test.p,
             "rank_biserial": test.rank_biserial,
+            "difference_sd_patients": spread,
+            "detectable_difference": detectable_difference(spread, of_patients.size),
             "equivalence_margin": margin,
             "equivalent": inside if inside == "" else "yes" if inside else "no",
             "reported": study.reported_value("text", item="tests", measure="p", **where),

@@ -8,16 +8,28 @@ from typing import Any
 
 import pandas as pd
 
-from labeldropout.comparison.contrasts import Contrast, declared
-from labeldropout.comparison.outcomes import Resampling, correct, outcomes, paired
+from labeldropout.comparison.contrasts import Contrast, declared, declared_instrument
+from labeldropout.comparison.outcomes import Resampling, correct, outcomes
 from labeldropout.comparison.panels import kit_cases
 from labeldropout.comparison.study import Content, Study
 from labeldropout.datasets import DATASETS
 from labeldropout.experiments import Experiment
 from labeldropout.labels import FOREGROUND, Part, State
 from labeldropout.published import TABLE_1, TABLE_2, TESTS
-from labeldropout.statistics import NO_DIFFERENCE, standard_deviation
+from labeldropout.statistics import NO_DIFFERENCE
 from labeldropout.typesetting import NOTHING, interval, number, p_value
+
+_OF_ARM = {
+    "": "mean",
+    "_seed_sd": "seed_sd",
+    **{f"_{name}": name for name in ("low", "high", "median", "q1", "q3", "worst", "n_failures", "sd", "sd_patients")},
+}
+"""Columns of a model in Table 2, after its name, and those of the tests that they repeat, before the side."""
+
+_OF_DIFFERENCE = (
+    *("difference", "difference_low", "difference_high", "interval"),
+    *("difference_sd_patients", "detectable_difference"),
+)
 
 
 def _words(text: object) -> str:
@@ -109,10 +121,7 @@ def _table_2_rows(study: Study, arms: tuple[Experiment, Experiment]) -> list[dic
             reference = "dataset" if (mine == "dataset").any() else "observer"
             words = "label dropout against none, annotation kit"
             contrast = Contrast("table 2", words, *arms, dataset, structure.name, reference)
-            for row in outcomes(study, contrast, resampling, cases):
-                images = paired(study, contrast, cases).dropna()
-                sds = {f"sd_{side}": standard_deviation(images[f"dice_{side}"].to_numpy(float)) for side in "ab"}
-                rows.append({**row, **sds})
+            rows += outcomes(study, contrast, resampling, cases)
     return correct(rows)
 
 
@@ -141,15 +150,12 @@ def table_2(study: Study) -> Content:
                 "n": image["n"],
                 "n_patients": image["n_patients"],
                 "n_both_empty": image["n_left_out"],
-                "adaptive": image["mean_a"],
-                "adaptive_sd": image["sd_a"],
-                "adaptive_seed_sd": image["seed_sd_a"],
-                "label_dropout": image["mean_b"],
-                "label_dropout_sd": image["sd_b"],
-                "label_dropout_seed_sd": image["seed_sd_b"],
-                "difference": image["difference"],
-                "difference_low": image["difference_low"],
-                "difference_high": image["difference_high"],
+                **{
+                    f"{arm}{of_arm}": image[f"{column}_{side}"]
+                    for arm, side in (("adaptive", "a"), ("label_dropout", "b"))
+                    for of_arm, column in _OF_ARM.items()
+                },
+                **{name: image[name] for name in _OF_DIFFERENCE},
                 "relative_gain": image["difference"] / image["mean_a"] if image["mean_a"] else math.nan,
                 "p_image": image["p"],
                 "p_image_holm": image["p_holm"],
@@ -168,70 +174,98 @@ def table_2(study: Study) -> Content:
     reading = pd.DataFrame(
         [
             {
-                "Structure": row.structure,
-                "Reference": row.reference,
-                "Images (patients)": f"{row.n} ({row.n_patients})",
-                "Adaptive (paper)": f"{number(row.adaptive)} ({number(row.reported_adaptive)})",
-                "Label dropout (paper)": f"{number(row.label_dropout)} ({number(row.reported_label_dropout)})",
-                "Difference [95 %] (paper)": (
+                "Structure": f"{row.structure} ({row.reference})" if row.reference != "dataset" else row.structure,
+                "n (patients)": f"{row.n} ({row.n_patients})",
+                "Adaptive": f"{number(row.adaptive)} ({number(row.reported_adaptive)})",
+                "Label dropout": f"{number(row.label_dropout)} ({number(row.reported_label_dropout)})",
+                "Difference [95 %]": (
                     f"{number(row.difference, signed=True)}"
                     f" {interval(row.difference_low, row.difference_high, signed=True)}"
                     f" ({number(row.reported_difference, signed=True)})"
                 ),
-                "Gain in % (paper)": (
+                "Gain, %": (
                     f"{number(100 * row.relative_gain, 0, signed=True)}"
                     f" ({number(100 * row.reported_relative_gain, 0, signed=True)})"
                 ),
                 "p, image (Holm)": f"{p_value(row.p_image)} ({p_value(row.p_image_holm)})",
                 "p, patient (Holm)": f"{p_value(row.p_patient)} ({p_value(row.p_patient_holm)})",
-                "Rank-biserial": number(row.rank_biserial, 2),
+                "r": number(row.rank_biserial, 2),
+                "Detectable": number(row.detectable_difference),
             }
             for row in table.itertuples()
         ]
     )
     what = (
-        "Table 2: mean Dice on the images of the annotation kit, without and with label dropout; seeds averaged per"
-        " image; intervals by bootstrap over patients; Wilcoxon's signed-rank test."
+        "Table 2: mean Dice on the images of the annotation kit, without and with label dropout, the paper's numbers in"
+        " brackets; seeds averaged per image; intervals by bootstrap over patients; Wilcoxon's signed-rank test; n:"
+        " images; r: rank-biserial correlation per image; detectable: the smallest true mean difference that so many"
+        " patients show with 80 % power at 5 %, two-sided."
     )
     return Content(table, TABLE_2, what, reading)
 
 
-def tests(study: Study) -> Content:
-    """Every declared comparison with its tests, and those of Table 2."""
+def _where(dataset: str, structure: str, reference: str) -> str:
+    """A cell in words; whose reference is said where it is not the data set's own."""
+    return f"{dataset} {structure}" + (f" ({reference})" if reference != "dataset" else "")
+
+
+def _remarks(equivalent: str, reported: str) -> str:
+    """What a test of equivalence shows, and what the paper says."""
+    shown = {"yes": "equivalent", "no": "not shown equivalent"}.get(equivalent, "")
+    said = f"paper: {reported}" if reported else ""
+    return "; ".join(filter(None, [shown, said])) or NOTHING
+
+
+def _tests(rows: list[dict[str, Any]], what: str) -> Content:
+    """The table of tests; its reading has one line per comparison, both units side by side."""
+    table = pd.DataFrame(rows, columns=list(TESTS))
+    units = [table[table["unit"] == unit].itertuples() for unit in ("image", "patient")]
+    lines = [
+        {
+            "Family": image.family,
+            "Comparison": image.comparison,
+            "Tested on": _where(image.dataset, image.structure, image.reference),
+            "n (patients)": f"{image.n} ({image.n_patients})",
+            "Difference [95 %]": (
+                f"{number(image.difference, signed=True)}"
+                f" {interval(image.difference_low, image.difference_high, signed=True)}"
+            ),
+            "p, image (Holm)": f"{p_value(image.p)} ({p_value(image.p_holm)})",
+            "p, patient (Holm)": f"{p_value(patient.p)} ({p_value(patient.p_holm)})",
+            "r": number(image.rank_biserial, 2),
+            "Detectable": number(image.detectable_difference),
+            "Remarks": _remarks(image.equivalent, image.reported),
+        }
+        for image, patient in zip(*units, strict=True)
+    ]
+    reading = pd.DataFrame(lines, columns=None if rows else ["Family", "Comparison"])
+    how = (
+        "Wilcoxon's signed-rank test, two-sided, per image (as the paper) and on patient means; seeds"
+        " averaged per image; Holm's correction within a family and unit; intervals by bootstrap over patients;"
+        " detectable = the smallest true mean difference that so many patients show with 80 % power at 5 %, two-sided;"
+        f" equivalent = the 90 % interval lies within ±{NO_DIFFERENCE:g}; n: images; r: rank-biserial correlation, per"
+        " image."
+    )
+    return Content(table, TESTS, f"{what} {how}", reading)
+
+
+def _outcomes(study: Study, contrasts: Sequence[Contrast]) -> list[dict[str, Any]]:
+    """Outcomes of declared comparisons, corrected."""
     resampling = Resampling(study.settings["statistics"])
-    rows = correct([row for contrast in declared(study) for row in outcomes(study, contrast, resampling)])
+    return correct([row for contrast in contrasts for row in outcomes(study, contrast, resampling)])
+
+
+def tests(study: Study) -> Content:
+    """Every declared comparison of the paper's study with its tests, and those of Table 2."""
+    rows = _outcomes(study, declared(study))
     arms = _arms(study.experiments)
     drawn = study.scores.loc[study.scores["reference"] == "observer", "model"]
     if arms is not None and {arm.model for arm in arms} <= set(drawn):
         narrowed = replace(study, experiments=arms)
         rows += [{key: row[key] for key in TESTS} for row in _table_2_rows(narrowed, arms)]
-    table = pd.DataFrame(rows, columns=list(TESTS))
-    reading = pd.DataFrame(
-        [
-            {
-                "Family": row.family,
-                "Comparison": row.comparison,
-                "Tested on": row.dataset,
-                "Structure": row.structure,
-                "Unit": row.unit,
-                "n": str(row.n),
-                "Difference [95 %]": (
-                    f"{number(row.difference, signed=True)}"
-                    f" {interval(row.difference_low, row.difference_high, signed=True)}"
-                ),
-                "p": p_value(row.p),
-                "p, Holm": p_value(row.p_holm),
-                "Rank-biserial": number(row.rank_biserial, 2),
-                "Equivalent": row.equivalent or NOTHING,
-                "Paper": row.reported or NOTHING,
-            }
-            for row in table.itertuples()
-        ],
-        columns=None if rows else ["Family", "Comparison"],
-    )
-    what = (
-        "Paired tests: Wilcoxon's signed-rank test, two-sided, per image (as the paper) and on patient means; seeds"
-        " averaged per image; Holm's correction within a family and unit; intervals by bootstrap over patients;"
-        f" equivalent = the 90 % interval lies within ±{NO_DIFFERENCE:g}."
-    )
-    return Content(table, TESTS, what, reading)
+    return _tests(rows, "Paired tests of the paper's experiments:")
+
+
+def tests_instrument(study: Study) -> Content:
+    """Every declared comparison of our own experiments with its tests."""
+    return _tests(_outcomes(study, declared_instrument(study)), "Paired tests of our own experiments:")

@@ -52,6 +52,15 @@ class Study:
         """What the column `data` says."""
         return "simulated" if self.settings["simulated"] else "real"
 
+    @property
+    def severity(self) -> float:
+        """Domain shift of the study; NaN where data are real."""
+        return float(self.settings["severity"]) if self.settings["simulated"] else math.nan
+
+    def severity_of(self, experiment: Experiment) -> float:
+        """Domain shift of the data of a model: its own, or the study's; NaN where data are real."""
+        return self.severity if experiment.severity is None else experiment.severity
+
     def reported_value(self, column: str = "value", **where: str) -> Any:
         """The paper's number for these cells; NaN, or empty for the column `text`, if it gives none."""
         table = self.reported
