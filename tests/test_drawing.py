@@ -11,9 +11,10 @@ from PIL import Image
 from labeldropout.case import Case
 from labeldropout.datasets.report import ImportReport
 from labeldropout.drawing import FIGURES, draw_figure
-from labeldropout.figures import style
+from labeldropout.figures import arms, style
+from labeldropout.figures.alternative_texts import ALTERNATIVE_TEXTS
 from labeldropout.labels import Instant, State, Structure, View
-from labeldropout.published import FIGURE_TABLE, PANEL_TABLE, TRAINING_CURVES
+from labeldropout.published import FIGURE_TABLE, INSTRUMENT_TABLE, PANEL_TABLE, TRAINING_CURVES
 from labeldropout.records import HISTORY
 from labeldropout.store import CaseStore, write_cases, write_table
 from labeldropout.summary import join_histories
@@ -32,6 +33,10 @@ def _box(mean, n=60, failures=0):
         "dice_q3": mean + 0.04,
         "dice_whisker_low": max(0.0, mean - 0.12),
         "dice_whisker_high": min(1.0, mean + 0.08),
+        "dice_worst": max(0.0, mean - 0.2),
+        "dice_low": max(0.0, mean - 0.02),
+        "dice_high": min(1.0, mean + 0.02),
+        "interval": "percentile, typed",
         "dice_sd_patients": 0.02,
         "n": n,
         "n_patients": n,
@@ -105,6 +110,50 @@ def _figure_4_rows():
 def _write_figure_table(rows, path):
     write_table(pd.DataFrame(rows), path, FIGURE_TABLE)
     return path
+
+
+PAPER = [item for item in FIGURES if "figure" in item]
+INSTRUMENT = ("controls", "dose_response", "losses", "architectures", "label_sets")
+
+
+def _instrument_rows(item):
+    """Rows of every model that the list shows in an item, with typed scores by what its columns say."""
+    table = pd.read_csv(ROOT / "config" / "experiments.tsv", sep="\t", dtype=str, keep_default_na=False)
+    rows = []
+    for line in table.to_dict("records"):
+        if item not in line["shown_in"].split("+"):
+            continue
+        for dataset in line["evaluated_on"].split("+"):
+            for structure in STRUCTURES:
+                by_observer = dataset == "echonet" and structure != "LV"
+                mean = 0.6 if line["hidden"] and structure == "LA" else 0.9
+                for seed, shift in [*((seed, 0.01 * int(seed)) for seed in line["seeds"].split(",")), ("all", 0.01)]:
+                    shown = (mean + shift, dataset, structure)
+                    row = _figure_row(line["model"], *shown[1:], _box(shown[0], 30), line["train_on"], line["loss"])
+                    rows.append(
+                        row
+                        | {
+                            "seed": seed,
+                            "probability": float(line["dropout_probability"] or 0),
+                            "reference": "observer" if by_observer else "dataset",
+                            "severity": float(line["severity"] or 0.5),
+                            "study_severity": 0.5,
+                            **{name: line[name] for name in ("network", "hidden", "dropout_mode")},
+                        }
+                    )
+    return rows
+
+
+def _write_instrument_table(rows, path):
+    write_table(pd.DataFrame(rows)[list(INSTRUMENT_TABLE)], path, INSTRUMENT_TABLE)
+    return path
+
+
+def _draw_instrument(item, rows, folder, *, simulated=True):
+    """The texts of a figure of our own experiments, from these rows."""
+    table = _write_instrument_table(rows, folder / f"{item}.csv")
+    draw_figure(item=item, tables=[table], cases=[], predictions=[], simulated=simulated, output=folder / "f")
+    return _texts(folder / "f")
 
 
 def _heart(shape, shift=0, radius=1.0):
@@ -225,6 +274,8 @@ def study(tmp_path_factory):
                 for dataset in ("camus", "all")
             ]
             write_table(pd.DataFrame(rows), root / model / f"seed-{seed}" / "history.csv", HISTORY)
+    for item in INSTRUMENT:
+        _write_instrument_table(_instrument_rows(item), root / f"{item}.csv")
     curves = join_histories(sorted(root.glob("*/seed-*/history.csv")), simulated=True)
     write_table(curves, root / "training_curves.csv", TRAINING_CURVES)
     return root
@@ -257,7 +308,7 @@ def _texts(path):
     return re.findall(r"<text[^>]*>([^<]*)</text>", path.with_suffix(".svg").read_text())
 
 
-@pytest.mark.parametrize("item", FIGURES)
+@pytest.mark.parametrize("item", [*PAPER, "training_curves", *INSTRUMENT])
 def test_a_figure_is_written_twice_with_the_same_bytes(item, study, tmp_path):
     """The same table gives the same SVG and PNG, without a date, and says that the data are simulated."""
     written = []
@@ -445,3 +496,126 @@ def test_every_role_has_its_own_colour_and_hatch():
     assert len(set(style.ROLE_COLOURS.values())) == len(set(style.ROLE_HATCHES.values())) == 3
     assert style.role("e3-benchmark", "standard") == "benchmark"
     assert style.role("e3-standard", "standard") == "standard"
+
+
+@pytest.mark.parametrize("item", INSTRUMENT)
+def test_a_figure_of_our_own_experiments_follows_the_columns_not_the_names(item, tmp_path):
+    """Models under any name and rows in any order give the same picture: only columns say what a model is."""
+    rows = _instrument_rows(item)
+    (tmp_path / "again").mkdir()
+    expected = _draw_instrument(item, rows, tmp_path)
+    names = {name: f"m{index}" for index, name in enumerate(sorted({row["model"] for row in rows}))}
+    renamed = [row | {"model": names[row["model"]]} for row in reversed(rows)]
+    assert _draw_instrument(item, renamed, tmp_path / "again") == expected
+
+
+@pytest.mark.parametrize("item", INSTRUMENT)
+def test_two_models_in_one_place_are_refused(item, tmp_path):
+    """The message names table and models; one mark would hide the other."""
+    rows = _instrument_rows(item)
+    with pytest.raises(ValueError, match=rf"{item}.csv: .*one model expected, found the rows of .*, other"):
+        _draw_instrument(item, rows + [row | {"model": "other"} for row in rows[-8:]], tmp_path)
+
+
+@pytest.mark.parametrize("item", INSTRUMENT)
+def test_models_without_a_score_leave_their_place_empty(item, tmp_path):
+    """A study of which nothing could be scored is drawn, and shows no number."""
+    empty = dict.fromkeys(("dice_mean", "dice_sd", "dice_low", "dice_high"), np.nan) | {"n": 0, "n_patients": 0}
+    texts = _draw_instrument(item, [row | empty for row in _instrument_rows(item)], tmp_path)
+    assert not any("nan" in text for text in texts)
+    assert any("n = 0" in text for text in texts)
+
+
+def test_controls_show_what_would_settle_the_explanation(tmp_path):
+    """Five ways to train in their order, with the table's mean and interval of the hidden structure."""
+    texts = _draw_instrument("controls", _instrument_rows("controls"), tmp_path)
+    assert [text for text in texts if "[" in text] == [
+        "0.91 [0.89, 0.93]",
+        *["0.61 [0.59, 0.63]"] * 3,
+        "0.91 [0.89, 0.93]",
+    ]
+    lines = ("(benchmark)", "no label dropout", "50 % label dropout", "whatever the data set", "(plain domain gap)")
+    assert [text for text in texts if text in lines] == list(lines)
+    assert any("What would settle the explanation" in text for text in texts)
+    assert "Dice score, left atrium, Unity Imaging (n = 30 images, 30 patients)" in texts
+
+
+def test_the_dose_response_marks_the_study_s_own_severity(tmp_path):
+    """Five severities, four kinds of model; the mark follows the table."""
+    texts = _draw_instrument("dose_response", _instrument_rows("dose_response"), tmp_path)
+    assert texts.count("severity of this study") == 1
+    assert [text for text in texts if re.fullmatch(r"\d\.\d\d", text)] == ["0.00", "0.25", "0.50", "0.75", "1.00"]
+    for name in ("benchmark", "adaptive", "single", "marginal"):
+        assert arms.LOOKS[name].title in texts
+
+
+def test_a_dose_response_of_real_data_is_refused(tmp_path):
+    """Nobody knows how far real data sets lie apart."""
+    rows = [row | {"severity": np.nan, "study_severity": np.nan} for row in _instrument_rows("dose_response")]
+    with pytest.raises(ValueError, match=r"dose_response.csv: severity of .* is unknown \(expected simulated data\)"):
+        _draw_instrument("dose_response", rows, tmp_path)
+
+
+def test_losses_have_a_panel_per_setting_and_missing_structure(tmp_path):
+    """Across domains and within one: the left atrium alone, then myocardium and left atrium."""
+    texts = _draw_instrument("losses", _instrument_rows("losses"), tmp_path)
+    titles = ["Left atrium (LA missing)", "Myocardium (LVM and LA missing)", "Left atrium (LVM and LA missing)"]
+    assert [text for text in texts if "missing)" in text] == titles * 2
+    assert [text for text in texts if "domain" in text] == ["Across domains", "Within a domain"]
+    assert [text for text in texts if text in {"Standard", "Adaptive", "Marginal"}][:3] == [
+        "Standard",
+        "Adaptive",
+        "Marginal",
+    ]
+
+
+def test_losses_of_a_part_of_the_settings_can_be_drawn(tmp_path):
+    """A smaller study shows the panels that it has."""
+    rows = [row for row in _instrument_rows("losses") if row["hidden"] in {"", "LA@unity:1.0"}]
+    texts = _draw_instrument("losses", rows, tmp_path)
+    assert [text for text in texts if "missing)" in text] == ["Left atrium (LA missing)"]
+    with pytest.raises(ValueError, match="no model has hidden labels"):
+        _draw_instrument("losses", [row for row in rows if not row["hidden"]], tmp_path)
+
+
+def test_networks_have_a_panel_each(tmp_path):
+    """U-Net first, then the others; a network without a title is shown under its own name."""
+    rows = _instrument_rows("architectures")
+    rows = [row | {"network": "unetr"} if row["network"] == "swin_unetr" else row for row in rows]
+    texts = _draw_instrument("architectures", rows, tmp_path)
+    networks = ["U-Net", "Attention U-Net", "unetr"]
+    assert [text for text in texts if text in networks] == networks
+
+
+def test_label_sets_say_whose_reference_counts(tmp_path):
+    """The ventricle is scored against the data set's labels, what it lacks against the observer's masks."""
+    texts = _draw_instrument("label_sets", _instrument_rows("label_sets"), tmp_path)
+    assert texts.count("(its own labels)") == 1
+    assert texts.count("(drawn by the observer)") == 2
+    rows = [row for row in _instrument_rows("label_sets") if row["reference"] == "dataset"]
+    with pytest.raises(ValueError, match="expected an observer's scores in one data set"):
+        _draw_instrument("label_sets", rows, tmp_path)
+
+
+def test_labels_hidden_in_several_data_sets_are_refused(tmp_path):
+    """The figures speak of one data set; a cell that cannot be read is no guess either."""
+    for cell in ("LA@unity:1.0+LVM@camus:0.5", "LA"):
+        rows = [row | {"hidden": cell} if row["hidden"] else row for row in _instrument_rows("losses")]
+        with pytest.raises(ValueError, match=r"losses.csv: hidden .* cannot be shown"):
+            _draw_instrument("losses", rows, tmp_path)
+
+
+def test_kinds_of_models_stay_apart_in_grey():
+    """Each kind has a colour and a marker of its own."""
+    looks = arms.LOOKS.values()
+    assert len({look.colour for look in looks}) == len({look.marker for look in looks}) == len(looks)
+
+
+@pytest.mark.parametrize("item", FIGURES)
+def test_every_figure_has_an_alternative_text(item):
+    """One plain sentence that says what is shown, without a result."""
+    text = ALTERNATIVE_TEXTS[item]
+    assert text.endswith(".")
+    assert ". " not in text
+    assert 60 < len(text) < 400
+    assert not re.search(r"\d\.\d", text)

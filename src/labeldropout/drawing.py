@@ -10,9 +10,21 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from labeldropout.datasets import DATASETS
-from labeldropout.figures import figure_1, figure_3, figure_4, panels, style, training_curves
+from labeldropout.figures import (
+    architectures,
+    controls,
+    dose_response,
+    figure_1,
+    figure_3,
+    figure_4,
+    label_sets,
+    losses,
+    panels,
+    style,
+    training_curves,
+)
 from labeldropout.labels import Structure, is_annotated
-from labeldropout.published import FIGURE_TABLE, PANEL_TABLE, TRAINING_CURVES
+from labeldropout.published import FIGURE_TABLE, INSTRUMENT_TABLE, PANEL_TABLE, TRAINING_CURVES
 from labeldropout.store import CaseStore, read_table
 
 TITLES = {name: module.TITLE.split(":")[0] for name, module in DATASETS.items()}
@@ -47,6 +59,14 @@ class Sources:
 
 def _read_figure_table(path: Path) -> pd.DataFrame:
     return read_table(path, FIGURE_TABLE, ("train_on", "seed", "data"))
+
+
+def _read_instrument_table(path: Path) -> pd.DataFrame:
+    text = ("train_on", "seed", "hidden", "dropout_mode", "network", "reference", "data")
+    table = read_table(path, INSTRUMENT_TABLE, text)
+    if table.empty:
+        raise ValueError(f"{path}: no row (expected at least one model).")
+    return table
 
 
 def _read_panel_table(path: Path) -> pd.DataFrame:
@@ -220,6 +240,20 @@ def _draw_training_curves(sources: Sources) -> Figure:
     return training_curves.draw(histories, simulated=sources.simulated)
 
 
+def _of_instrument(draw: Callable[..., Figure]) -> Callable[[Sources], Figure]:
+    """A figure of our own experiments, from its table and the data sets' titles; a message names the table."""
+
+    def draw_sources(sources: Sources) -> Figure:
+        path = sources.only_table()
+        table = _read_instrument_table(path)
+        try:
+            return draw(table, TITLES, simulated=sources.simulated)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+
+    return draw_sources
+
+
 FIGURES: dict[str, Callable[[Sources], Figure]] = {
     "figure_1": _draw_figure_1,
     "figure_2": _draw_figure_2,
@@ -228,6 +262,11 @@ FIGURES: dict[str, Callable[[Sources], Figure]] = {
     "figure_5": _draw_figure_5,
     "supplementary_figure_1": _draw_supplementary_figure_1,
     "training_curves": _draw_training_curves,
+    "controls": _of_instrument(controls.draw),
+    "dose_response": _of_instrument(dose_response.draw),
+    "losses": _of_instrument(losses.draw),
+    "architectures": _of_instrument(architectures.draw),
+    "label_sets": _of_instrument(label_sets.draw),
 }
 """What can be drawn, by the names of the command line."""
 

@@ -80,8 +80,12 @@ FIGURE_MODULES = {
     "figure_5": "panels",
     "supplementary_figure_1": "panels",
     "training_curves": "training_curves",
+    "controls": "controls",
+    "dose_response": "dose_response",
+    "losses": "losses",
+    "architectures": "architectures",
+    "label_sets": "label_sets",
 }
-FIGURES = [item for item in FIGURE_MODULES if item != "training_curves"]
 INSTRUMENT_ITEMS = [
     "controls",
     "dose_response",
@@ -90,13 +94,19 @@ INSTRUMENT_ITEMS = [
     "label_sets",
     "shortcut",
 ]
+FIGURES = [item for item in FIGURE_MODULES if item not in {"training_curves", *INSTRUMENT_ITEMS}]
 ITEMS = [*FIGURES, "table_1", "table_2", "tests", "figure_4_cases"]
 LISTED = {item for row in EXPERIMENTS.values() for item in row.shown_in} | {"table_1", "tests"}
 SHOWN = [item for item in ITEMS if item in LISTED and (HAS_OBSERVER or item not in OBSERVED_ITEMS)]
-SHOWN_INSTRUMENT = [item for item in INSTRUMENT_ITEMS if item in LISTED]
+# Over the severity there is something to see only where it can be chosen.
+HAS_DOSES = any(row.severity is not None for row in EXPERIMENTS.values())
+SHOWN_INSTRUMENT = [
+    item for item in INSTRUMENT_ITEMS if item in LISTED and (HAS_DOSES or item != "dose_response")
+]
 # The probe of shortcuts makes its own table; the others are comparisons, with their tests in one table of their own.
 COMPARED_ITEMS = [item for item in INSTRUMENT_ITEMS if item != "shortcut"] + ["tests_instrument"]
 SHOWN_COMPARED = [item for item in SHOWN_INSTRUMENT if item != "shortcut"]
+INSTRUMENT_FIGURES = [item for item in SHOWN_COMPARED if item in FIGURE_MODULES]
 INSTRUMENT_TABLES = SHOWN_COMPARED + (["tests_instrument"] if SHOWN_COMPARED else [])
 # A row that only our own experiments show is no part of the paper's study, and of `all`.
 STUDY_MODELS = [

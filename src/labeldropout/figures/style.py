@@ -14,6 +14,9 @@ from matplotlib.figure import Figure
 from labeldropout.labels import COLOURS, Structure
 from labeldropout.store import replacing
 
+PNG_DPI = 200
+"""Also that of the layout: at fewer dots hinting makes text narrower than it is in the end."""
+
 STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 8.0,
@@ -32,14 +35,12 @@ STYLE: dict[str, Any] = {
     "hatch.linewidth": 0.6,
     "lines.linewidth": 1.4,
     "legend.frameon": False,
-    "figure.dpi": 100.0,
+    "figure.dpi": PNG_DPI,
     "svg.fonttype": "none",
     "svg.hashsalt": "labeldropout",
     "path.simplify": True,
 }
 """Matplotlib settings while a figure is drawn and saved."""
-
-PNG_DPI = 200
 
 STRUCTURE_COLOURS = {structure: "#{:02X}{:02X}{:02X}".format(*colour) for structure, colour in COLOURS.items()}
 STRUCTURE_TITLES = {
@@ -83,9 +84,17 @@ def by_known_order(names: Sequence[str], known: Sequence[str]) -> list[str]:
     return [name for name in known if name in different] + [name for name in different if name not in known]
 
 
-def set_title(figure: Figure, title: str, *, simulated: bool) -> None:
-    """Put a title over the figure; it says so wherever the data are simulated."""
-    figure.suptitle(f"{title} (simulated data)" if simulated else title, fontweight="bold")
+def set_title(figure: Figure, title: str, *, simulated: bool, y: float | None = None) -> None:
+    """Put a title over the figure; it says so wherever the data are simulated.
+
+    Args:
+        figure: The figure.
+        title: Its title.
+        simulated: Whether its data are.
+        y: Place of the title, as a share of the height; for figures without a layout engine.
+    """
+    place = {} if y is None else {"y": y}
+    figure.suptitle(f"{title} (simulated data)" if simulated else title, fontweight="bold", **place)
 
 
 def _settle(figure: Figure) -> None:
