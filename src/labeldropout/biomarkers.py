@@ -56,12 +56,14 @@ def cut_into_discs(mask: Mask, spacing: tuple[float, float], n: int = N_DISCS) -
     pixels = np.argwhere(mask)
     if not pixels.size:
         raise ValueError("an empty mask has no discs.")
-    steps = (np.arange(SUBPIXELS) + 0.5) / SUBPIXELS
-    within = np.stack(np.meshgrid(steps, steps, indexing="ij"), -1).reshape(-1, 2)
-    points = ((pixels[:, None] + within).reshape(-1, 2) - pixels.mean(0)) * spacing
-    _, directions = np.linalg.eigh(np.cov(points.T))
-    axis = directions[:, 1]
-    along = points @ (axis if axis[0] >= 0 else -axis)
+    steps = (np.arange(SUBPIXELS) + 0.5) / SUBPIXELS - 0.5
+    centres = (pixels - pixels.mean(0)) * spacing
+    # Covariance of all points: of the pixels' centres, and of the points around each.
+    covariance = centres.T @ centres / len(centres) + np.diag(np.square(spacing) * steps.var())
+    _, directions = np.linalg.eigh(covariance)
+    axis = directions[:, 1] if directions[0, 1] >= 0 else -directions[:, 1]
+    within = np.add.outer(steps * spacing[0] * axis[0], steps * spacing[1] * axis[1])
+    along = np.add.outer(centres @ axis, within.ravel())
     half = 0.5 * float(np.abs(axis) @ spacing) / SUBPIXELS
     low, high = float(along.min()) - half, float(along.max()) + half
     numbers, _ = np.histogram(along, n, (low, high))
@@ -111,7 +113,7 @@ def ejection_fraction(end_diastolic: float, end_systolic: float) -> float:
     return 100 * (end_diastolic - end_systolic) / end_diastolic if end_diastolic else math.nan
 
 
-def implausibilities(mask: Mask, spacing: tuple[float, float]) -> tuple[str, ...]:
+def implausibilities(mask: Mask, spacing: tuple[float, float], *, has_apex: bool = True) -> tuple[str, ...]:
     """Return what forbids to read a volume from this mask without looking at it; nothing if it looks like a chamber.
 
     `empty`; `several components`, beyond specks; `cut by the border`, if it touches the edge of the image; `no apex`,
@@ -120,6 +122,7 @@ def implausibilities(mask: Mask, spacing: tuple[float, float]) -> tuple[str, ...
     Args:
         mask: bool (H, W).
         spacing: (rows, columns), in any unit: only their ratio counts.
+        has_apex: Whether the structure ends in an apex: the left ventricle does.
     """
     if not mask.any():
         return ("empty",)
@@ -130,7 +133,8 @@ def implausibilities(mask: Mask, spacing: tuple[float, float]) -> tuple[str, ...
         found.append("several components")
     if mask[[0, -1]].any() or mask[:, [0, -1]].any():
         found.append("cut by the border")
-    diameters = cut_into_discs(mask, spacing).diameters
-    if diameters[0] > APEX_WIDTH * diameters.max():
-        found.append("no apex")
+    if has_apex:
+        diameters = cut_into_discs(mask, spacing).diameters
+        if diameters[0] > APEX_WIDTH * diameters.max():
+            found.append("no apex")
     return tuple(found)

@@ -1,0 +1,95 @@
+"""The shortcut probe: how well each domain can be told from what a model says."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from labeldropout.figures.style import STRUCTURE_COLOURS, STRUCTURE_TITLES, by_known_order, set_title
+from labeldropout.labels import Structure
+
+ALT = (
+    "Area under the ROC curve of a linear probe that tells each data set from the others, one panel per data set and"
+    " one row per model, from the set of structures drawn and from the logits at the pixels of the left ventricle, the"
+    " myocardium and the left atrium, with 95 percent intervals and the chance level."
+)
+"""The figure in one sentence, for those who do not see it."""
+
+_LOOKS: dict[tuple[str, str], dict[str, str]] = {
+    ("set", ""): {"color": "0.35", "marker": "s", "label": "Set of structures drawn"},
+    **{
+        ("logits", structure.name): {
+            "color": STRUCTURE_COLOURS[structure],
+            "marker": marker,
+            "label": f"Logits at {STRUCTURE_TITLES[structure.name].removeprefix('Left ')}",
+        }
+        for structure, marker in ((Structure.LV, "o"), (Structure.LVM, "^"), (Structure.LA, "D"))
+    },
+}
+_STEP = 0.19
+"""Distance of two marks of one model."""
+
+
+def draw(table: pd.DataFrame, titles: Mapping[str, str], models: Mapping[str, str], *, simulated: bool) -> Figure:
+    """Area under the curve with its interval: a panel per domain, a row per model, a mark per feature.
+
+    Args:
+        table: `SHORTCUT`.
+        titles: Title of each data set, in the order in which they are shown.
+        models: Titles of models that have one.
+        simulated: Whether the title must say that the data are simulated.
+    """
+    probes = table[table["feature"] != "share"]
+    shown = list(dict.fromkeys(probes["model"]))
+    domains = by_known_order(probes["domain"].tolist(), [*titles, "all"])
+    figure = Figure(figsize=(1.9 + 1.75 * len(domains), 1.2 + 0.72 * len(shown)), layout="constrained")
+    panels = figure.subplots(1, len(domains), sharex=True, sharey=True, squeeze=False)[0]
+    for axes, domain in zip(panels, domains, strict=True):
+        _draw_panel(axes, probes[probes["domain"] == domain], shown)
+        axes.set_title(
+            "Mean over data sets" if domain == "all" else f"{titles.get(domain, domain)}\nagainst the others"
+        )
+        axes.set_xlim(0.25, 1.02)
+        axes.set_xlabel("Area under the ROC curve", fontsize=7)
+        axes.grid(visible=True, axis="x")
+    panels[0].set_yticks(range(len(shown)), [models.get(name, name) for name in shown])
+    panels[0].set_ylim(len(shown) - 0.5, -0.5)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4)
+    set_title(figure, "Shortcut probe: can the data set be told from the model's answer?", simulated=simulated)
+    figure.supxlabel(
+        "Mean over seeds with 95 % interval over patients; dots: each seed; grey line: mean of permuted data sets."
+        " The LV is labelled in all data sets: its logits are the control.",
+        fontsize=6,
+        color="0.3",
+    )
+    return figure
+
+
+def _draw_panel(axes: Axes, table: pd.DataFrame, shown: list[str]) -> None:
+    """The marks of one domain."""
+    axes.axvline(float(table.loc[table["seed"] == "all", "auc_chance"].mean()), color="0.55", linewidth=0.9)
+    for place, (key, look) in enumerate(_LOOKS.items()):
+        mine = table[(table["feature"] == key[0]) & (table["structure"] == key[1])]
+        shift = (place - (len(_LOOKS) - 1) / 2) * _STEP
+        for is_whole in (False, True):
+            rows = mine[(mine["seed"] == "all") == is_whole]
+            heights = [shown.index(model) + shift for model in rows["model"]]
+            if not is_whole:
+                axes.plot(rows["auc"], heights, ".", markersize=2.5, color=look["color"], alpha=0.5, zorder=2)
+                continue
+            axes.errorbar(
+                rows["auc"],
+                heights,
+                xerr=[rows["auc"] - rows["auc_low"], rows["auc_high"] - rows["auc"]],
+                fmt=look["marker"],
+                color=look["color"],
+                label=look["label"],
+                markersize=4,
+                capsize=1.5,
+                elinewidth=0.9,
+                zorder=3,
+            )
+    for boundary in range(1, len(shown)):
+        axes.axhline(boundary - 0.5, color="0.88", linewidth=0.6)
