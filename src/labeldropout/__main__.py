@@ -433,6 +433,100 @@ def _put_ledger(arguments: argparse.Namespace) -> None:
     put_ledger(arguments.file, arguments.ledger)
 
 
+def _biomarkers_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True)
+    measure = actions.add_parser("measure", help="measure every test patient of one model")
+    measure.add_argument("--model", required=True, help="its row in the list of experiments")
+    measure.add_argument("--structures", nargs="+", required=True, help="what it segments: LV, LVM, LA")
+    measure.add_argument("--cases", type=Path, nargs="+", required=True, help="stores of cases, one per data set")
+    measure.add_argument("--hearts", type=Path, nargs="*", default=[], help="hearts.csv of the simulated data sets")
+    _path(measure, "predictions", "output")
+    agree = actions.add_parser("agree", help="compare the measurements of all models with reference and truth")
+    agree.add_argument("--measured", type=Path, nargs="+", required=True, help="outputs of measure, one per model")
+    agree.add_argument("--output", type=Path, required=True, help="path of the table, with or without ending")
+    for action in (measure, agree):
+        action.add_argument("--simulated", choices=("yes", "no"), required=True)
+
+
+@_verb("biomarkers", "volumes and ejection fractions from masks, and how they agree", _biomarkers_arguments)
+def _biomarkers(arguments: argparse.Namespace) -> None:
+    from labeldropout.measuring import measure_model, write_agreement
+    from labeldropout.sidecars import models_in_tables, sidecar_of
+
+    simulated = arguments.simulated == "yes"
+    if arguments.action == "measure":
+        measure_model(
+            arguments.model,
+            arguments.predictions,
+            arguments.cases,
+            arguments.hearts,
+            arguments.structures,
+            arguments.output,
+            simulated=simulated,
+        )
+        return
+    files = write_agreement(arguments.measured, arguments.output.with_suffix(""), simulated=simulated)
+    _trace(
+        arguments,
+        sidecar_of(files[0]),
+        files=files,
+        inputs=arguments.measured,
+        settings={"simulated": simulated},
+        models=models_in_tables(arguments.measured),
+        simulated=simulated,
+        target="biomarkers",
+    )
+
+
+def _probe_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True)
+    ask = actions.add_parser("ask", help="tell the domain from the answers of one model")
+    ask.add_argument("--weights", type=Path, nargs="+", required=True, help="weights.safetensors of every seed")
+    ask.add_argument("--prepared", type=Path, nargs="+", required=True, help="prepared arrays, one per data set")
+    ask.add_argument(
+        "--further", type=Path, nargs="*", default=[], help="stores that know unannotated structures: truth or observer"
+    )
+    ask.add_argument("--settings", type=_json, required=True, help="draws, seed and simulated, as JSON")
+    _device_flags(ask)
+    ask.add_argument("--threads", type=int, default=1)
+    _path(ask, "split", "output")
+    join = actions.add_parser("join", help="put the probes of all models into one table")
+    join.add_argument("--probes", type=Path, nargs="+", required=True, help="outputs of ask, one per model")
+    join.add_argument("--simulated", choices=("yes", "no"), required=True)
+    join.add_argument("--output", type=Path, required=True, help="path of the table, with or without ending")
+
+
+@_verb("probe", "how well the domain can be told from what a model answers", _probe_arguments)
+def _probe(arguments: argparse.Namespace) -> None:
+    from labeldropout.probing import probe_model, write_probes
+    from labeldropout.sidecars import models_in_tables, sidecar_of
+
+    if arguments.action == "ask":
+        probe_model(
+            weights=arguments.weights,
+            prepared=arguments.prepared,
+            split=arguments.split,
+            further=arguments.further,
+            settings=arguments.settings,
+            device=_device(arguments),
+            threads=arguments.threads,
+            output=arguments.output,
+        )
+        return
+    simulated = arguments.simulated == "yes"
+    files = write_probes(arguments.probes, arguments.output.with_suffix(""), simulated=simulated)
+    _trace(
+        arguments,
+        sidecar_of(files[0]),
+        files=files,
+        inputs=arguments.probes,
+        settings={"simulated": simulated},
+        models=models_in_tables(arguments.probes),
+        simulated=simulated,
+        target="shortcut",
+    )
+
+
 def _figures_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--item", required=True, help="figure_1 to figure_5, supplementary_figure_1 or training_curves")
     parser.add_argument("--table", type=Path, nargs="+", required=True, help="the table or tables behind the figure")
@@ -575,6 +669,19 @@ def _report(arguments: argparse.Namespace) -> None:
     from labeldropout.report_page import build_report
 
     build_report(arguments.results, arguments.root, arguments.output or arguments.results / "report.html")
+
+
+def _write_up_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of a study's results")
+    parser.add_argument("--configuration", type=Path, default=Path("config"), help="folder of the configuration")
+    parser.add_argument("--output", type=Path, default=Path("docs/reproduction.md"), help="Markdown file")
+
+
+@_verb("write-up", "write what became of the paper, every number taken from the tables", _write_up_arguments)
+def _write_up(arguments: argparse.Namespace) -> None:
+    from labeldropout.write_up import write_up
+
+    write_up(arguments.results, arguments.configuration, arguments.output)
 
 
 def _predict_arguments(parser: argparse.ArgumentParser) -> None:

@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from labeldropout.datasets import DATASETS
 from labeldropout.figures import (
     architectures,
+    biomarkers,
+    claims,
     controls,
     dose_response,
     figure_1,
@@ -20,11 +22,21 @@ from labeldropout.figures import (
     label_sets,
     losses,
     panels,
+    shortcut,
     style,
     training_curves,
 )
 from labeldropout.labels import Structure, is_annotated
-from labeldropout.published import FIGURE_TABLE, INSTRUMENT_TABLE, PANEL_TABLE, TRAINING_CURVES
+from labeldropout.published import (
+    BIOMARKER_AGREEMENT,
+    BIOMARKERS,
+    CLAIMS,
+    FIGURE_TABLE,
+    INSTRUMENT_TABLE,
+    PANEL_TABLE,
+    SHORTCUT,
+    TRAINING_CURVES,
+)
 from labeldropout.store import CaseStore, read_table
 
 TITLES = {name: module.TITLE.split(":")[0] for name, module in DATASETS.items()}
@@ -254,6 +266,40 @@ def _of_instrument(draw: Callable[..., Figure]) -> Callable[[Sources], Figure]:
     return draw_sources
 
 
+def _draw_ledger(title: str) -> Callable[[Sources], Figure]:
+    def draw_sources(sources: Sources) -> Figure:
+        path = sources.only_table()
+        table = read_table(path, CLAIMS, ("statement", "why", "method", "interval", "reported", "data"))
+        if table.empty:
+            raise ValueError(f"{path}: no row (expected at least one comparison).")
+        return claims.draw(table, title, simulated=sources.simulated)
+
+    return draw_sources
+
+
+def _draw_biomarkers(sources: Sources) -> Figure:
+    if len(sources.tables) != 2:
+        raise ValueError(
+            f"Biomarkers: expected their table and the patients', found {[str(path) for path in sources.tables]}."
+        )
+    of_key = ("measure", "structure", "views", "instant", "unit")
+    agreement = read_table(sources.tables[0], BIOMARKER_AGREEMENT, ("seed", *of_key, "data"))
+    reasons = ("implausible_prediction", "implausible_reference")
+    patients = read_table(sources.tables[1], BIOMARKERS, (*of_key, *reasons, "data"))
+    try:
+        return biomarkers.draw(patients, agreement, TITLES, style.MODEL_TITLES, simulated=sources.simulated)
+    except ValueError as error:
+        raise ValueError(f"{sources.tables[1]}: {error}") from error
+
+
+def _draw_shortcut(sources: Sources) -> Figure:
+    path = sources.only_table()
+    table = read_table(path, SHORTCUT, ("seed", "structure", "data"))
+    if table.empty:
+        raise ValueError(f"{path}: no row (expected at least one model).")
+    return shortcut.draw(table, TITLES, style.MODEL_TITLES, simulated=sources.simulated)
+
+
 FIGURES: dict[str, Callable[[Sources], Figure]] = {
     "figure_1": _draw_figure_1,
     "figure_2": _draw_figure_2,
@@ -267,6 +313,10 @@ FIGURES: dict[str, Callable[[Sources], Figure]] = {
     "losses": _of_instrument(losses.draw),
     "architectures": _of_instrument(architectures.draw),
     "label_sets": _of_instrument(label_sets.draw),
+    "biomarkers": _draw_biomarkers,
+    "shortcut": _draw_shortcut,
+    "claims": _draw_ledger("The paper's claims"),
+    "claims_instrument": _draw_ledger("Claims that our own experiments test"),
 }
 """What can be drawn, by the names of the command line."""
 

@@ -80,11 +80,15 @@ FIGURE_MODULES = {
     "figure_5": "panels",
     "supplementary_figure_1": "panels",
     "training_curves": "training_curves",
+    "claims": "claims",
+    "claims_instrument": "claims",
     "controls": "controls",
     "dose_response": "dose_response",
     "losses": "losses",
     "architectures": "architectures",
     "label_sets": "label_sets",
+    "biomarkers": "biomarkers",
+    "shortcut": "shortcut",
 }
 INSTRUMENT_ITEMS = [
     "controls",
@@ -94,7 +98,12 @@ INSTRUMENT_ITEMS = [
     "label_sets",
     "shortcut",
 ]
-FIGURES = [item for item in FIGURE_MODULES if item not in {"training_curves", *INSTRUMENT_ITEMS}]
+LEDGERS = {"claims": "study", "claims_instrument": "instrument"}
+FIGURES = [
+    item
+    for item in FIGURE_MODULES
+    if item not in {"training_curves", "biomarkers", *INSTRUMENT_ITEMS, *LEDGERS}
+]
 ITEMS = [*FIGURES, "table_1", "table_2", "tests", "figure_4_cases"]
 LISTED = {item for row in EXPERIMENTS.values() for item in row.shown_in} | {"table_1", "tests"}
 SHOWN = [item for item in ITEMS if item in LISTED and (HAS_OBSERVER or item not in OBSERVED_ITEMS)]
@@ -114,9 +123,17 @@ STUDY_MODELS = [
     for model, row in EXPERIMENTS.items()
     if not row.shown_in or not set(row.shown_in) <= set(INSTRUMENT_ITEMS)
 ]
+# Volumes of all chambers, for the models whose Dice scores are shown side by side: with and without the remedies.
+BIOMARKER_ITEMS = {"figure_3", "figure_5", "controls", "label_sets"}
+BIOMARKER_MODELS = [
+    model
+    for model, row in EXPERIMENTS.items()
+    if set(row.shown_in) & BIOMARKER_ITEMS and len(row.structures) == 3
+]
+PROBED_MODELS = [model for model, row in EXPERIMENTS.items() if "shortcut" in row.shown_in]
 TRAININGS = [(model, seed) for model in STUDY_MODELS for seed in EXPERIMENTS[model].seeds]
 SUMMARISED = [item for item in SHOWN if item in {"figure_1", "figure_3", "figure_4", "table_2"}]
-SHOWN_FIGURES = [item for item in SHOWN if item in FIGURES] + ["training_curves"]
+SHOWN_FIGURES = [item for item in SHOWN if item in FIGURES] + ["training_curves", "claims"]
 
 HOW_TO_DRAW = (
     "Table 2 and Supplementary Figure 1 need masks drawn by hand:"
@@ -141,7 +158,8 @@ wildcard_constraints:
     model="|".join(EXPERIMENTS),
     candidate="|".join(CANDIDATES),
     seed="[0-9]+",
-    item="|".join([*ITEMS, *INSTRUMENT_ITEMS, "tests_instrument", "training_curves"]),
+    item="|".join([*ITEMS, *INSTRUMENT_ITEMS, "tests_instrument", "training_curves", "biomarkers", *LEDGERS]),
+    ledger="|".join(LEDGERS),
 
 
 def as_json(content):
@@ -336,6 +354,51 @@ def test_cases(wildcards):
     return data_of(wildcards.model, "cases", EXPERIMENTS[wildcards.model].evaluated_on)
 
 
+def true_hearts(wildcards):
+    """Volumes of the simulated hearts among those that the model is evaluated on."""
+    names = [name for name in EXPERIMENTS[wildcards.model].evaluated_on if name in SIMULATED]
+    return expand(
+        "<results>/{tree}truth/{dataset}/hearts.csv", tree=tree_of(wildcards.model), dataset=names
+    )
+
+
+def hearts_flag(wildcards, input):
+    """The flag that names them, where there are some."""
+    hearts = input.get("hearts", [])
+    return ["--hearts", *([hearts] if isinstance(hearts, str) else hearts)] if hearts else []
+
+
+def segmented_structures(wildcards):
+    """Names of what the model segments."""
+    return [structure.name for structure in EXPERIMENTS[wildcards.model].structures]
+
+
+def known_structures(wildcards):
+    """Stores that know where structures are that a data set does not label: the truth, or the observer's masks."""
+    names = EXPERIMENTS[wildcards.model].evaluated_on
+    truth = data_of(wildcards.model, "truth", [name for name in names if name in SIMULATED])
+    observed = [] if HAS_SIMULATED_OBSERVER else observed_masks(wildcards)
+    return [*truth, *([observed] if observed else [])]
+
+
+def known_flag(wildcards, input):
+    """The flag that names their folders, where there are some."""
+    stores = folders("known")(wildcards, input)
+    return ["--further", *stores] if stores else []
+
+
+def probe_settings(wildcards):
+    """How a probe resamples, as JSON."""
+    names = EXPERIMENTS[wildcards.model].evaluated_on
+    resampling = {key: config["statistics"][key] for key in ("draws", "seed")}
+    return as_json({**resampling, "simulated": is_simulated(names)})
+
+
+def model_simulated(wildcards):
+    """Whether a model's test data are simulated, in the words of the command line."""
+    return "yes" if is_simulated(EXPERIMENTS[wildcards.model].evaluated_on) else "no"
+
+
 def trained_seeds(wildcards):
     """The weights of every seed of a model."""
     return [
@@ -398,6 +461,27 @@ def item_experiments(wildcards):
     return as_json([{key: cell for key, cell in ROWS[model].items() if cell} for model in models])
 
 
+def ledger_models(wildcards):
+    """The models whose scores judge the claims of a ledger; our own experiments compare with the paper's models."""
+    return STUDY_MODELS if LEDGERS[wildcards.ledger] == "study" else list(EXPERIMENTS)
+
+
+def ledger_part(wildcards):
+    """Whose claims a ledger judges."""
+    return LEDGERS[wildcards.ledger]
+
+
+def ledger_scores(wildcards):
+    """Scores of the models of a ledger."""
+    return expand("<results>/scores/{model}.csv", model=ledger_models(wildcards))
+
+
+def ledger_experiments(wildcards):
+    """Rows of the models of a ledger, as JSON."""
+    models = ledger_models(wildcards)
+    return as_json([{key: cell for key, cell in ROWS[model].items() if cell} for model in models])
+
+
 def surface_tolerance():
     """The tolerances of the surface Dice as JSON."""
     names = ["surface_tolerance_mm", "surface_tolerance_px"]
@@ -432,7 +516,8 @@ def refuse_unavailable(item):
 
 def figure_tables(wildcards):
     """The tables behind a figure."""
-    names = [wildcards.item] + (["figure_4_cases"] if wildcards.item == "figure_4" else [])
+    further = {"figure_4": ["figure_4_cases"], "biomarkers": ["biomarkers_patients"]}
+    names = [wildcards.item, *further.get(wildcards.item, [])]
     return expand("<results>/tables/{name}.csv", name=names)
 
 

@@ -16,13 +16,6 @@ from matplotlib.lines import Line2D
 from labeldropout.figures.style import STRUCTURE_COLOURS, by_known_order, set_title
 from labeldropout.labels import Structure
 
-ALT = (
-    "Bland-Altman plots: difference between predicted and reference ejection fraction, left ventricular volume and"
-    " atrial emptying fraction over the reference, one column per model and one row per measure and data set, with bias"
-    " and limits of agreement as lines; implausible masks are hollow."
-)
-"""The figure in one sentence, for those who do not see it."""
-
 _REACH = 0.95
 """The vertical axis shows this share of a row's differences; the others stand as triangles at its edge."""
 _LARGEST_FRACTION = 100.0

@@ -6,15 +6,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from labeldropout.figures.style import STRUCTURE_COLOURS, STRUCTURE_TITLES, by_known_order, set_title
+from labeldropout.figures.style import STRUCTURE_COLOURS, by_known_order, set_title
 from labeldropout.labels import Structure
-
-ALT = (
-    "Area under the ROC curve of a linear probe that tells each data set from the others, one panel per data set and"
-    " one row per model, from the set of structures drawn and from the logits at the pixels of the left ventricle, the"
-    " myocardium and the left atrium, with 95 percent intervals and the chance level."
-)
-"""The figure in one sentence, for those who do not see it."""
 
 _LOOKS: dict[tuple[str, str], dict[str, str]] = {
     ("set", ""): {"color": "0.35", "marker": "s", "label": "Set of structures drawn"},
@@ -22,9 +15,13 @@ _LOOKS: dict[tuple[str, str], dict[str, str]] = {
         ("logits", structure.name): {
             "color": STRUCTURE_COLOURS[structure],
             "marker": marker,
-            "label": f"Logits at {STRUCTURE_TITLES[structure.name].removeprefix('Left ')}",
+            "label": f"Logits at the {words}",
         }
-        for structure, marker in ((Structure.LV, "o"), (Structure.LVM, "^"), (Structure.LA, "D"))
+        for structure, marker, words in (
+            (Structure.LV, "o", "LV cavity"),
+            (Structure.LVM, "^", "myocardium"),
+            (Structure.LA, "D", "left atrium"),
+        )
     },
 }
 _STEP = 0.19
@@ -56,14 +53,12 @@ def draw(table: pd.DataFrame, titles: Mapping[str, str], models: Mapping[str, st
     panels[0].set_yticks(range(len(shown)), [models.get(name, name) for name in shown])
     panels[0].set_ylim(len(shown) - 0.5, -0.5)
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4)
-    set_title(figure, "Shortcut probe: can the data set be told from the model's answer?", simulated=simulated)
-    figure.supxlabel(
+    note = (
         "Mean over seeds with 95 % interval over patients; dots: each seed; grey line: mean of permuted data sets."
-        " The LV is labelled in all data sets: its logits are the control.",
-        fontsize=6,
-        color="0.3",
+        " The LV is labelled in all data sets: its logits are the control."
     )
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, title=note, title_fontsize=6)
+    set_title(figure, "Shortcut probe: can the data set be told from the model's answer?", simulated=simulated)
     return figure
 
 
