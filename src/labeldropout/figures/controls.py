@@ -45,12 +45,13 @@ def draw(table: pd.DataFrame, titles: Mapping[str, str], *, simulated: bool) -> 
     }
     axes.set_yticks(range(len(kinds)), [words[name] for name in kinds])
     axes.set_xlabel(f"Dice score, {STRUCTURE_TITLES[structure].lower()}, {title} ({counted(shown)})")
-    axes.set_title(
-        "If the tie of a label to a data set does the damage, the star lies with the square;\n"
-        "if the number of missing labels does it, with the circle.",
-        fontsize=7.5,
-        loc="left",
-    )
+    if "independent" in kinds:
+        axes.set_title(
+            "If the tie of a label to a data set does the damage, the star lies with the square;\n"
+            "if the number of missing labels does it, with the circle.",
+            fontsize=7.5,
+            loc="left",
+        )
     set_title(figure, "What would settle the explanation: hide labels whatever the data set", simulated=simulated)
     figure.supxlabel(note(shown), fontsize=6, color="0.3")
     return figure

@@ -48,11 +48,11 @@ def draw(table: pd.DataFrame, titles: Mapping[str, str], *, simulated: bool) -> 
             seeds["severity"] + shift,
             seeds["dice_mean"],
             ".",
-            markersize=4,
+            markersize=4.5,
             color=look.colour,
-            markeredgewidth=0,
-            alpha=0.6,
-            zorder=2,
+            markeredgecolor="0.15",
+            markeredgewidth=0.3,
+            zorder=4,
         )
         axes.errorbar(
             overall["severity"] + shift,
@@ -77,7 +77,7 @@ def draw(table: pd.DataFrame, titles: Mapping[str, str], *, simulated: bool) -> 
     )
     axes.grid(visible=True, axis="y")
     figure.legend(loc="outside lower center", ncols=len(kinds))
-    set_title(figure, f"{STRUCTURE_TITLES[structure]} hidden in {title}: damage over domain shift", simulated=simulated)
+    set_title(figure, f"{STRUCTURE_TITLES[structure]} hidden in {title}: Dice over domain shift", simulated=simulated)
     axes.set_title(
         f"Mean and standard deviation over seeds; dots: each seed; {counted(shown)}",
         fontsize=7.5,

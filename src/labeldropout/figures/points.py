@@ -7,7 +7,10 @@ from matplotlib.axes import Axes
 
 from labeldropout.figures.arms import Look
 
-_NOTE = "Large marks: mean over images and seeds, with its 95 % interval over patients; dots: each seed, where several."
+_NOTE = (
+    "Large marks: mean over images and seeds, with its 95 % interval over patients, not over seeds;"
+    " dots: each seed, where several."
+)
 _PAPER = " Crosses: mean in the paper (real data)."
 
 
