@@ -63,24 +63,5 @@ ALTERNATIVE_TEXTS = {
         "One block per claim that our own experiments test with its statement and verdict, and below it every"
         " comparison: the difference or mean of the Dice score with its interval, and the range in which it had to lie."
     ),
-    "shortcut": (
-        "How well the data set of an image can be told from the structures that a model predicts and from its logits,"
-        " for each model trained on three data sets of which one labels the ventricle only, with chance as a line."
-    ),
-    "biomarkers": (
-        "Differences between predicted and reference ejection fraction, ventricular volume and atrial emptying fraction"
-        " over the reference, one column per model and one row per measure and data set, with bias and limits of"
-        " agreement as lines; implausible masks are hollow."
-    ),
-    "biomarkers": (
-        "Bland-Altman plots: predicted minus reference ejection fraction and left ventricular volume, and atrial"
-        " emptying fraction minus truth, over the reference; one column per model and one row per measure and data set,"
-        " with bias and limits of agreement as lines; patients with implausible masks are hollow."
-    ),
-    "shortcut": (
-        "Area under the ROC curve of a linear probe that tells each data set from the others, one panel per data set and"
-        " one row per model, from the set of structures drawn and from the logits at the pixels of the left ventricle,"
-        " the myocardium and the left atrium, with 95 percent intervals and the chance level."
-    ),
 }
 """By figure, as the command line names it."""

@@ -21,7 +21,7 @@ LOOKS = {
     "benchmark": Look("All labels (benchmark)", "#3DAA7D", "s"),
     "standard": Look("Standard loss", "#3F8FCB", "X"),
     "adaptive": Look("Adaptive loss", "#B8447E", "o", "--"),
-    "single": Look("Adaptive loss, label dropout", "#E69F00", "^"),
+    "single": Look("Adaptive loss, label dropout", "#E69F00", "^", ":"),
     "pattern": Look("Adaptive loss, label dropout\nof whole label sets", "#5E3C99", "v"),
     "marginal": Look("Marginal loss", "#1F3A68", "D", "-."),
     "independent": Look("Hidden whatever the data set", "#56B4E9", "*"),
