@@ -561,7 +561,8 @@ def test_losses_have_a_panel_per_setting_and_missing_structure(tmp_path):
     texts = _draw_instrument("losses", _instrument_rows("losses"), tmp_path)
     titles = ["Left atrium (LA missing)", "Myocardium (LVM and LA missing)", "Left atrium (LVM and LA missing)"]
     assert [text for text in texts if "missing)" in text] == titles * 2
-    assert [text for text in texts if "domain" in text] == ["Across domains", "Within a domain"]
+    lines = ["Across domains", "(Unity Imaging)", "Within a domain", "(CAMUS)"]
+    assert [text for text in texts if text in lines] == lines
     assert [text for text in texts if text in {"Standard", "Adaptive", "Marginal"}][:3] == [
         "Standard",
         "Adaptive",
@@ -589,10 +590,12 @@ def test_networks_have_a_panel_each(tmp_path):
 
 def test_label_sets_say_whose_reference_counts(tmp_path):
     """The ventricle is scored against the data set's labels, what it lacks against the observer's masks."""
-    texts = _draw_instrument("label_sets", _instrument_rows("label_sets"), tmp_path)
+    rows = _instrument_rows("label_sets")
+    of_lv = [row | {"reference": "observer"} for row in rows if (row["dataset"], row["structure"]) == ("echonet", "LV")]
+    texts = _draw_instrument("label_sets", rows + of_lv, tmp_path)
     assert texts.count("(its own labels)") == 1
     assert texts.count("(drawn by the observer)") == 2
-    rows = [row for row in _instrument_rows("label_sets") if row["reference"] == "dataset"]
+    rows = [row for row in rows if row["reference"] == "dataset"]
     with pytest.raises(ValueError, match="expected an observer's scores in one data set"):
         _draw_instrument("label_sets", rows, tmp_path)
 

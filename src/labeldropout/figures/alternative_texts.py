@@ -63,5 +63,15 @@ ALTERNATIVE_TEXTS = {
         "One block per claim that our own experiments test with its statement and verdict, and below it every"
         " comparison: the difference or mean of the Dice score with its interval, and the range in which it had to lie."
     ),
+    "biomarkers": (
+        "Bland-Altman plots: predicted minus reference ejection fraction and left ventricular volume, and atrial"
+        " emptying fraction minus truth, over the reference; one column per model and one row per measure and data set,"
+        " with bias and limits of agreement as lines; patients with implausible masks are hollow."
+    ),
+    "shortcut": (
+        "Area under the ROC curve of a linear probe that tells each data set from the others, one panel per data set"
+        " and one row per model, from the set of structures drawn and from the logits at the pixels of the left"
+        " ventricle, the myocardium and the left atrium, with 95 percent intervals and the chance level."
+    ),
 }
 """By figure, as the command line names it."""
