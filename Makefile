@@ -16,7 +16,7 @@ DIFFERS_paper := modified:|new:
 CONFIG_paper := --configfile config/paper.yaml
 REFUSAL := These files are not those that dvc.lock names, so nothing was marked as up to date: commit or undo the edits, or run dvc repro.
 
-.PHONY: reproduce test test-cluster lint report environment remote pull track
+.PHONY: reproduce test test-cluster lint report environment remote pull track readme
 .DELETE_ON_ERROR:
 
 reproduce: $(READY)
@@ -59,6 +59,10 @@ track: $(READY)
 		echo "data/raw/$(DATASET): expected the folder of the data set itself, found $$(test -L "data/raw/$(DATASET)" && echo "a link (DVC does not need to track that)" || echo "none")." >&2; exit 1; }
 	$(DVC) add "data/raw/$(DATASET)"
 	@grep -q '^  push: false$$' "data/raw/$(DATASET).dvc" || printf '  push: false\n' >> "data/raw/$(DATASET).dvc"
+
+# The ledger of the claims in the README, from the tables of the study.
+readme: $(READY)
+	$(BIN)/labeldropout put-ledger --ledger results/tables/claims.md $(wildcard results/tables/claims_instrument.md)
 
 environment: $(READY)
 

@@ -168,6 +168,45 @@ rule compare:
         " --reported {input.reported:q} --output {params.stem:q} > {log:q} 2>&1"
 
 
+rule claims_table:
+    message:
+        "Judge the claims of the ledger {wildcards.ledger}."
+    input:
+        claims=config["claims"],
+        scores=ledger_scores,
+        split="<results>/splits/patients.csv",
+        reported=config["reported"],
+        code=source("claims.judging"),
+    output:
+        csv=report(
+            "<results>/tables/{ledger}.csv",
+            caption="../report/claims.rst",
+            category="Claims",
+            labels={"item": "{ledger}", "format": "csv"},
+        ),
+        markdown="<results>/tables/{ledger}.md",
+        latex="<results>/tables/{ledger}.tex",
+        provenance="<results>/tables/{ledger}.provenance.json",
+    log:
+        "<results>/logs/claims_table/{ledger}.log",
+    benchmark:
+        "<results>/benchmarks/claims_table/{ledger}.tsv"
+    priority: 10
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        part=ledger_part,
+        experiments=ledger_experiments,
+        settings=comparison_settings(),
+        stem=subpath(output.csv, strip_suffix=".csv"),
+    shell:
+        "labeldropout claims --claims {input.claims:q} --part {params.part}"
+        " --scores {input.scores:q} --experiments {params.experiments:q}"
+        " --settings {params.settings:q} --split {input.split:q}"
+        " --reported {input.reported:q} --output {params.stem:q} > {log:q} 2>&1"
+
+
 rule summarise_histories:
     message:
         "Join the histories of all trainings in one table."
@@ -336,6 +375,15 @@ rule tests:
         "<results>/tables/tests.tex",
 
 
+rule claims:
+    message:
+        "The ledger of the paper's claims."
+    input:
+        "<results>/tables/claims.csv",
+        "<results>/figures/claims.svg",
+        "<results>/figures/claims.png",
+
+
 rule annotation_kit:
     message:
         "The images on which an observer draws."
@@ -358,6 +406,7 @@ rule tables:
         expand("<results>/tables/{item}.csv", item=SHOWN),
         "<results>/tables/summary.json",
         "<results>/tables/training_curves.csv",
+        "<results>/tables/claims.csv",
 
 
 rule run_record:

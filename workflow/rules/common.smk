@@ -158,7 +158,9 @@ wildcard_constraints:
     model="|".join(EXPERIMENTS),
     candidate="|".join(CANDIDATES),
     seed="[0-9]+",
-    item="|".join([*ITEMS, *INSTRUMENT_ITEMS, "tests_instrument", "training_curves", "biomarkers", *LEDGERS]),
+    item="|".join(
+        [*ITEMS, *INSTRUMENT_ITEMS, "tests_instrument", "training_curves", "biomarkers", *LEDGERS]
+    ),
     ledger="|".join(LEDGERS),
 
 
