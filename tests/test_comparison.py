@@ -8,11 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.power import TTestPower
 
 from labeldropout.comparison.items import ITEMS, compare
 from labeldropout.comparison.study import read_reported
-from labeldropout.published import FIGURE_TABLE, PANEL_TABLE, TABLE_1, TABLE_2, TESTS
+from labeldropout.published import FIGURE_TABLE, INSTRUMENT_TABLE, PANEL_TABLE, TABLE_1, TABLE_2, TESTS
 from labeldropout.records import CASES, SCORES
+from labeldropout.statistics import bootstrap_mean, resample_patients
+from labeldropout.typesetting import WIDEST, widths
 
 ROOT = Path(__file__).parents[1]
 REPORTED = ROOT / "config/reported.yaml"
@@ -20,6 +24,7 @@ SETTINGS = {
     "statistics": {"draws": 2000, "seed": 0},
     "kit": {"images": 6, "shown": 4},
     "seed": 2026,
+    "severity": 0.5,
     "simulated": True,
 }
 NAN = math.nan
@@ -155,6 +160,25 @@ def test_figure_rows_of_two_seeds_worked_by_hand(study):
     assert foreground["dice_sd"] == pytest.approx(np.std([0.7, 0.6, 0.3], ddof=1))
 
 
+def test_means_have_intervals_and_their_worst_images(study):
+    """The interval is the bootstrap over patients of what the row is the mean of; the worst 5 % of four are one."""
+    dice = {0: [0.8, 0.6, 0.4, 0.9], 1: [1.0, 0.8, 0.4, 0.7]}
+    scores = [line for seed in dice for line in score_rows("m", {"LV": dice[seed]}, seed, per_patient=2)]
+    table = study("figure_4", scores, [row("m", seeds="0,1")])
+    drawn = resample_patients(2, 2000, np.random.default_rng(0))
+    for seed, values in {**dice, "all": np.mean(list(dice.values()), 0)}.items():
+        found = one(table, seed=seed, structure="LV")
+        expected = bootstrap_mean(np.array(values), np.array(["a", "a", "b", "b"]), drawn)
+        assert (found["dice_low"], found["dice_high"]) == pytest.approx((expected.low, expected.high))
+        assert found["dice_low"] <= found["dice_mean"] <= found["dice_high"]
+        assert found["interval"] == f"{expected.kind}, 2000 draws over patients, seed 0"
+        assert found["dice_worst"] == pytest.approx(min(values))
+    # Spread over seeds beside spread over patients, worked by hand: seeds 0.675, 0.725; patients 0.8, 0.6.
+    over_seeds = one(table, seed="all", structure="LV")
+    assert over_seeds["dice_sd"] == pytest.approx(0.05 / math.sqrt(2))
+    assert over_seeds["dice_sd_patients"] == pytest.approx(0.2 / math.sqrt(2))
+
+
 def test_figure_3_carries_the_papers_numbers_beside_ours(study):
     """The rows of experiment 3 have the reported mean and SD where the paper gives them, and nowhere else."""
     dice = {"LV": [0.9, 0.8], "LVM": [0.7, 0.8], "LA": [0.8, 0.9]}
@@ -217,6 +241,29 @@ def test_tests_average_seeds_first_and_pair_images_and_patients(study):
     assert (patient["n"], patient["p"]) == (3, pytest.approx(0.25))
     assert patient["difference"] == pytest.approx(0.35)
     assert one(table, family=where["family"], model_b="e4-p10", unit="image")["difference"] == pytest.approx(-0.35)
+
+
+def test_tests_have_both_sides_spread_and_power(study):
+    """Medians, the worst, failures and intervals of both models; the power note is of the patients' differences."""
+    table = study("tests", experiment_4_scores(), experiment_4())
+    where = {"family": "experiment 4: hidden structure", "model_b": "e4-p05"}
+    image, patient = (one(table, **where, unit=unit) for unit in ("image", "patient"))
+    assert image["worst_a"] == pytest.approx(0.30)
+    assert image["worst_b"] == pytest.approx(0.40)
+    assert (image["n_failures_a"], image["n_failures_b"]) == (6, 1)
+    assert image["median_a"] == pytest.approx(0.35)
+    assert image["low_a"] < image["mean_a"] < image["high_a"]
+    assert image["difference_median"] == pytest.approx(0.35)
+    assert image["difference_sd"] == pytest.approx(np.std([0.1, 0.2, 0.3, 0.4, 0.5, 0.6], ddof=1))
+    assert patient["difference_sd"] == pytest.approx(0.2), "patients gain 0.15, 0.35, 0.55"
+    for found in (image, patient):
+        assert found["difference_sd_patients"] == pytest.approx(0.2)
+        assert found["detectable_difference"] == pytest.approx(
+            0.2 * TTestPower().solve_power(nobs=3, alpha=0.05, power=0.8), rel=1e-4
+        )
+    # Both models have 0.9 everywhere: nothing was seen to vary, so nothing is said of what could be shown.
+    same = table[table["structure"] == "LV"]
+    assert same["detectable_difference"].isna().all()
 
 
 def test_holm_takes_a_family_per_unit_together(study):
@@ -310,6 +357,16 @@ def test_table_2_is_scored_on_the_kit_alone(study):
     assert atrium["difference_low"] == pytest.approx(0.05)
     assert atrium["difference_high"] == pytest.approx(0.05)
     assert atrium["p_patient"] == pytest.approx(0.25)
+    assert wall["adaptive_worst"] == pytest.approx(0.4)
+    assert wall["label_dropout_median"] == pytest.approx(0.775)
+    assert (wall["adaptive_n_failures"], wall["label_dropout_n_failures"]) == (6, 0), "0.5 is no failure"
+    assert wall["adaptive_low"] < wall["adaptive"] < wall["adaptive_high"]
+    # The three patients gain 0.15, 0.35, 0.55.
+    assert wall["difference_sd_patients"] == pytest.approx(0.2)
+    assert wall["detectable_difference"] == pytest.approx(
+        0.2 * TTestPower().solve_power(nobs=3, alpha=0.05, power=0.8), rel=1e-4
+    )
+    assert math.isnan(cavity["detectable_difference"])
 
 
 def test_table_2_of_the_list_carries_the_papers_numbers(study):
@@ -509,29 +566,51 @@ def test_an_unknown_key_of_the_papers_numbers_is_refused(tmp_path):
         read_reported(path)
 
 
-def test_the_whole_list_of_experiments_has_its_tests(tmp_path):
-    """With the study's own list all declared families appear, and every row has p values and an interval."""
+@pytest.fixture(scope="module")
+def whole_list(tmp_path_factory):
+    """Made-up scores of every row of the study's own list, and making one item of them."""
+    root = tmp_path_factory.mktemp("whole")
     with (ROOT / "config/experiments.tsv").open(newline="") as file:
         rows = [{key: cell for key, cell in line.items() if cell} for line in csv.DictReader(file, delimiter="\t")]
     rng = np.random.default_rng(0)
-    scores, paths = [], []
     for line in rows:
+        scores = []
         for seed in line["seeds"].split(","):
             for dataset in line["evaluated_on"].split("+"):
                 names = line["structures"].split("+")
                 own = [name for name in names if dataset != "echonet" or name == "LV"]
-                drawn = [name for name in names if name not in own and "table_2" in line["shown_in"]]
+                drawn = [name for name in names if name not in own and "echonet" in line["train_on"]]
                 for reference, mine in (("dataset", own), ("observer", drawn)):
                     dice = {name: list(rng.beta(8, 2, 12)) for name in mine}
                     scores += score_rows(line["model"], dice, int(seed), dataset, reference, per_patient=2)
-    table = pd.DataFrame(scores, columns=list(SCORES))
-    for model in table["model"].unique():
-        paths.append(tmp_path / f"{model}.csv")
-        table[table["model"] == model].to_csv(paths[-1], index=False)
-    split = tmp_path / "patients.csv"
+        pd.DataFrame(scores, columns=list(SCORES)).to_csv(root / f"{line['model']}.csv", index=False)
+    split = root / "patients.csv"
     split.write_text("dataset,patient,part\n")
-    compare("tests", paths, rows, [], split, REPORTED, SETTINGS, tmp_path / "tests")
-    tests = pd.read_csv(tmp_path / "tests.csv")
+
+    def run(item: str) -> pd.DataFrame:
+        shown = [line for line in rows if is_shown(set(line["shown_in"].split("+")), item)]
+        paths = [root / f"{line['model']}.csv" for line in shown]
+        compare(item, paths, shown, [], split, REPORTED, SETTINGS, root / item)
+        return pd.read_csv(root / f"{item}.csv", dtype={"hidden": str, "dropout_mode": str})
+
+    run.root = root
+    run.rows = {line["model"]: line for line in rows}
+    return run
+
+
+INSTRUMENT = {"controls", "dose_response", "losses", "architectures", "label_sets"}
+
+
+def is_shown(items: set[str], item: str) -> bool:
+    """Whether the workflow gives a row, by what it is shown in, to an item."""
+    if item == "tests":
+        return not items <= {*INSTRUMENT, "shortcut"}
+    return bool(items & INSTRUMENT) if item == "tests_instrument" else item in items
+
+
+def test_the_whole_list_of_experiments_has_its_tests(whole_list):
+    """With the study's own list all declared families appear, and every row has p values and an interval."""
+    tests = whole_list("tests")
     families = set(tests["family"])
     assert {"experiment 1", "experiment 3", "table 2", "experiment 4b: all test images"} <= families
     assert {"experiment 2: camus", "experiment 2: echonet"} <= families
@@ -548,3 +627,127 @@ def test_the_whole_list_of_experiments_has_its_tests(tmp_path):
     # Each of the paper's statements about a test stands beside the row that repeats it, for both units.
     reported = read_reported(REPORTED)
     assert tests["reported"].notna().sum() == 2 * (reported["item"] == "tests").sum()
+
+
+def test_our_own_experiments_have_their_declared_tests(whole_list):
+    """Families and their sizes are those declared: four controls, five severities, twelve remedies in each setting."""
+    tests = whole_list("tests_instrument")
+    assert list(tests.columns) == list(TESTS)
+    images = tests[tests["unit"] == "image"]
+    assert images.groupby("family")["family_size"].first().to_dict() == {
+        "experiment 5: controls": 4,
+        "experiment 6: dose-response": 5,
+        "experiment 7: across domains, LA hidden: LA": 12,
+        "experiment 7: across domains, LVM and LA hidden: LVM": 12,
+        "experiment 7: across domains, LVM and LA hidden: LA": 12,
+        "experiment 7: within a domain, LA hidden: LA": 12,
+        "experiment 7: within a domain, LVM and LA hidden: LVM": 12,
+        "experiment 7: within a domain, LVM and LA hidden: LA": 12,
+        "experiment 8: architectures": 3,
+        "experiment 4b: label sets": 9,
+    }
+    assert (images.groupby("family").size() == images.groupby("family")["family_size"].first()).all()
+    assert tests["p"].between(0, 1).all()
+    assert tests["detectable_difference"].notna().all()
+    for _, family in tests.groupby(["family", "unit"]):
+        assert family["p_holm"].tolist() == pytest.approx(multipletests(family["p"], method="holm")[1].tolist())
+
+
+def test_our_own_experiments_compare_what_was_declared(whole_list):
+    """Each comparison holds the remedy against the model that lacks only it, where the labels are hidden."""
+    tests = whole_list("tests_instrument")
+    tests = tests[tests["unit"] == "image"]
+
+    def pairs(family: str) -> set[tuple[str, str]]:
+        mine = tests[tests["family"].str.startswith(family)]
+        return set(zip(mine["model_a"], mine["model_b"], strict=True))
+
+    assert pairs("experiment 5") == {
+        ("e4-p00", "e5-random"),
+        ("e4-p00", "e4-p05"),
+        ("e4-p00", "e5-camus-only"),
+        ("e4-benchmark", "e5-random"),
+    }
+    equivalence = tests[tests["equivalent"].notna()]
+    assert set(zip(equivalence["model_a"], equivalence["model_b"], strict=True)) == {("e4-benchmark", "e5-random")}
+    own = {("e4-benchmark", "e4-p00")}
+    shifts = ("000", "025", "075", "100")
+    assert pairs("experiment 6") == own | {(f"e6-benchmark-s{shift}", f"e6-adaptive-s{shift}") for shift in shifts}
+    assert pairs("experiment 8") == {
+        ("e4-p00", "e4-p05"),
+        ("e8-attention-p00", "e8-attention-p05"),
+        ("e8-swin-p00", "e8-swin-p05"),
+    }
+    remedies = ("e4b-label-dropout", "e4b-pattern", "e4b-marginal")
+    assert pairs("experiment 4b") == {("e2-adaptive-aug", model) for model in remedies}
+    references = {"e4-p00", "e7-across2-adaptive-none", "e7-within1-adaptive-none", "e7-within2-adaptive-none"}
+    assert {a for a, _ in pairs("experiment 7")} == references
+    for a, b in pairs("experiment 7"):
+        for column in ("train_on", "hidden"):
+            assert whole_list.rows[a][column] == whole_list.rows[b][column]
+    cells = tests[~tests["family"].str.startswith("experiment 4b")]
+    for line in cells.itertuples():
+        assert f"{line.structure}@{line.dataset}" in whole_list.rows[line.model_a].get(
+            "hidden", whole_list.rows["e4-p00"]["hidden"]
+        )
+    drawn = tests[tests["family"] == "experiment 4b: label sets"]
+    assert set(zip(drawn["dataset"], drawn["structure"], drawn["reference"], strict=True)) == {
+        ("echonet", "LV", "dataset"),
+        ("echonet", "LVM", "observer"),
+        ("echonet", "LA", "observer"),
+    }
+
+
+@pytest.mark.parametrize("item", sorted(INSTRUMENT))
+def test_tables_of_our_own_experiments_say_what_sets_the_models_apart(whole_list, item):
+    """Every row shows its severity, network, hidden labels and mode of label dropout as the list has them."""
+    table = whole_list(item)
+    assert list(table.columns) == list(INSTRUMENT_TABLE)
+    assert set(table["model"]) == {
+        model for model, cells in whole_list.rows.items() if item in cells["shown_in"].split("+")
+    }
+    for line in table[table["seed"] == "all"].itertuples():
+        cells = whole_list.rows[line.model]
+        assert line.severity == float(cells.get("severity", SETTINGS["severity"]))
+        assert line.study_severity == SETTINGS["severity"]
+        assert line.network == cells["network"]
+        assert (line.hidden if isinstance(line.hidden, str) else "") == cells.get("hidden", "")
+        assert (line.dropout_mode if isinstance(line.dropout_mode, str) else "") == cells.get("dropout_mode", "")
+        assert math.isnan(line.dice_sd) == (cells["seeds"] == "0")
+        assert line.dice_sd_patients > 0
+
+
+def test_label_sets_are_scored_by_the_observer_too(whole_list):
+    """On EchoNet LVM and LA have the observer's reference, and LV the data set's own."""
+    table = whole_list("label_sets")
+    shown = table[(table["dataset"] == "echonet") & (table["structure"] != "mean")]
+    assert set(zip(shown["structure"], shown["reference"], strict=True)) == {
+        ("LV", "dataset"),
+        ("LVM", "observer"),
+        ("LA", "observer"),
+    }
+    assert set(table.loc[table["dataset"] != "echonet", "reference"]) == {"dataset"}
+
+
+def test_severity_of_real_data_is_unknown(study):
+    """Where data are not simulated nobody knows how far they lie apart: the cells are empty."""
+    table = study("controls", experiment_4_scores(), experiment_4(), simulated=False)
+    assert table[["severity", "study_severity"]].isna().all(axis=None)
+
+
+def test_own_experiments_without_a_pair_have_an_empty_table_of_tests(study):
+    """A list in which no declared comparison finds both of its models gives a table without rows, not an error."""
+    table = study("tests_instrument", experiment_4_scores(), experiment_4())
+    assert list(table.columns) == list(TESTS)
+    assert table.empty
+
+
+@pytest.mark.parametrize("item", [*sorted(INSTRUMENT), "tests", "tests_instrument", "table_2", "figure_1", "figure_4"])
+def test_readable_tables_are_no_wider_than_a_page(whole_list, item):
+    """With the study's longest names the columns, broken where LaTeX breaks them, fit 165 characters of small type."""
+    whole_list(item)
+    lines = (whole_list.root / f"{item}.md").read_text().splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines if line.startswith("|")]
+    reading = pd.DataFrame(cells[2:], columns=cells[0])
+    assert len(reading) > 2
+    assert sum(min(width, WIDEST) for width in widths(reading)) <= 165

@@ -63,13 +63,13 @@ def test_tables_escape_what_would_break_them():
 
 def test_latex_breaks_long_cells_and_long_tables():
     """A column of long cells has a width, one of short cells none; a table of many lines may run over pages."""
-    short = pd.DataFrame({"a": ["x" * 24], "b": ["y" * 25]})
+    short = pd.DataFrame({"a": ["x" * 20], "b": ["y" * 21]})
     text = latex("Caption", "t", short)
-    assert r"\begin{tabular}{lp{3.4cm}}" in text
+    assert r"\begin{tabular}{lp{2.9cm}}" in text
     assert text.count(r"\begin{") == text.count(r"\end{") == 2
     many = latex("Caption", "t", pd.concat([short] * 41))
-    assert r"\begin{longtable}{lp{3.4cm}}" in many
+    assert r"\begin{longtable}{lp{2.9cm}}" in many
     assert many.index(r"\endhead") < many.index("xxx")
     assert many.count("xxx" * 8) == 41
     assert r"\begin{table}" not in many
-    assert widths(short) == [24, 25]
+    assert widths(short) == [20, 21]

@@ -8,7 +8,7 @@ import pandas as pd
 NOTHING = "–"
 """Cell without a number."""
 
-WIDEST = 24
+WIDEST = 20
 """Characters of a LaTeX column; longer cells are broken into lines."""
 LONG = 40
 """Lines of a LaTeX table before it may run over pages."""
@@ -112,7 +112,7 @@ def latex(caption: str, label: str, table: pd.DataFrame) -> str:
         return " & ".join(escape(cell) for cell in cells) + r" \\"
 
     body = [line(row) for row in table.itertuples(index=False, name=None)]
-    columns = "".join(r"p{3.4cm}" if width > WIDEST else "l" for width in widths(table))
+    columns = "".join(r"p{2.9cm}" if width > WIDEST else "l" for width in widths(table))
     title, name = rf"\caption{{{escape(caption)}}}", rf"\label{{tab:{label}}}"
     head = [r"\toprule", line(list(table.columns)), r"\midrule"]
     small = [r"\footnotesize", r"\setlength{\tabcolsep}{3pt}"]

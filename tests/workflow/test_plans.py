@@ -32,6 +32,13 @@ TARGETS = [
     "annotation_kit",
     "release",
     "scores",
+    "controls",
+    "dose_response",
+    "losses",
+    "architectures",
+    "label_sets",
+    "tests_instrument",
+    "instrument",
     "all",
 ]
 DEFAULT = {
@@ -58,6 +65,24 @@ DEFAULT = {
     "run_record": 1,
     "all": 1,
 }
+N_DATA = 3 + 4 * 2
+"""The study's three data sets, and two of them at each of four more severities."""
+INSTRUMENT_JOBS = {
+    **{rule: DEFAULT[rule] for rule in ("train_cone", "split", "resolve_candidate", "train_candidate")},
+    **{rule: DEFAULT[rule] for rule in ("select_hyperparameters", "annotation_kit_export", "observe")},
+    "annotation_kit_import": 1,
+    **dict.fromkeys(("simulate", "import_dataset", "segment_cone", "prepare"), N_DATA),
+    **dict.fromkeys(("resolve", "evaluate"), len(ALL_ROWS)),
+    "train": sum(len(row["seeds"].split(",")) for row in ALL_ROWS),
+    "compare": 6,  # five experiments, and the tests of all
+    "biomarkers_measure": 13,
+    "biomarkers_agree": 1,
+    "probe_ask": 6,
+    "probe_join": 1,
+    "claims_table": 1,
+    "figures_item": 8,  # five experiments, claims, biomarkers, shortcut
+    "instrument": 1,
+}
 AND_THE_RECORD = {"run_record": 1, "all": 1}
 
 pytestmark = pytest.mark.slow
@@ -73,6 +98,21 @@ def test_default_study_plans_every_job(workflow):
     """The default study is the paper's list: so many models, so many trainings."""
     assert N_MODELS == 22
     assert workflow.planned() == DEFAULT
+
+
+def test_instrument_plans_every_job(workflow):
+    """Our own experiments are a target of their own: 99 models, 169 trainings, data at five severities."""
+    assert (len(ALL_ROWS), INSTRUMENT_JOBS["train"]) == (99, 169)
+    assert workflow.planned("instrument") == INSTRUMENT_JOBS
+
+
+def test_instrument_trains_no_model_of_a_finished_study_again(finished):
+    """After `all` only the rows that are ours alone are trained: 77 models, 117 trainings."""
+    planned = finished.planned("instrument")
+    assert (planned["resolve"], planned["evaluate"]) == (len(ALL_ROWS) - N_MODELS, len(ALL_ROWS) - N_MODELS)
+    assert planned["train"] == INSTRUMENT_JOBS["train"] - N_TRAININGS
+    assert planned["simulate"] == N_DATA - 3
+    assert "train_candidate" not in planned
 
 
 def test_paper_study_plans_every_job(workflow):

@@ -187,8 +187,8 @@ def table_2(study: Study) -> Content:
                     f"{number(100 * row.relative_gain, 0, signed=True)}"
                     f" ({number(100 * row.reported_relative_gain, 0, signed=True)})"
                 ),
-                "p, image (Holm)": f"{p_value(row.p_image)} ({p_value(row.p_image_holm)})",
-                "p, patient (Holm)": f"{p_value(row.p_patient)} ({p_value(row.p_patient_holm)})",
+                "p per image": f"{p_value(row.p_image)} ({p_value(row.p_image_holm)})",
+                "p per patient": f"{p_value(row.p_patient)} ({p_value(row.p_patient_holm)})",
                 "r": number(row.rank_biserial, 2),
                 "Detectable": number(row.detectable_difference),
             }
@@ -197,9 +197,9 @@ def table_2(study: Study) -> Content:
     )
     what = (
         "Table 2: mean Dice on the images of the annotation kit, without and with label dropout, the paper's numbers in"
-        " brackets; seeds averaged per image; intervals by bootstrap over patients; Wilcoxon's signed-rank test; n:"
-        " images; r: rank-biserial correlation per image; detectable: the smallest true mean difference that so many"
-        " patients show with 80 % power at 5 %, two-sided."
+        " brackets; seeds averaged per image; intervals by bootstrap over patients; p of Wilcoxon's signed-rank test,"
+        " in brackets after Holm's correction over the structures; n: images; r: rank-biserial correlation per image;"
+        " detectable: the smallest true mean difference that so many patients show with 80 % power at 5 %, two-sided."
     )
     return Content(table, TABLE_2, what, reading)
 
@@ -230,8 +230,8 @@ def _tests(rows: list[dict[str, Any]], what: str) -> Content:
                 f"{number(image.difference, signed=True)}"
                 f" {interval(image.difference_low, image.difference_high, signed=True)}"
             ),
-            "p, image (Holm)": f"{p_value(image.p)} ({p_value(image.p_holm)})",
-            "p, patient (Holm)": f"{p_value(patient.p)} ({p_value(patient.p_holm)})",
+            "p per image": f"{p_value(image.p)} ({p_value(image.p_holm)})",
+            "p per patient": f"{p_value(patient.p)} ({p_value(patient.p_holm)})",
             "r": number(image.rank_biserial, 2),
             "Detectable": number(image.detectable_difference),
             "Remarks": _remarks(image.equivalent, image.reported),
@@ -240,8 +240,8 @@ def _tests(rows: list[dict[str, Any]], what: str) -> Content:
     ]
     reading = pd.DataFrame(lines, columns=None if rows else ["Family", "Comparison"])
     how = (
-        "Wilcoxon's signed-rank test, two-sided, per image (as the paper) and on patient means; seeds"
-        " averaged per image; Holm's correction within a family and unit; intervals by bootstrap over patients;"
+        "Wilcoxon's signed-rank test, two-sided, per image (as the paper) and on patient means, p in brackets after"
+        " Holm's correction within a family and unit; seeds averaged per image; intervals by bootstrap over patients;"
         " detectable = the smallest true mean difference that so many patients show with 80 % power at 5 %, two-sided;"
         f" equivalent = the 90 % interval lies within ±{NO_DIFFERENCE:g}; n: images; r: rank-biserial correlation, per"
         " image."
