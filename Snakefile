@@ -34,3 +34,6 @@ rule all:
         rules.tables.input,
         rules.figures.input,
         rules.run_record.output,
+
+
+include: "workflow/rules/report.smk"

@@ -46,12 +46,15 @@ VERBS = {
     "prediction",
     "preparation",
     "probing",
+    "report_page",
     "reproduction",
     "selection",
     "splitting",
     "summary",
     "training",
     "verification",
+    "verdicts",
+    "write_up",
 }
 STOREYS = (WORDS, SCIENCE, DOORS, VERBS)
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")

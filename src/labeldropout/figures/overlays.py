@@ -1,0 +1,76 @@
+"""One small picture of one case: the image with the outlines of the reference, and beside it those of a prediction."""
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+from jaxtyping import UInt8
+from PIL import Image
+from scipy.ndimage import binary_erosion
+
+from labeldropout.labels import COLOURS, Structure
+
+SIDE_PX = 256
+"""Longer side of each of the two halves."""
+_GAP_PX = 4
+QUALITIES = ("best", "median", "worst")
+"""Of the test images of a model and a data set, by mean Dice."""
+
+
+def choose(scores: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """The best, the median and the worst test image of each data set, by mean Dice over the structures it is scored on.
+
+    Ties are broken by the identifier; with an even number of images the median is the lower of the two in the middle.
+
+    Args:
+        scores: `SCORES` of one model.
+        seed: The training whose scores count.
+
+    Returns:
+        Columns dataset, quality, case, dice; a data set without any Dice score has no row.
+    """
+    of_seed = scores[(scores["seed"] == seed) & (scores["reference"] == "dataset") & scores["dice"].notna()]
+    means = of_seed.groupby(["dataset", "case"], sort=True)["dice"].mean().reset_index()
+    rows = []
+    for dataset, of_dataset in means.groupby("dataset", sort=True):
+        ranked = of_dataset.sort_values(["dice", "case"], kind="stable").reset_index(drop=True)
+        places = {"best": len(ranked) - 1, "median": (len(ranked) - 1) // 2, "worst": 0}
+        for quality in QUALITIES:
+            row = ranked.iloc[places[quality]]
+            rows.append({"dataset": dataset, "quality": quality, "case": row["case"], "dice": float(row["dice"])})
+    return pd.DataFrame(rows, columns=["dataset", "quality", "case", "dice"])
+
+
+def draw(
+    image: UInt8[np.ndarray, "h w"],
+    reference: UInt8[np.ndarray, "h w"],
+    annotated: Iterable[Structure],
+    prediction: UInt8[np.ndarray, "h w"],
+    pixel_aspect: float,
+) -> Image.Image:
+    """The image twice on square pixels: left with the reference's outlines, right with the prediction's.
+
+    Args:
+        image: Intensities.
+        reference: Label map of the reference.
+        annotated: Structures that the reference speaks of; no other is outlined on the left.
+        prediction: Label map of the model.
+        pixel_aspect: Height over width of a pixel.
+    """
+    height, width = image.shape[0] * pixel_aspect, float(image.shape[1])
+    scale = SIDE_PX / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    ground = Image.fromarray(np.ascontiguousarray(image)).resize(size, Image.Resampling.BILINEAR).convert("RGB")
+    picture = Image.new("RGB", (2 * size[0] + _GAP_PX, size[1]), (255, 255, 255))
+    halves = ((reference, set(annotated)), (prediction, set(COLOURS)))
+    for place, (labels, structures) in enumerate(halves):
+        half = np.asarray(ground).copy()
+        enlarged = np.asarray(Image.fromarray(np.ascontiguousarray(labels)).resize(size, Image.Resampling.NEAREST))
+        thickness = math.ceil(SIDE_PX / 200)
+        for structure, colour in COLOURS.items():
+            area = enlarged == structure
+            if structure in structures and area.any():
+                half[area & ~binary_erosion(area, iterations=thickness)] = colour
+        picture.paste(Image.fromarray(half), (place * (size[0] + _GAP_PX), 0))
+    return picture
