@@ -538,12 +538,12 @@ def ledgers(judge):
 def test_ledger_is_put_between_its_marks(ledgers, tmp_path):
     """The lines of both ledgers become one table; the rest of the text stays, and doing it again changes nothing."""
     text = tmp_path / "README.md"
-    text.write_text(f"Before.\n\n{MARK}\nold\n{MARK}\n\nAfter.\n")
+    text.write_text(f"Before.\n\n{MARK}\nstale\n{MARK}\n\nAfter.\n")
     put_ledger(text, ledgers)
     once = text.read_text()
     assert once.startswith(f"Before.\n\n{MARK}\nSimulated data.")
     assert once.endswith(f"{MARK}\n\nAfter.\n")
-    assert "old" not in once
+    assert "stale" not in once
     assert re.findall(r"^\| \*\*reproduced\*\* \| (C\d)", once, re.MULTILINE) == ["C1", "C2"]
     assert once.count("| Verdict |") == 1
     assert main(["put-ledger", "--file", str(text), "--ledger", *map(str, ledgers)]) == 0

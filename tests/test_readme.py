@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from labeldropout.__main__ import parser
+from labeldropout.claims.ledger import MARK, joined_ledger
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -143,6 +144,15 @@ def test_sentence_on_figure_4_has_the_numbers_of_its_table():
     rows = atria.set_index("model")
     for model in ("e4-benchmark", "e4-p00", "e4-p05", "e4-p10"):
         assert f"{rows.loc[model, 'dice_mean']:.2f} ± {rows.loc[model, 'dice_sd']:.2f}" in README, model
+
+
+def test_ledger_is_that_of_the_tables():
+    """Between the two marks stand the lines of the ledgers as the study wrote them, and nothing else."""
+    tables = ROOT / "results" / "tables"
+    before, ledger, after = README.split(MARK)
+    assert ledger == f"\n{joined_ledger([tables / 'claims.md', tables / 'claims_instrument.md'])}\n", "make readme"
+    assert before
+    assert after
 
 
 def test_nothing_is_left_to_fill_in():
