@@ -1,0 +1,277 @@
+"""The report: what is there is shown, what is missing is said, and a browser has nothing to complain of."""
+
+import csv
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from browser import CHROMIUM, chromium
+from PIL import Image
+
+from labeldropout.__main__ import main
+from labeldropout.figures import overlays
+from labeldropout.published import CLAIMS
+from labeldropout.records import SCORES
+from labeldropout.report_page import OWN_FIGURES, PAPER_FIGURES, build_report, read_markdown
+from labeldropout.store import CaseStore, write_predictions, write_table
+from labeldropout.typesetting import markdown
+
+needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium (Debian's package chromium)")
+PHONE, DESK = (390, 844), (1300, 900)
+LOAD_ALL = """Promise.all([...document.images].map(async picture => {
+  for (let one = picture.closest('details'); one; one = one.parentElement.closest('details')) { one.open = true; }
+  picture.loading = 'eager';
+  try { await picture.decode(); } catch (error) { return picture.src; }
+  return picture.naturalWidth ? null : picture.src;
+})).then(all => all.filter(one => one))"""
+LINKS = "[...document.querySelectorAll('a[href], img[src]')].map(one => one.href || one.src)"
+DEAD = "[...document.querySelectorAll('a[href^=\"#\"]')].filter(one => !document.querySelector(one.hash)).map(String)"
+SHOWN = "[...document.querySelectorAll('#browser figure')].filter(one => !one.hidden).map(one => ({...one.dataset}))"
+ODD_NAME = "<script>alert(1)</script> & others"
+
+
+def scores_of(store, model):
+    """Made-up scores of every case, one per structure: they grow along the store."""
+    rows = []
+    for place, case in enumerate(store.table.itertuples()):
+        for structure in ("LV", "LVM"):
+            row = dict.fromkeys(SCORES, np.nan)
+            row |= {"model": model, "seed": 0, "case": case.case, "dataset": case.dataset, "patient": case.patient}
+            row |= {"view": case.view, "instant": case.instant, "structure": structure, "reference": "dataset"}
+            row |= {"dice": place / len(store), "surface_dice_tolerance": "2 mm", "reference_px": 1, "prediction_px": 1}
+            rows.append(row)
+    return rows
+
+
+@pytest.fixture
+def results(small_study):
+    """Results of a small study: claims, one figure with its table, two data sets, the predictions of one model."""
+    root = small_study.root
+    stores = [CaseStore(small_study.cases(name)) for name in ("first", "second")]
+    (root / "scores").mkdir()
+    scores = pd.DataFrame([row for store in stores for row in scores_of(store, "one")])
+    write_table(scores, root / "scores" / "one.csv", SCORES)
+    maps = ((f"seed-0/{case}", store.target(row)) for store in stores for row, case in enumerate(store.table["case"]))
+    write_predictions(maps, root / "predictions" / "one.npz")
+    for name in ("first", "second"):
+        Image.new("RGB", (300, 200), "grey").save(root / "cases" / name / "contact_sheet.png")
+    (root / "figures").mkdir()
+    Image.new("RGB", (900, 400), "white").save(root / "figures" / "figure_3.png")
+    (root / "figures" / "figure_3.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
+    table = pd.DataFrame({"Model": [ODD_NAME], "Dice": ["0.5 | 0.6"]})
+    (root / "tables").mkdir()
+    (root / "tables" / "losses.md").write_text(markdown("Simulated data. Losses.", table))
+    (root / "tables" / "losses.csv").write_text("model,data\none,simulated\n")
+    row = dict.fromkeys(CLAIMS, "")
+    row |= {"claim": "C6", "statement": "Label dropout helps.", "where": "Fig. 4", "verdict": "not reproduced"}
+    row |= {"kind": "superior", "comparison": "one above other", "dataset": "first", "structure": "LA"}
+    row |= {"reference": "dataset", "images": "all", "holds": "no", "effect": "-0.1", "low": "-0.2", "high": "0.01"}
+    row |= {"confidence": "0.95", "low_95": "-0.2", "high_95": "0.01", "n": "20", "n_patients": "10", "p_holm": "0.4"}
+    row |= {"p_image": "0.3", "p_patient": "0.4", "rank_biserial": "-0.2", "reported": "about 0.8 against 0.71"}
+    row |= {"target": "snakemake figure_4", "data": "simulated"}
+    with (root / "tables" / "claims.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(CLAIMS), lineterminator="\n")
+        writer.writeheader()
+        writer.writerow(row)
+    return root
+
+
+@pytest.fixture
+def page(results, tmp_path):
+    """The page of these results."""
+    build_report(results, results, tmp_path / "site" / "report.html")
+    return tmp_path / "site" / "report.html"
+
+
+def hashes(folder):
+    """Hash of every file below a folder, by name."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_page_opens_with_the_ledger(page):
+    """The first section is the claims; a failed claim is printed as failed, with its numbers and the paper's."""
+    text = page.read_text()
+    ledger = text.partition("<section")[2].partition("</section>")[0]
+    assert "not reproduced" in ledger
+    assert "−0.100 [−0.200, +0.010]; 20 images of 10 patients; p on patients (after Holm) 0.40 (0.40)" in ledger
+    assert "about 0.8 against 0.71" in ledger
+    assert "snakemake figure_4" in ledger
+
+
+def test_what_is_missing_is_said_in_its_place(page):
+    """Every figure of the list has its place; one that was not made names the target that makes it."""
+    text = page.read_text()
+    for item in (*PAPER_FIGURES, *OWN_FIGURES):
+        place = text.partition(f'<article id="{item.name}">')[2].partition("</article>")[0]
+        assert item.title.partition(":")[0] in place
+        assert (f"snakemake {item.name}" in place) == (item.name not in {"figure_3", "losses"})
+    assert "snakemake claims_instrument" in text
+    assert "snakemake run_record" in text
+
+
+def test_page_says_that_data_are_simulated(page):
+    """In the title, over everything, and beside every picture of a case."""
+    text = page.read_text()
+    assert "(simulated data)</title>" in text
+    assert text.index("Simulated data.") < text.index("<nav")
+    captions = re.findall(r"<figcaption><b>.*?</figcaption>", text)
+    assert len(captions) == 6
+    assert all("Simulated." in caption for caption in captions)
+
+
+def test_text_of_a_table_is_no_code(page):
+    """What stands in a cell is shown, never run; an escaped bar ends no cell."""
+    text = page.read_text()
+    assert ODD_NAME not in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; others" in text
+    assert "<td>0.5 | 0.6</td>" in text
+
+
+def test_every_picture_has_a_text_and_a_size(page):
+    """Who cannot see it is told what it shows; who loads it slowly sees nothing jump."""
+    pictures = re.findall(r"<img [^>]*>", page.read_text())
+    assert len(pictures) == 9
+    for picture in pictures:
+        assert re.search(r'alt="[^"]{20,}"', picture)
+        assert re.search(r'width="\d+" height="\d+" loading="lazy"', picture)
+
+
+def test_same_results_same_bytes_and_nothing_left_over(page, results):
+    """A second build changes nothing, and removes what an older page left."""
+    before = hashes(page.parent)
+    (page.parent / "report" / "overlays" / "gone-first-best.webp").write_bytes(b"old")
+    build_report(results, results, page)
+    assert hashes(page.parent) == before
+
+
+def test_page_and_folder_are_all_that_is_needed(page):
+    """Every address on the page is a file beside it, or a place on it."""
+    named = set(re.findall(r'(?:href|src)="([^"#][^"]*)"', page.read_text())) - {"data:,"}
+    assert named
+    assert all(name.startswith("report/") for name in named)
+    assert {path.relative_to(page.parent).as_posix() for path in (page.parent / "report").rglob("*.*")} == named
+
+
+def test_overlays_are_best_median_and_worst(results):
+    """By mean Dice of the first training; an image without a score takes no part."""
+    scores = pd.DataFrame(scores_of(CaseStore(results / "cases" / "first"), "one"))
+    best = scores["case"].iloc[-1]
+    chosen = overlays.choose(scores, 0).set_index("quality")["case"]
+    assert chosen["best"] == best
+    assert chosen["worst"] == scores["case"].iloc[0]
+    assert chosen["median"] == scores["case"].iloc[2 * ((len(scores) // 2 - 1) // 2)]
+    scores.loc[scores["case"] == best, "dice"] = np.nan
+    assert overlays.choose(scores, 0).set_index("quality")["case"]["best"] != best
+    assert overlays.choose(scores, 1).empty
+
+
+def test_unannotated_structure_is_not_outlined_as_reference(results):
+    """The left half speaks of what somebody drew; the right half shows all that a model says."""
+    store = CaseStore(results / "cases" / "first")
+    image, target = np.zeros((40, 40), np.uint8), np.asarray(store.target(0))
+    picture = np.asarray(overlays.draw(image, target, [], target, 1.0))
+    left, right = picture[:, : overlays.SIDE_PX], picture[:, -overlays.SIDE_PX :]
+    assert not left.any()
+    assert right.any()
+
+
+def test_no_table_in_markdown_is_refused(tmp_path):
+    """A damaged table is named, not shown as something else."""
+    (tmp_path / "x.md").write_text("Caption\n\nno table\n")
+    with pytest.raises(ValueError, match=r"x\.md: no table in Markdown"):
+        read_markdown(tmp_path / "x.md")
+
+
+def test_report_of_no_results_is_refused(tmp_path, capsys):
+    """A wrong folder is one clear line."""
+    assert main(["report", "--results", str(tmp_path / "none")]) == 1
+    assert "no such folder" in capsys.readouterr().err
+
+
+def looked_at(page, tmp_path, pictures=None):
+    """Open a page as at a desk and on a phone, load everything in it, and check what every page must keep."""
+    with chromium(tmp_path / "profile") as browser:
+        for name, size in (("desk", DESK), ("phone", PHONE)):
+            seconds = browser.open(page.as_uri(), *size)
+            assert seconds < 20
+            assert browser.run("document.documentElement.scrollWidth") == size[0], name
+            assert browser.run(LOAD_ALL) == []
+            assert browser.run("document.documentElement.scrollWidth") == size[0], name
+            assert browser.complaints == []
+            assert all(url.startswith((page.parent.as_uri(), "data:")) for url in browser.requests)
+            assert browser.run(DEAD) == []
+            for url in browser.run(LINKS):
+                assert url.startswith(page.parent.as_uri())
+                assert Path(page.parent, url.partition("#")[0].removeprefix(page.parent.as_uri() + "/")).is_file(), url
+            if pictures:
+                browser.screenshot(pictures / f"{name}.png")
+
+
+@needs_browser
+def test_browser_has_nothing_to_complain_of(page, tmp_path):
+    """At a desk and on a phone: every picture loads, nothing scrolls sideways, no link is dead, no request leaves."""
+    looked_at(page, tmp_path)
+
+
+@needs_browser
+def test_overlays_can_be_browsed(page, tmp_path):
+    """Choosing a data set, a model or a quality shows exactly these pictures; by keyboard too."""
+    with chromium(tmp_path / "profile") as browser:
+        browser.open(page.as_uri(), *DESK)
+        assert [one["quality"] for one in browser.run(SHOWN)] == ["best", "median", "worst"]
+        browser.run("document.getElementById('by-dataset').focus()")
+        browser.press("ArrowDown", 40)
+        assert {one["dataset"] for one in browser.run(SHOWN)} == {"second"}
+        browser.run(
+            "const all = document.getElementById('by-dataset'); all.value = ''; all.dispatchEvent(new Event('change'))"
+        )
+        browser.run("document.getElementById('by-quality').focus()")
+        browser.press("ArrowDown", 40)
+        shown = browser.run(SHOWN)
+        assert [(one["dataset"], one["quality"]) for one in shown] == [("first", "best"), ("second", "best")]
+        assert browser.run("document.getElementById('count').textContent") == "2 of 6 pictures"
+
+
+@pytest.mark.slow
+def test_report_of_the_smoke_study(finished_study, tmp_path):
+    """The whole smoke study on one page: its figures are shown, its record is told, nothing has changed."""
+    result = finished_study.run("report", module="labeldropout")
+    assert result.returncode == 0, result.stdout + result.stderr
+    page = finished_study.root / "results" / "report.html"
+    text = page.read_text()
+    for item in PAPER_FIGURES:
+        assert f'src="report/figures/{item.name}.webp"' in text
+    assert "<code>labeldropout verify</code>: nothing changed" in text
+    record = json.loads((finished_study.root / "results" / "run_record.json").read_text())
+    assert record["machine"] in text
+    assert page.stat().st_size < 3_000_000
+    if CHROMIUM:
+        looked_at(page, tmp_path)
+
+
+@pytest.mark.slow
+def test_instrument_and_report_from_a_finished_study(finished_study):
+    """`snakemake instrument report` finds the finished study, adds every own table and figure, and makes the page."""
+    finished_study.finish("instrument", "report")
+    results = finished_study.root / "results"
+    text = (results / "report.html").read_text()
+    planned = finished_study.planned("instrument", "report")
+    assert planned == {}
+    shown = {
+        name
+        for row in csv.DictReader((finished_study.root / "config" / "experiments_smoke.tsv").open(), delimiter="\t")
+        for name in row["shown_in"].split("+")
+    }
+    own = [item.name for item in OWN_FIGURES if item.name in shown]
+    for name in (*own, "claims_instrument"):
+        assert (results / "figures" / f"{name}.png").is_file(), name
+        assert (results / "tables" / f"{name}.csv").is_file(), name
+    for name in own:
+        assert f'src="report/figures/{name}.webp"' in text
+        assert f'href="report/tables/{name}.csv"' in text
+    assert "claims_instrument.csv" in text
