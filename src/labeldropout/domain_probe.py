@@ -49,7 +49,9 @@ def draw_folds(domains: Domains, patients: Patients, rng: np.random.Generator, n
     return folds
 
 
-def fit_and_apply(train: Features, domains: Domains, test: Features, n_domains: int) -> Posterior:
+def fit_and_apply(
+    train: Features, domains: Domains, test: Float[np.ndarray, "m f"], n_domains: int
+) -> Float[np.ndarray, "m k"]:
     """Return the probability of every domain for test images, from a linear discriminant fitted to others.
 
     Features are scaled to unit variance over the training images (a constant one says nothing); the covariance within

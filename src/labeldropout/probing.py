@@ -235,16 +235,19 @@ def probe_trainings(
     """
     questions = [probes_of(probability, structures, images) for _, _, probability in models]
     found = []
+    designs: dict[bytes, _Design] = {}
     for place, question in enumerate(questions[0]):
         domains, patients = images.domains[question.kept], images.patients[question.kept]
         there, domains = np.unique(domains, return_inverse=True)
         if len(there) < 2:
             continue
         names = [images.names[index] for index in there]
-        try:
-            design = _Design.draw(domains, patients, draws, seed)
-        except ValueError as error:
-            raise ValueError(f"{question.feature} {question.structure}: {error}") from error
+        if (key := question.kept.tobytes()) not in designs:
+            try:
+                designs[key] = _Design.draw(domains, patients, draws, seed)
+            except ValueError as error:
+                raise ValueError(f"{question.feature} {question.structure}: {error}") from error
+        design = designs[key]
         outcomes = [_Outcome.of(of_seed[place].values, domains, patients, design) for of_seed in questions]
         everyone = [(str(model[1]), outcome) for model, outcome in zip(models, outcomes, strict=True)]
         for name, outcome in [*everyone, ("all", _Outcome.over_seeds(outcomes))]:

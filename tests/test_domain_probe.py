@@ -1,0 +1,133 @@
+"""The probe finds a domain that is given away, and none that is not."""
+
+import numpy as np
+import pytest
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+
+from labeldropout import domain_probe
+from labeldropout.domain_probe import (
+    cross_validate,
+    draw_folds,
+    fit_and_apply,
+    log_odds,
+    permute_domains,
+    presence,
+    read_out,
+    resample_within,
+)
+
+DOMAINS = np.repeat([0, 1, 2], [40, 20, 30])
+PATIENTS = np.array([f"{domain}-{index // 2}" for index, domain in enumerate(DOMAINS)])
+
+
+def asked(features, domains=DOMAINS, patients=PATIENTS, seed=0):
+    """Balanced accuracy and area of a cross-validated probe: of each domain, and of all."""
+    folds = draw_folds(domains, patients, np.random.default_rng(seed))
+    readout = read_out(cross_validate(features, domains, folds), domains, patients)
+    found = readout.metrics(np.ones((1, len(readout.patient_domains))))
+    return found["accuracy"][0], found["auc"][0]
+
+
+def test_a_structure_drawn_in_one_domain_only_gives_it_away():
+    """That domain is told with an area of 1; the other two stay alike."""
+    accuracy, auc = asked(np.stack([np.ones(90), DOMAINS == 0], axis=1).astype(float))
+    assert accuracy[0] == auc[0] == 1
+    assert accuracy[3] == pytest.approx(2 / 3, abs=0.01)
+    assert auc[1] < 1
+
+
+def test_a_structure_drawn_everywhere_gives_nothing_away():
+    """Constant features: one half of the area, one third of the domains, exactly."""
+    accuracy, auc = asked(np.ones((90, 3)))
+    assert auc == pytest.approx(0.5)
+    assert accuracy == pytest.approx([0.5, 0.5, 0.5, 1 / 3])
+
+
+def test_noise_is_found_out_as_chance():
+    """Over repeated noise the mean area is one half: no image is judged by a probe that knows its patient."""
+    rng = np.random.default_rng(0)
+    found = [asked(rng.standard_normal((90, 4)), seed=repeat)[1][3] for repeat in range(30)]
+    assert np.mean(found) == pytest.approx(0.5, abs=0.03)
+
+
+def test_what_only_patients_share_is_no_domain():
+    """Features that name the patient and not the domain are worth nothing, for patients are never in two folds."""
+    rng = np.random.default_rng(1)
+    _, patient = np.unique(PATIENTS, return_inverse=True)
+    found = [asked(rng.standard_normal((45, 4))[patient], seed=repeat)[1][3] for repeat in range(30)]
+    assert np.mean(found) == pytest.approx(0.5, abs=0.04)
+
+
+def test_posteriors_are_those_of_a_linear_discriminant(monkeypatch):
+    """Without the ridge and with domains of one size the probe is scikit-learn's."""
+    monkeypatch.setattr(domain_probe, "RIDGE", 0.0)
+    rng = np.random.default_rng(2)
+    domains = np.repeat([0, 1, 2], 25)
+    features = rng.standard_normal((75, 3)) + domains[:, None]
+    reference = LinearDiscriminantAnalysis(solver="lsqr", priors=[1 / 3] * 3).fit(features, domains)
+    found = fit_and_apply(features, domains, features, 3)
+    assert found == pytest.approx(reference.predict_proba(features), abs=2e-6)
+
+
+def test_metrics_are_those_of_scikit_learn():
+    """With one image per patient: balanced accuracy, and the area of each domain against the others."""
+    rng = np.random.default_rng(3)
+    posterior = rng.dirichlet([1, 1, 1], 90).round(2)
+    readout = read_out(posterior, DOMAINS, np.array([f"p{index:02d}" for index in range(90)]))
+    found = readout.metrics(np.ones((1, 90)))
+    for domain in range(3):
+        area = roc_auc_score(domain == DOMAINS, posterior[:, domain])
+        assert found["auc"][0, domain] == pytest.approx(area)
+    untied = posterior + np.array([0, 1e-9, 2e-9])
+    whole = read_out(untied, DOMAINS, np.array([f"p{index:02d}" for index in range(90)])).metrics(np.ones((1, 90)))
+    assert whole["accuracy"][0, 3] == pytest.approx(balanced_accuracy_score(DOMAINS, untied.argmax(1)))
+
+
+def test_a_patient_counts_once_however_many_images_there_are():
+    """Copies of a patient's images change nothing."""
+    rng = np.random.default_rng(4)
+    posterior = rng.dirichlet([1, 1, 1], 90)
+    more = np.r_[np.arange(90), [0, 1], [0, 1]]
+    once, thrice = (
+        read_out(posterior[kept], DOMAINS[kept], PATIENTS[kept]).metrics(np.ones((1, 45)))
+        for kept in (np.arange(90), more)
+    )
+    assert once["auc"] == pytest.approx(thrice["auc"])
+    assert once["accuracy"] == pytest.approx(thrice["accuracy"])
+
+
+def test_folds_keep_patients_together_and_hold_every_domain():
+    """No patient is in two folds, and every fold has patients of every domain."""
+    folds = draw_folds(DOMAINS, PATIENTS, np.random.default_rng(0))
+    assert all(len(set(folds[patient == PATIENTS])) == 1 for patient in PATIENTS)
+    assert all(set(DOMAINS[folds == fold]) == {0, 1, 2} for fold in range(5))
+    with pytest.raises(ValueError, match="4 patients in a domain"):
+        draw_folds(DOMAINS[:8], PATIENTS[:8], np.random.default_rng(0))
+
+
+def test_permuted_and_resampled_patients_keep_the_numbers():
+    """Permuting moves whole patients between domains; resampling keeps the number of each."""
+    rng = np.random.default_rng(0)
+    dealt = permute_domains(DOMAINS, PATIENTS, rng)
+    assert all(len(set(dealt[patient == PATIENTS])) == 1 for patient in PATIENTS)
+    assert list(np.bincount(dealt)) == list(np.bincount(DOMAINS))
+    assert (dealt != DOMAINS).any()
+    patient_domains = np.repeat([0, 1, 2], [20, 10, 15])
+    counts = resample_within(patient_domains, 50, rng)
+    assert (counts[:, :20].sum(1) == 20).all()
+    assert (counts[:, 20:30].sum(1) == 10).all()
+    assert counts.std() > 0.5
+
+
+def test_features_of_answers_by_hand():
+    """Logits come back from probabilities less their mean; a structure below the smallest share is not drawn."""
+    logits = np.array([2.0, -1.0, 0.5])
+    probability = np.broadcast_to(np.exp(logits) / np.exp(logits).sum(), (2, 4, 4, 3)).transpose(0, 3, 1, 2)
+    masks = np.zeros((2, 4, 4), bool)
+    masks[:, 1:3, 1:3] = True
+    found = log_odds(probability.astype(np.float32), masks, 1e-12)
+    assert found == pytest.approx(np.stack([logits - logits.mean()] * 2), abs=1e-5)
+    labels = np.zeros((1, 10, 10), int)
+    labels[0, 0, :2], labels[0, 5] = 1, 3
+    assert presence(labels, [1, 2, 3], 0.05).tolist() == [[0, 0, 1]]
