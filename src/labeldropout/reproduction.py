@@ -151,7 +151,7 @@ def take_lock(root: Path, arguments: Sequence[str]) -> Holder | None:
 
 
 def _busy(root: Path, facts: str, pid: int | None) -> FolderBusyError:
-    stop = f"stop it (kill -INT {pid})" if pid else "stop it"
+    stop = f"stop it (kill -INT {pid}; kill -9 {pid} if it does not listen)" if pid else "stop it"
     return FolderBusyError(f"a run is alive in {root} ({facts}). Wait until it ends, or {stop}; then try again.")
 
 

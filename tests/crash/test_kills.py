@@ -41,11 +41,11 @@ class Run:
 
     @classmethod
     def start(cls, study: Workflow, module: str, *arguments: str) -> "Run":
-        """Start a module's command line as a terminal would: as the leader of a group of its own."""
+        """Start a module's command line as a terminal would: the leader of a group of its own, which hears Ctrl-C."""
         output = study.root.parent / f"{time.monotonic_ns()}.txt"
         with output.open("w") as file:
             process = subprocess.Popen(
-                [sys.executable, "-m", module, *arguments],
+                ["env", "--default-signal=INT", sys.executable, "-m", module, *arguments],
                 cwd=study.root,
                 env=study.environment,
                 stdin=subprocess.DEVNULL,
