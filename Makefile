@@ -51,6 +51,7 @@ pull: $(READY)
 		if echo "$$status" | grep -Eq '$(DIFFERS_$(STUDY))'; then echo "$$status"; echo "$(REFUSAL)" >&2; exit 1; fi
 	@echo "Telling Snakemake that all of it is up to date."; said=$$(PATH="$(abspath $(BIN)):$$PATH" \
 		snakemake --touch --forceall --cores 1 $(CONFIG_$(STUDY)) 2>&1) || { echo "$$said" | tail -n 20 >&2; exit 1; }
+	@find results -type f -empty \( -path '*/logs/*' -o -path '*/benchmarks/*' \) -delete  # of --touch: no job wrote them
 
 # A real data set for DVC to watch: never pushed, for no licence lets us pass it on.
 track: $(READY)

@@ -24,6 +24,7 @@ from labeldropout.reproduction import (
     looks_only,
     orphans,
     refuse_live_run,
+    remove_debris,
     reproduce,
     take_lock,
 )
@@ -275,6 +276,20 @@ def test_jobs_that_do_not_listen_are_killed(root, start, programs, caplog):
     assert 0.5 < time.monotonic() - begin < 10
     assert not process.is_running()
     assert "killed" in caplog.records[-1].message
+
+
+def test_half_written_files_of_the_dead_are_removed(root, caplog):
+    """What a killed job wrote beside its output goes; outputs and the file of a process that lives stay."""
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    folder = root / "results" / "figures"
+    folder.mkdir(parents=True)
+    names = [f".figure_4.svg.{os.getpid()}.part", "figure_4.svg", ".hidden.part", f"notes.{gone.pid}.part"]
+    for name in [*names, f".figure_4.svg.{gone.pid}.part"]:
+        (folder / name).touch()
+    remove_debris(root)
+    assert sorted(path.name for path in folder.iterdir()) == sorted(names)
+    assert len(caplog.records) == 1
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,8 @@ _LOOKS_ONLY = {
 """Arguments with which Snakemake starts no job."""
 _RUN_NAME = re.compile(r"(^|_)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 """Names that Snakemake's Slurm plugin gives to its jobs: the run's UUID, behind a prefix if one is set."""
+_HALF_WRITTEN = re.compile(r"\.([0-9]{1,10})\.part$")
+"""What `store.replacing` writes before it renames: the number is that of the process."""
 _SHOWN = 160
 
 _log = logging.getLogger(__name__)
@@ -108,6 +110,7 @@ def reproduce(root: Path, arguments: Sequence[str]) -> NoReturn:
         if is_for_slurm or (root / SLURM_LOGS).is_dir():
             cancel_slurm_jobs(root, is_needed=is_for_slurm)
         end_orphans(root)
+        remove_debris(root)
         if was_killed:
             unlock(root, arguments)
     become_snakemake(root, arguments)
@@ -151,7 +154,7 @@ def take_lock(root: Path, arguments: Sequence[str]) -> Holder | None:
 
 
 def _busy(root: Path, facts: str, pid: int | None) -> FolderBusyError:
-    stop = f"stop it (kill -INT {pid})" if pid else "stop it"
+    stop = f"stop it (kill -INT {pid}; kill -9 {pid} if it does not listen)" if pid else "stop it"
     return FolderBusyError(f"a run is alive in {root} ({facts}). Wait until it ends, or {stop}; then try again.")
 
 
@@ -292,6 +295,19 @@ def is_job(process: psutil.Process, root: Path, verbs: set[str]) -> bool:
 
 def _is_job_shell(words: Sequence[str]) -> bool:
     return len(words) > 1 and words[-2] == "-c" and words[-1].startswith(_SHELL_PREFIX)
+
+
+def remove_debris(root: Path) -> None:
+    """Remove half-written files that killed jobs left beside their outputs; those of a living process stay."""
+    debris = [
+        path
+        for path in (root / "results").rglob(".*.part")
+        if (found := _HALF_WRITTEN.search(path.name)) and not psutil.pid_exists(int(found[1]))
+    ]
+    for path in debris:
+        path.unlink(missing_ok=True)
+    if debris:
+        _log.warning("Removed %d half-written file(s) of killed jobs.", len(debris))
 
 
 def cancel_slurm_jobs(root: Path, *, is_needed: bool, patience_s: float = 2 * PATIENCE_S) -> None:

@@ -24,6 +24,8 @@ from labeldropout.reproduction import LOCK, MARKER, has_locks, orphans
 KILLS = int(os.environ.get("LABELDROPOUT_KILLS", "3"))
 LAST = 0.85
 """Share of the steps after which the run is left in peace, so that every kill meets a living one."""
+TRAINING = 0.4
+"""Share of the steps after which most trainings still lie ahead; before it, every other kill hits one in its middle."""
 LONGEST_S = 6.0
 """How long after such a share a run may live: longer than the longest job, so that each moment of a job is met."""
 MODEL = Path("results", "models", "e1-camus", "seed-0", "weights.safetensors")
@@ -41,11 +43,11 @@ class Run:
 
     @classmethod
     def start(cls, study: Workflow, module: str, *arguments: str) -> "Run":
-        """Start a module's command line as a terminal would: as the leader of a group of its own."""
+        """Start a module's command line as a terminal would: the leader of a group of its own, which hears Ctrl-C."""
         output = study.root.parent / f"{time.monotonic_ns()}.txt"
         with output.open("w") as file:
             process = subprocess.Popen(
-                [sys.executable, "-m", module, *arguments],
+                ["env", "--default-signal=INT", sys.executable, "-m", module, *arguments],
                 cwd=study.root,
                 env=study.environment,
                 stdin=subprocess.DEVNULL,
@@ -87,7 +89,7 @@ def wait_for(condition, run, seconds=DEADLINE_S):
     while not condition():
         assert run.process.poll() is None, run.said()[-4000:]
         assert time.monotonic() < deadline, run.said()[-4000:]
-        time.sleep(0.05)
+        time.sleep(0.02)
 
 
 def kill_what_is_left(root):
@@ -140,9 +142,12 @@ def test_killed_runs_end_with_the_same_bytes(finished_study, tmp_path, capsys):
             sys.stdout.write(f"\n{n_killed} processes killed after {seconds:.0f} s, {progress.n_left} steps left")
         last = Run.start(study, "labeldropout", "reproduce", "--cores", "2")
         assert last.finish(2 * DEADLINE_S) == 0, last.said()[-6000:]
-        sys.stdout.write(f"\nfinished after {time.monotonic() - begin:.0f} s ")
+        resumed = [path for path in study.root.glob("results/logs/train*/*/*.log") if "resumed at" in path.read_text()]
+        seconds = time.monotonic() - begin
+        sys.stdout.write(f"\nfinished after {seconds:.0f} s, {len(resumed)} trainings had gone on from a checkpoint ")
     one, other = hashes(finished_study.root / "results"), hashes(study.root / "results")
     assert len(one) > 60
+    assert resumed or KILLS < 2
     assert [name for name in one if one[name] != other.get(name)] == []
     assert set(one) == set(other)
     assert files(study.root) == files(finished_study.root)

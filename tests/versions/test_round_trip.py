@@ -1,22 +1,15 @@
 """From a remote into a clone: what was pushed comes back, Snakemake believes it, and what was altered is refused."""
 
-import json
 from pathlib import Path
 
 import pytest
-from versioned import flip_byte, in_remote
+from versioned import flip_byte
 from workflow_copy import hashes
 
 RESULTS = Path("results")
 MODEL = "e4-p05"
 
 pytestmark = pytest.mark.slow
-
-
-def remote_file(pushed, folder, name):
-    """The file of the remote that holds one file of a tracked folder."""
-    listing = json.loads(in_remote(pushed.remote, pushed.locked(folder)).read_text())
-    return in_remote(pushed.remote, next(entry["md5"] for entry in listing if entry["relpath"] == name))
 
 
 def test_reviewer_redraws_a_figure_without_training(pushed, tmp_path):
@@ -30,8 +23,8 @@ def test_reviewer_redraws_a_figure_without_training(pushed, tmp_path):
 
     figure = clone.root / RESULTS / "figures" / "figure_3.svg"
     figure.unlink()
-    assert clone.planned("figure_3") == {"figures_item": 1, "figure_3": 1}
-    clone.finish("figure_3")
+    assert clone.planned() == {"figures_item": 1, "run_record": 1, "all": 1}
+    clone.finish()
     assert hashes(clone.root / RESULTS) == hashes(pushed.root / RESULTS)
 
 
@@ -66,9 +59,9 @@ def test_edit_before_the_pull_is_not_blessed(pushed, tmp_path):
 
 def test_tampered_remote_is_refused(pushed, tmp_path):
     """One bit flipped in a model: the pull fails and the file does not arrive; without `verify` it would have."""
-    flip_byte(remote_file(pushed, "results/models", f"{MODEL}/seed-0/weights.safetensors"))
+    flip_byte(pushed.file_in(pushed.remote, "results/models", f"{MODEL}/seed-0/weights.safetensors"))
     clone = pushed.clone(tmp_path / "clone")
-    clone.refused("dvc", "pull")
+    clone.refused("dvc", "pull", "models")
     weights = clone.root / RESULTS / "models" / MODEL / "seed-0" / "weights.safetensors"
     assert not weights.exists()
     clone.refused(*clone.make("pull"))
@@ -76,7 +69,7 @@ def test_tampered_remote_is_refused(pushed, tmp_path):
 
     trusting = pushed.clone(tmp_path / "trusting")
     trusting.done("dvc", "remote", "modify", "--local", "storage", "verify", "false")
-    trusting.done("dvc", "pull")
+    trusting.done("dvc", "pull", "models")
 
 
 def test_own_remote_stays_on_the_machine(pushed, tmp_path):

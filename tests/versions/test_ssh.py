@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from versioned import flip_byte, in_remote
+from versioned import flip_byte
 from workflow_copy import hashes
 
 SSHD = shutil.which("sshd", path=os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"]))
@@ -103,9 +103,9 @@ def test_round_trip_over_ssh(pushed, server, tmp_path):
     assert clone.planned() == {}
     assert hashes(clone.root / "results") == hashes(pushed.root / "results")
 
-    listing = in_remote(folder, pushed.locked("results/scores"))
-    flip_byte(listing)
+    name = "e4-p05/seed-0/weights.safetensors"
+    flip_byte(pushed.file_in(folder, "results/models", name))
     other = pushed.clone(tmp_path / "other")
     use_server(other, server, folder)
-    other.refused("dvc", "pull")
-    assert not (other.root / "results" / "scores").exists()
+    other.refused("dvc", "pull", "models")
+    assert not (other.root / "results" / "models" / name).exists()

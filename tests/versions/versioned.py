@@ -1,5 +1,6 @@
 """A finished study in a Git repository of its own, with DVC."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -85,6 +86,11 @@ class Versioned(Workflow):
         """Hash of an output in the lock file."""
         stages = yaml.safe_load((self.root / pipeline).read_text())["stages"].values()
         return next(out["md5"] for stage in stages for out in stage["outs"] if out["path"] == path)
+
+    def file_in(self, remote: Path, folder: str, name: str) -> Path:
+        """The file of a remote that holds one file of a tracked folder."""
+        listing = json.loads(in_remote(remote, self.locked(folder)).read_text())
+        return in_remote(remote, next(entry["md5"] for entry in listing if entry["relpath"] == name))
 
 
 def add_versions(study: Workflow) -> Versioned:
