@@ -26,6 +26,7 @@ from labeldropout.experiments import COLUMNS, Experiment, parse_row, resolve
 from labeldropout.labels import FOREGROUND
 from labeldropout.prediction import build_model
 from labeldropout.provenance import device_name
+from labeldropout.published import is_of_the_study
 from labeldropout.store import write_json, write_table
 from labeldropout.training import build_optimiser, train_epoch, validation_dice
 
@@ -98,7 +99,7 @@ def read_configuration(path: Path, root: Path) -> dict[str, Any]:
 
 
 def read_experiments(path: Path, datasets: Sequence[str]) -> list[Experiment]:
-    """The rows of the list of experiments.
+    """The rows of the list that are part of the paper's study; our own experiments are left out.
 
     Raises:
         ValueError: A column or a cell is not valid; the message names it.
@@ -106,7 +107,8 @@ def read_experiments(path: Path, datasets: Sequence[str]) -> list[Experiment]:
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file, delimiter="\t")
         check_columns(list(reader.fieldnames or []), COLUMNS, str(path))
-        return [parse_row(row, tuple(datasets), str(path)) for row in reader]
+        rows = [parse_row(row, tuple(datasets), str(path)) for row in reader]
+    return [row for row in rows if is_of_the_study(row.shown_in)]
 
 
 def is_simulated(config: Mapping[str, Any], dataset: str) -> bool:

@@ -12,6 +12,7 @@ from snakemake.utils import validate
 from labeldropout.configuration import check_columns, check_keys
 from labeldropout.experiments import COLUMNS, LOSSES, parse_row
 from labeldropout.provenance import source_files as source
+from labeldropout.published import INSTRUMENT_ITEMS, is_of_the_study
 
 
 def stop_run(error):
@@ -90,14 +91,6 @@ FIGURE_MODULES = {
     "biomarkers": "biomarkers",
     "shortcut": "shortcut",
 }
-INSTRUMENT_ITEMS = [
-    "controls",
-    "dose_response",
-    "losses",
-    "architectures",
-    "label_sets",
-    "shortcut",
-]
 LEDGERS = {"claims": "study", "claims_instrument": "instrument"}
 FIGURES = [
     item
@@ -118,11 +111,7 @@ SHOWN_COMPARED = [item for item in SHOWN_INSTRUMENT if item != "shortcut"]
 INSTRUMENT_FIGURES = [item for item in SHOWN_COMPARED if item in FIGURE_MODULES]
 INSTRUMENT_TABLES = SHOWN_COMPARED + (["tests_instrument"] if SHOWN_COMPARED else [])
 # A row that only our own experiments show is no part of the paper's study, and of `all`.
-STUDY_MODELS = [
-    model
-    for model, row in EXPERIMENTS.items()
-    if not row.shown_in or not set(row.shown_in) <= set(INSTRUMENT_ITEMS)
-]
+STUDY_MODELS = [model for model, row in EXPERIMENTS.items() if is_of_the_study(row.shown_in)]
 # Volumes of all chambers, for the models whose Dice scores are shown side by side: with and without the remedies.
 BIOMARKER_ITEMS = {"figure_3", "figure_5", "controls", "label_sets"}
 BIOMARKER_MODELS = [
