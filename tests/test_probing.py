@@ -57,7 +57,7 @@ def found(images, undrawn):
     rng = np.random.default_rng(0)
     trainings = [("m", seed, answers(images, undrawn, rng)) for seed in (0, 1)]
     table = probe_trainings(trainings, STRUCTURES, images, 200, 0)
-    return table[table["seed"] == "all"].set_index(["feature", "structure", "domain"])
+    return table[table["seed"] == "all"].set_index(["feature", "structure", "domain"]).sort_index()
 
 
 def test_a_model_that_leaves_the_atrium_out_in_one_domain_is_found_out(images):

@@ -101,7 +101,8 @@ def draw(
     for row, line in zip(panels, lines, strict=True):
         mine = line.of(patients[patients["model"].isin(shown)])
         differences = np.abs(mine["prediction"] - mine[line.against]).dropna()
-        reach = 1.35 * float(np.quantile(differences, _REACH)) if len(differences) else 1.0
+        # Without any difference the axis still needs a height.
+        reach = 1.35 * float(np.quantile(differences, _REACH)) if differences.any() else 1.0
         reach = min(reach, _LARGEST_FRACTION) if line.instant == "ED+ES" else reach
         for axes, model in zip(row, shown, strict=True):
             of_model = mine[mine["model"] == model]
