@@ -22,6 +22,6 @@ rule report:
         mem_mb=2000,
         runtime=30,
     params:
-        results=config["pathvars"]["results"],
+        results=subpath(output.page, parent=True),
     shell:
         "labeldropout report --results {params.results:q} --output {output.page:q} > {log:q} 2>&1"
