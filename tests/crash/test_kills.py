@@ -183,8 +183,12 @@ def start_training(study, module, *arguments):
     run = Run.start(study, module, *arguments, "--cores", "2", str(MODEL))
 
     def trainers():
-        found = psutil.Process(run.process.pid).children(recursive=True)
-        return [process for process in found if "labeldropout" in [Path(word).name for word in process.cmdline()]]
+        found = []
+        for process in psutil.Process(run.process.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):  # it ended at this moment
+                if "labeldropout" in [Path(word).name for word in process.cmdline()]:
+                    found.append(process)
+        return found
 
     wait_for(trainers, run)
     return run, trainers()[0]
