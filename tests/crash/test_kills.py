@@ -25,7 +25,7 @@ KILLS = int(os.environ.get("LABELDROPOUT_KILLS", "3"))
 LAST = 0.85
 """Share of the steps after which the run is left in peace, so that every kill meets a living one."""
 TRAINING = 0.4
-"""Share of the steps after which most trainings still lie ahead; before it, every other kill hits one in its middle."""
+"""Share of the steps after which most trainings still lie ahead; kills that are aimed at one come before it."""
 LONGEST_S = 6.0
 """How long after such a share a run may live: longer than the longest job, so that each moment of a job is met."""
 MODEL = Path("results", "models", "e1-camus", "seed-0", "weights.safetensors")
@@ -92,6 +92,14 @@ def wait_for(condition, run, seconds=DEADLINE_S):
         time.sleep(0.02)
 
 
+def kill_in_the_middle(study, run):
+    """Wait until a training has written a checkpoint, and kill it on the spot, before it comes to its end."""
+    wait_for(lambda: any(study.root.glob("scratch/train/*/*.checkpoint")), run)
+    for lock in study.root.glob("scratch/train/*/lock"):
+        with suppress(FileNotFoundError, ProcessLookupError):  # another one ended at this moment
+            os.kill(int(lock.read_text().split()[1]), signal.SIGKILL)
+
+
 def kill_what_is_left(root):
     """A job may have been started between the look at the tree and its end: nobody survives a machine."""
     while left := orphans(root):
@@ -124,17 +132,24 @@ class Progress:
 
 
 def test_killed_runs_end_with_the_same_bytes(finished_study, tmp_path, capsys):
-    """A study whose whole process tree is killed again and again, at moments spread over it, ends as if nothing was."""
+    """A study whose whole process tree is killed again and again, at moments spread over it, ends as if nothing was.
+
+    Every other kill, the first one included, is aimed: at a training between its first checkpoint and its end.
+    """
     study = copy_workflow(tmp_path / "killed" / "study")
     study.make_small()
     draw = random.Random(KILLS)  # noqa: S311 (moments, not secrets)
     progress = Progress()
     begin = time.monotonic()
     with capsys.disabled():
-        for share in sorted(draw.uniform(0, LAST) for _ in range(KILLS)):
+        aims = [kill % 2 == 0 for kill in range(KILLS)]
+        for share, is_aimed in sorted((draw.uniform(0, TRAINING if aimed else LAST), aimed) for aimed in aims):
             run = Run.start(study, "labeldropout", "reproduce", "--cores", "2")
             wait_for(partial(progress.has_reached, share, run), run)
-            time.sleep(draw.uniform(0, LONGEST_S))
+            if is_aimed:
+                kill_in_the_middle(study, run)
+            else:
+                time.sleep(draw.uniform(0, LONGEST_S))
             assert run.process.poll() is None, run.said()[-4000:]
             n_killed = run.kill_tree()
             kill_what_is_left(study.root)
@@ -168,8 +183,12 @@ def start_training(study, module, *arguments):
     run = Run.start(study, module, *arguments, "--cores", "2", str(MODEL))
 
     def trainers():
-        found = psutil.Process(run.process.pid).children(recursive=True)
-        return [process for process in found if "labeldropout" in [Path(word).name for word in process.cmdline()]]
+        found = []
+        for process in psutil.Process(run.process.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):  # it ended at this moment
+                if "labeldropout" in [Path(word).name for word in process.cmdline()]:
+                    found.append(process)
+        return found
 
     wait_for(trainers, run)
     return run, trainers()[0]
@@ -210,7 +229,8 @@ def test_jobs_of_a_plain_snakemake_are_ended_too(one_training):
 def test_second_run_is_refused(one_training):
     """While a run is alive, another one is refused with the facts, a plain one by Snakemake; a look is allowed."""
     study, before = one_training
-    run, _ = start_training(study, "labeldropout", "reproduce")
+    run, trainer = start_training(study, "labeldropout", "reproduce")
+    trainer.suspend()
     second = study.run("reproduce", "--cores", "2", str(MODEL), module="labeldropout")
     assert second.returncode == 1
     assert len(second.stderr.splitlines()) == 1
@@ -222,6 +242,7 @@ def test_second_run_is_refused(one_training):
     assert "cannot be locked" in plain.stdout + plain.stderr
     look = study.run("reproduce", "--dry-run", str(MODEL), module="labeldropout")
     assert look.returncode == 0, look.stderr
+    trainer.resume()
     assert run.finish() == 0, run.said()
     assert hashes(study.root / "results") == before
 
@@ -229,10 +250,12 @@ def test_second_run_is_refused(one_training):
 def test_run_beside_a_plain_snakemake_is_refused(one_training):
     """A Snakemake that somebody started by hand counts as a live run, and is not disturbed."""
     study, before = one_training
-    run, _ = start_training(study, "snakemake")
+    run, trainer = start_training(study, "snakemake")
+    trainer.suspend()
     second = study.run("reproduce", "--cores", "2", str(MODEL), module="labeldropout")
     assert second.returncode == 1
     assert f"process {run.process.pid} on " in second.stderr
+    trainer.resume()
     assert run.finish() == 0, run.said()
     assert hashes(study.root / "results") == before
 
