@@ -193,6 +193,8 @@ def test_plain_snakemake_counts_as_a_live_run(root, start, sleeper, how):
     with pytest.raises(FolderBusyError, match=rf"process {process.pid} .*snakemake --cores 2 figure_4"):
         refuse_live_run(root)
     process.kill()
+    while process.status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
     refuse_live_run(root)  # killed and not yet waited for: nobody is there
 
 

@@ -165,11 +165,15 @@ def refuse_live_run(root: Path) -> None:
         FolderBusyError: one does.
     """
     for process in _others():
-        if is_run(process, root):
+        if not is_run(process, root):
+            continue
+        try:
             with process.oneshot():
                 since = datetime.fromtimestamp(process.create_time()).astimezone().isoformat(" ", "seconds")
                 holder = Holder(process.pid, socket.gethostname(), since, shlex.join(process.cmdline()))
-            raise _busy(root, str(holder), holder.pid)
+        except psutil.NoSuchProcess:  # it ended at this moment
+            continue
+        raise _busy(root, str(holder), holder.pid)
 
 
 def _others() -> Iterator[psutil.Process]:
