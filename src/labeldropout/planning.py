@@ -26,7 +26,7 @@ from labeldropout.experiments import COLUMNS, Experiment, parse_row, resolve
 from labeldropout.labels import FOREGROUND
 from labeldropout.prediction import build_model
 from labeldropout.provenance import device_name
-from labeldropout.published import is_of_the_study
+from labeldropout.published import INSTRUMENT_ITEMS, is_of_the_study
 from labeldropout.store import write_json, write_table
 from labeldropout.training import build_optimiser, train_epoch, validation_dice
 
@@ -199,7 +199,7 @@ def count_jobs(config: Mapping[str, Any], rows: Sequence[Experiment], has_drawn_
         trees |= {(severity, name) for name in (*row.train_on, *row.evaluated_on)}
     is_observer_simulated = is_simulated(config, config["kit"]["dataset"])
     is_observed = is_observer_simulated or has_drawn_masks
-    shown = {item for row in rows for item in row.shown_in}
+    shown = {item for row in rows for item in row.shown_in} - set(INSTRUMENT_ITEMS)
     shown -= set() if is_observed else {"table_2", "supplementary_figure_1"}
     figures = {item for item in shown if "figure" in item}
     needs_network = any(settings["cone"] == "network" for settings in config["datasets"].values())
@@ -216,7 +216,8 @@ def count_jobs(config: Mapping[str, Any], rows: Sequence[Experiment], has_drawn_
         "annotation_kit_import": int(is_observed),
         "evaluate": len(rows),
         "compare": len(shown | {"table_1", "tests"}) + ("figure_4" in shown),  # Figure 4 has a list of cases as well
-        "figures_item": len(figures) + 1,  # and the training curves
+        "claims_table": 1,
+        "figures_item": len(figures) + 2,  # and the training curves and the claims
     }
     return {rule: number for rule, number in jobs.items() if number}
 
