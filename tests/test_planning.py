@@ -119,7 +119,8 @@ def test_jobs_are_counted(rows):
         "annotation_kit_import": 1,
         "evaluate": 2,
         "compare": 6,
-        "figures_item": 3,
+        "claims_table": 1,
+        "figures_item": 4,
     }
     shifted = count_jobs(SMALL, [*rows, replace(rows[0], model="three", severity=0.9)], has_drawn_masks=False)
     assert (shifted["simulate"], shifted["prepare"]) == (3, 3)

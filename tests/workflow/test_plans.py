@@ -213,7 +213,7 @@ def test_row_with_a_severity_of_its_own_simulates_its_own_data(finished):
 def test_severity_of_real_data_cannot_be_chosen(workflow):
     """Nobody can choose how far real data sets lie apart: with them, rows with a severity are left out."""
     make_folders(workflow, "data/raw/camus", "data/raw/unity", "data/raw/echonet", "data/annotation/echonet")
-    words = workflow.refusal("--configfile", "config/paper.yaml", "results/paper/scores/e6-marginal-s100.csv")
+    words = workflow.refusal("results/paper/scores/e6-marginal-s100.csv", "--configfile", "config/paper.yaml")
     assert "MissingRuleException" in words
 
 
