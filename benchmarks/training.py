@@ -8,24 +8,20 @@ with augmentation, label dropout and the adaptive loss. Run: `python benchmarks/
 import argparse
 import statistics
 import time
+from pathlib import Path
 
 import torch
 from torch.nn import functional
 
 from labeldropout.batches import Batches
 from labeldropout.labels import FOREGROUND
-from labeldropout.planning import made_up_cases
+from labeldropout.planning import DEFAULTS, made_up_cases, read_configuration
 from labeldropout.prediction import build_model, forward
 from labeldropout.provenance import commit, device_name
 from labeldropout.training import build_optimiser, train_epoch
 
-AUGMENTATION = {
-    "scale": [0.8, 1.2],
-    "rotation_deg": [-20, 20],
-    "blur_sigma_px": [0.0, 1.5],
-    "brightness": [-0.2, 0.2],
-    "contrast": [0.7, 1.3],
-}
+ROOT = Path(__file__).resolve().parents[1]
+AUGMENTATION = read_configuration(ROOT / DEFAULTS, ROOT)["training"]["augmentation"]
 LABEL_DROPOUT = {"structures": ["LA"], "probability": 0.5, "mode": "single"}
 OPTIMISATION = {"learning_rate": 0.01, "momentum": 0.9, "weight_decay": 0.0, "decay_power": 0.9}
 SIZES = {"default": (64, [8, 16, 32, 64, 128, 8], 16), "paper": (256, [64, 128, 256, 512, 1024, 64], 16)}

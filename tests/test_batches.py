@@ -3,19 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from workflow_copy import CONFIGURATION
 
 from labeldropout.batches import Batches, draw_unlabelled_cases, hide_labels, load_cases
 from labeldropout.labels import FOREGROUND, Part, Structure
 from labeldropout.records import PATIENTS
 from labeldropout.store import read_table
 
-AUGMENTATION = {
-    "scale": [0.8, 1.2],
-    "rotation_deg": [-20, 20],
-    "blur_sigma_px": [0.0, 1.5],
-    "brightness": [-0.2, 0.2],
-    "contrast": [0.7, 1.3],
-}
+AUGMENTATION = CONFIGURATION["training"]["augmentation"]
 DROPOUT = {"structures": ["LA"], "probability": 0.5, "mode": "single"}
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from workflow_copy import CONFIGURATION
 
 from labeldropout import checkpoints, store, training
 from labeldropout.__main__ import main
@@ -23,13 +24,7 @@ from labeldropout.checkpoints import EXIT_STOPPED, Checkpoint, Pace, Stop, Stopp
 from labeldropout.networks import NETWORKS, build_network
 from labeldropout.training import train_model
 
-AUGMENTATION = {
-    "scale": [0.8, 1.2],
-    "rotation_deg": [-20, 20],
-    "blur_sigma_px": [0.0, 1.5],
-    "brightness": [-0.2, 0.2],
-    "contrast": [0.7, 1.3],
-}
+AUGMENTATION = CONFIGURATION["training"]["augmentation"]
 SETTINGS = {
     "augmentation": AUGMENTATION,
     "label_dropout": {"structures": ["LA"], "probability": 0.5, "mode": "single"},
@@ -471,3 +466,11 @@ def test_a_real_process_that_is_killed_goes_on(small_study, number):
     assert "resumed at epoch" in again.stderr
     assert {file: (small_study.root / "out" / file).read_bytes() for file in FILES} == unbroken
     assert json.loads((small_study.root / "out.json").read_text())["resumed_from_epoch"]
+
+
+def test_checkpoints_need_their_numbers(small_study, tmp_path, capsys):
+    """How often restart state is written has no second default on the command line: it stands in the configuration."""
+    words = ["train", "--config", str(small_study.config()), "--split", str(small_study.split), "--seed", "0"]
+    words += ["--prepared", str(small_study.prepared("first")), "--output", str(tmp_path / "seed-0")]
+    assert main([*words, "--device", "cpu", "--checkpoints", str(tmp_path / "scratch")]) == 1
+    assert "--checkpoints needs --checkpoint-epochs" in capsys.readouterr().err

@@ -13,6 +13,8 @@ import yaml
 from snakemake.utils import update_config
 
 ROOT = Path(__file__).resolve().parents[1]
+CONFIGURATION = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+"""The default one, as it stands in the repository."""
 COPIED = ("Snakefile", "config", "workflow", "profiles", "src", "pyproject.toml")
 COMPARED = (
     "tables/*",

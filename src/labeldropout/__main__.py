@@ -229,8 +229,8 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder of restart state, from which the same command goes on after a kill; with it, SIGTERM and Ctrl-C"
         " end the training after the batch, with exit status 75; default: none",
     )
-    parser.add_argument("--checkpoint-epochs", type=int, default=5, help="write it after so many epochs,")
-    parser.add_argument("--checkpoint-minutes", type=float, default=10, help="or minutes, whichever comes first")
+    parser.add_argument("--checkpoint-epochs", type=int, help="with --checkpoints: write it after so many epochs,")
+    parser.add_argument("--checkpoint-minutes", type=float, help="or minutes, whichever comes first")
 
 
 @_verb("train", "train one model with one seed", _train_arguments)
@@ -240,7 +240,11 @@ def _train(arguments: argparse.Namespace) -> int:
     from labeldropout.training import train_model
 
     keep_freed_memory()
-    folder = arguments.checkpoints
+    pace = None
+    if arguments.checkpoints:
+        if arguments.checkpoint_epochs is None or arguments.checkpoint_minutes is None:
+            raise ValueError("--checkpoints needs --checkpoint-epochs and --checkpoint-minutes.")
+        pace = Pace(arguments.checkpoints, arguments.checkpoint_epochs, arguments.checkpoint_minutes)
     try:
         train_model(
             config=arguments.config,
@@ -251,7 +255,7 @@ def _train(arguments: argparse.Namespace) -> int:
             threads=arguments.threads,
             output=arguments.output,
             benchmark=arguments.benchmark,
-            pace=Pace(folder, arguments.checkpoint_epochs, arguments.checkpoint_minutes) if folder else None,
+            pace=pace,
         )
     except StoppedError as stopped:
         print(f"labeldropout train: {stopped}", file=sys.stderr)

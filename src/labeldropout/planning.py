@@ -228,7 +228,7 @@ def memory_of_network(network: torch.nn.Module, side: int) -> dict[str, int]:
     Nothing is computed: the network runs on tensors without content.
 
     Args:
-        network: On any device; a copy of it is used.
+        network: On any device; it loses its content.
         side: Side of the images.
     """
     hollow = network.to("meta").train()

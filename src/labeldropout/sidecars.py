@@ -1,6 +1,6 @@
 """What is written beside a result so that it can be traced: from what, by which command and settings it was made.
 
-Standard library only. There are no times in it: the same command on the same inputs at the same commit gives the same
+There are no times in it: the same command on the same inputs at the same commit gives the same
 sidecar.
 """
 
@@ -64,13 +64,13 @@ def weights_metadata(path: Path) -> dict[str, Any]:
     Raises:
         ValueError: No weights of this program; the message names the file.
     """
-    with path.open("rb") as file:
-        size = int.from_bytes(file.read(8), "little")
-        header = file.read(size) if size < path.stat().st_size else b""
+    from safetensors import SafetensorError, safe_open  # noqa: PLC0415 - `verify` does without it
+
     try:
-        content = json.loads(json.loads(header)["__metadata__"]["labeldropout"])
+        with safe_open(path, "numpy") as file:
+            content = json.loads((file.metadata() or {})["labeldropout"])
         return {"config": content["config"], "seed": content["seed"]}
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, SafetensorError) as error:
         raise ValueError(
             f"{path}: no weights of this program (expected configuration and seed in the header)."
         ) from error
