@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
@@ -87,6 +88,14 @@ def page(results, tmp_path):
     return tmp_path / "site" / "report.html"
 
 
+def _moved(study, place):
+    """The study's files in another folder below it."""
+    place.mkdir()
+    for path in [path for path in study.iterdir() if path != place.parent]:
+        path.rename(place / path.name)
+    return place
+
+
 def hashes(folder):
     """Hash of every file below a folder, by name."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
@@ -98,7 +107,8 @@ def test_page_opens_with_the_ledger(page):
     text = page.read_text()
     ledger = text.partition("<section")[2].partition("</section>")[0]
     assert "not reproduced" in ledger
-    assert "−0.100 [−0.200, +0.010]; 20 images of 10 patients; p on patients (after Holm) 0.40 (0.40)" in ledger
+    assert "fails" in ledger
+    assert "−0.100 [−0.200, +0.010]; 20 images of 10 patients" in ledger
     assert "about 0.8 against 0.71" in ledger
     assert "snakemake figure_4" in ledger
 
@@ -154,7 +164,58 @@ def test_page_and_folder_are_all_that_is_needed(page):
     named = set(re.findall(r'(?:href|src)="([^"#][^"]*)"', page.read_text())) - {"data:,"}
     assert named
     assert all(name.startswith("report/") for name in named)
-    assert {path.relative_to(page.parent).as_posix() for path in (page.parent / "report").rglob("*.*")} == named
+    there = {path.relative_to(page.parent).as_posix() for path in (page.parent / "report").rglob("*.*")}
+    assert there - named == {"report/labeldropout-report.txt"}
+    assert named <= there
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("results.html", "where the results are"),
+        ("results/../results.html", "where the results are"),
+        ("link.html", "where the results are"),
+        ("above.html", "where the results are"),
+        ("results/tables.html", "no report made"),
+        ("results/figures.html", "no report made"),
+        ("other.html", "no report made"),
+        ("results/run.html", "no report made"),
+        ("site/report", "ends in .html"),
+        ("site/.html", "ends in .html"),
+    ],
+)
+def test_page_never_takes_the_place_of_results(results, tmp_path, capsys, name, complaint):
+    """Its folder is not that of the results, nor one with something else in it; whatever was there is left alone."""
+    root = tmp_path / "above"
+    root.mkdir()
+    moved = _moved(results, root / "results")
+    (root / "link").symlink_to(moved)
+    (moved / "run").write_text("a file")
+    (root / "other" / "figures").mkdir(parents=True)
+    (root / "other" / "figures" / "mine.png").write_text("drawn by hand")
+    page = tmp_path / name if name == "above.html" else root / name
+    before = hashes(tmp_path)
+    assert main(["report", "--results", str(moved), "--root", str(root), "--output", str(page)]) == 1
+    assert complaint in capsys.readouterr().err
+    assert hashes(tmp_path) == before
+
+
+def test_only_the_reports_own_folder_is_swept(page, results):
+    """Without its mark a folder is somebody else's, even if a page of that name lies beside it."""
+    (page.parent / "report" / "labeldropout-report.txt").unlink()
+    before = hashes(page.parent)
+    with pytest.raises(ValueError, match="no report made"):
+        build_report(results, results, page)
+    assert hashes(page.parent) == before
+
+
+def test_odd_name_of_a_page_gives_good_addresses(results, tmp_path):
+    """A number sign or a percent sign in the name of the page is spelled out in every address."""
+    page = tmp_path / "site" / "page #1 50%25.html"
+    build_report(results, results, page)
+    named = set(re.findall(r'(?:href|src)="([^"#][^"]*)"', page.read_text())) - {"data:,"}
+    assert named
+    assert all((page.parent / unquote(name)).is_file() and "#" not in name and " " not in name for name in named)
 
 
 def test_overlays_are_best_median_and_worst(results):

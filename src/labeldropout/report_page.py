@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -23,6 +24,8 @@ from labeldropout.verdicts import LEDGERS, read_ledger, verdict_counts
 from labeldropout.verification import ALARMING, Finding, summarise, verify
 
 _FOLDERS = ("figures", "tables", "overlays", "quality")
+_MARK = "labeldropout-report.txt"
+"""The file by which a folder is known to be a report's own; no other is swept."""
 _PICTURE_QUALITY = 80
 _SHEET_WIDTH_PX = 1400
 _MOST_FINDINGS = 40
@@ -200,9 +203,16 @@ class _Folder:
     written: set[Path] = field(default_factory=set)
 
     def name(self, path: Path) -> str:
-        """As the page names a file of the folder."""
+        """As the page names a file of the folder: an address, so that signs such as # and % are spelled out."""
         self.written.add(path)
-        return f"{self.root.name}/{path.relative_to(self.root).as_posix()}"
+        return quote(f"{self.root.name}/{path.relative_to(self.root).as_posix()}")
+
+    def mark(self) -> None:
+        """Say in the folder whose it is."""
+        with replacing(self.root / _MARK, "w") as file:
+            file.write(
+                f"Made by `labeldropout report` for {self.root.name}.html, which needs it; the next one replaces it.\n"
+            )
 
     def copy(self, source: Path, kind: str) -> str:
         """Copy a file."""
@@ -220,10 +230,35 @@ class _Folder:
 
     def sweep(self) -> None:
         """Remove what this page does not name, in the folders that are its own."""
+        if not (self.root / _MARK).is_file():
+            return
         for kind in _FOLDERS:
             for path in (self.root / kind).glob("*"):
                 if path.is_file() and path not in self.written:
                     path.unlink()
+
+
+def _folder_of(page: Path, results: Path) -> _Folder:
+    """The folder beside a page.
+
+    Raises:
+        ValueError: The page is no `.html`, or its folder would hold the results, or holds what no report made.
+    """
+    if page.suffix != ".html":
+        raise ValueError(f"{page}: no name of a page (expected one that ends in .html).")
+    root = page.with_suffix("")
+    if results.resolve().is_relative_to(root.resolve()):
+        raise ValueError(
+            f"{page}: its pictures would go to {root}, where the results are (expected a folder of its own: choose"
+            " another name of the page)."
+        )
+    is_taken = root.exists() and (not root.is_dir() or any(root.iterdir()))
+    if is_taken and not (root / _MARK).is_file():
+        raise ValueError(
+            f"{root}: holds something that no report made (expected {_MARK} in it, or no such folder: choose another"
+            " name of the page, or move the folder away)."
+        )
+    return _Folder(root)
 
 
 def read_markdown(path: Path) -> tuple[str, list[str], list[list[str]]]:
@@ -591,15 +626,17 @@ def build_report(results: Path, root: Path, page: Path) -> None:
         page: The page to write.
 
     Raises:
-        ValueError: There is no such folder, or a file in it cannot be read; the message names it.
+        ValueError: There is no such folder, or a file in it cannot be read, or the page would take the place of
+            something else; the message names it.
     """
     if not results.is_dir():
         raise ValueError(f"{results}: no such folder (expected the results of a study).")
-    folder = _Folder(page.with_suffix(""))
+    folder = _folder_of(page, results)
     record_path = results / "run_record.json"
     record = read_json(record_path) if record_path.is_file() else None
     ledger = read_ledger(results / "tables")
     sidecars = _sidecars(results)
+    folder.mark()
     kinds = _kinds_of_data(results, sidecars)
     quality, other_trees = _quality(results, folder)
     pictures = _overlays(results, folder)
