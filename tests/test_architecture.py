@@ -13,6 +13,7 @@ SCIENCE = {
     "augmentation",
     "biomarkers",
     "claim_rules",
+    "claim_words",
     "cone",
     "curves",
     "devices",

@@ -18,16 +18,15 @@ from labeldropout.claims.declared import read_claims
 from labeldropout.claims.judging import judge_claims
 from labeldropout.claims.ledger import MARK, joined_ledger, put_ledger
 from labeldropout.drawing import draw_figure
-from labeldropout.published import CLAIMS
+from labeldropout.published import CLAIMS, CLAIMS_TEXT
 from labeldropout.records import SCORES
-from labeldropout.statistics import holm
+from labeldropout.statistics import NO_DIFFERENCE, holm
 from labeldropout.store import read_table
 
 ROOT = Path(__file__).parents[1]
 DECLARED = ROOT / "config" / "claims.yaml"
 REPORTED = ROOT / "config" / "reported.yaml"
-SETTINGS = {"statistics": {"draws": 2000, "seed": 0}, "simulated": True}
-TEXT = ("statement", "why", "method", "interval", "reported", "data")
+SETTINGS = {"statistics": {"draws": 2000, "seed": 0}, "simulated": True, "severity": 0.5}
 NAN = math.nan
 SPREAD = np.linspace(-0.05, 0.05, 8)
 """How the images of eight patients differ under every model."""
@@ -87,6 +86,12 @@ def other(kind, **keys):
     return {"kind": kind, "dataset": "unity", "structure": "LA", **keys}
 
 
+def at_severities(text):
+    """Rows of models with severities of their own: `ab:0 cd:` for a and b at 0, c and d at the study's own."""
+    pairs = [part.split(":") for part in text.split()]
+    return [experiment(name, severity=severity) for names, severity in pairs for name in names]
+
+
 @pytest.fixture
 def judge(tmp_path):
     """Judge claims on scores; returns the table, and leaves it with the ledger in the folder `judge.output`."""
@@ -112,7 +117,7 @@ def judge(tmp_path):
             settings=settings or SETTINGS,
             output=tmp_path / "claims.csv",
         )
-        return read_table(tmp_path / "claims.csv", CLAIMS, TEXT)
+        return read_table(tmp_path / "claims.csv", CLAIMS, CLAIMS_TEXT)
 
     run.folder = tmp_path
     return run
@@ -146,7 +151,7 @@ def test_false_claim_is_not_reproduced(judge):
 def test_equal_scores_prove_no_difference_and_do_prove_agreement(judge):
     """Equal scores: nothing is superior (p = 1), everything is equivalent, not worse, in agreement, without trend."""
     models = {"better": ["a"], "worse": ["b"]}
-    pairs = [models, {"better": ["c"], "worse": ["b"]}]
+    pairs = [models, {"better": ["c"], "worse": ["d"]}]
     kinds = [
         superior("a", "b"),
         other("equivalent", **models),
@@ -154,8 +159,9 @@ def test_equal_scores_prove_no_difference_and_do_prove_agreement(judge):
         other("agree", models=["a", "b", "c"]),
         other("trend", pairs=pairs),
     ]
-    scores = [row for name in "abc" for row in scored(name, 0.8 + SPREAD)]
-    table = judge({f"C{place}": claim(kind) for place, kind in enumerate(kinds, 1)}, scores)
+    scores = [row for name in "abcd" for row in scored(name, 0.8 + SPREAD)]
+    claims = {f"C{place}": claim(kind) for place, kind in enumerate(kinds, 1)}
+    table = judge(claims, scores, at_severities("ab:0 cd:1"))
     assert table["holds"].tolist() == ["no", "yes", "yes", "yes", "no"]
     assert table["effect"].tolist() == [0, 0, 0, 0, 0]
     assert table.loc[table["kind"] == "superior", "p_patient"].item() == 1
@@ -186,7 +192,8 @@ def test_each_kind_holds_where_it_should_and_fails_where_it_should(judge, compar
             for place, (name, mean) in enumerate(means.items())
             for row in scored(name, mean + SPREAD + np.roll(TWIST, place))
         ]
-        assert judge({"C1": claim(comparison)}, scores).iloc[0]["holds"] == holds
+        rows = at_severities(" ".join(f"{name}:{place // 2}" for place, name in enumerate(means)))
+        assert judge({"C1": claim(comparison)}, scores, rows).iloc[0]["holds"] == holds
 
 
 def test_trend_is_the_growth_per_pair(judge):
@@ -194,10 +201,26 @@ def test_trend_is_the_growth_per_pair(judge):
     means = {"a": 0.9, "b": 0.9, "c": 0.9, "d": 0.8, "e": 0.9, "f": 0.6}
     pairs = [{"better": [one], "worse": [two]} for one, two in ("ab", "cd", "ef")]
     scores = [row for name, mean in means.items() for row in scored(name, mean + SPREAD)]
-    row = judge({"C1": claim(other("trend", pairs=pairs))}, scores).iloc[0]
+    row = judge({"C1": claim(other("trend", pairs=pairs))}, scores, at_severities("ab:0 cd: ef:1")).iloc[0]
     assert row["effect"] == pytest.approx(0.15)
     assert row["holds"] == "yes"
     assert row["p_patient"] == pytest.approx(2 / 256)
+
+
+@pytest.mark.parametrize(
+    ("severities", "words"),
+    [
+        ("ab:0 cd: ef:0.75", "severities 0, 0.5, 0.75 (expected to rise in equal steps)"),
+        ("ab:1 cd: ef:0", "severities 1, 0.5, 0 (expected to rise in equal steps)"),
+        ("ab:0 c:0.25 d: ef:1", "severities 0, nan, 1 (expected to rise in equal steps)"),
+    ],
+)
+def test_trend_needs_severities_that_rise_in_equal_steps(judge, severities, words):
+    """The place in the list is the place on the axis: a study with another severity of its own gets no verdict."""
+    pairs = [{"better": [one], "worse": [two]} for one, two in ("ab", "cd", "ef")]
+    scores = [row for name in "abcdef" for row in scored(name, 0.8 + SPREAD)]
+    row = judge({"C1": claim(other("trend", pairs=pairs))}, scores, at_severities(severities)).iloc[0]
+    assert (row["holds"], row["why"]) == ("not testable", words)
 
 
 def test_too_few_patients_are_not_testable_however_many_images(judge):
@@ -212,6 +235,32 @@ def test_too_few_patients_are_not_testable_however_many_images(judge):
     assert math.isnan(row["p_holm"])
     scores = [*scored("a", 0.8 + values, per_patient=5), *scored("b", 0.6 + values, per_patient=5)]
     assert judge({"C1": claim(superior("a", "b"))}, scores).iloc[0]["verdict"] == "reproduced"
+
+
+def test_what_no_difference_could_show_is_not_testable(judge):
+    """Seven patients who all agree have p 1/64: corrected for four comparisons it is above the level, for three not."""
+    names = "bcde"
+    scores = [*scored("a", 0.9 + SPREAD[:7])]
+    scores += [row for place, name in enumerate(names, 1) for row in scored(name, 0.9 - 0.1 * place + SPREAD[:7])]
+    four = judge({"C1": claim(*(superior("a", name) for name in names))}, scores)
+    assert set(four["holds"]) == {"not testable"}
+    assert set(four["why"]) == {"7 patients: p after Holm could not come below 0.062"}
+    assert set(four["verdict"]) == {"not testable on these data"}
+    three = judge({"C1": claim(*(superior("a", name) for name in names[:3]))}, scores)
+    assert set(three["verdict"]) == {"reproduced"}
+
+
+def test_seeds_stand_beside_the_patients(judge):
+    """The spread over seeds is that of the seeds' means; one seed has none; a side of several models neither."""
+    scores = [row for seed, mean in enumerate((0.7, 0.8, 0.9)) for row in scored("a", mean + SPREAD, seed=seed)]
+    scores += scored("b", 0.6 + SPREAD)
+    rows = [experiment("a", seeds="0,1,2"), experiment("b")]
+    table = judge({"C1": claim(superior("a", "b"))}, scores, rows)
+    row = table.iloc[0]
+    assert (row["n_seeds_better"], row["n_seeds_worse"]) == (3, 1)
+    assert row["seed_sd_better"] == pytest.approx(0.1)
+    assert math.isnan(row["seed_sd_worse"])
+    assert "SD over seeds 0.100 and (one seed)" in (judge.folder / "claims.md").read_text()
 
 
 def test_tests_are_of_patients_and_not_of_images(judge):
@@ -273,30 +322,26 @@ def test_failure_counts_before_what_is_missing(judge):
 
 
 def test_holm_corrects_within_a_claim_over_what_a_p_decides(judge):
-    """Two tests of p = 2 / 2^6 each hold alone and fail together; intervals and other claims are no part of it."""
-    rng = np.random.default_rng(5)
-    base = 0.6 + rng.normal(0, 0.03, 6)
-    scores = [
-        row
-        for place, name in enumerate("abc")
-        for row in scored(name, base + 0.1 * (place > 0) + rng.normal(0, 0.001, 6))
-    ]
+    """Two tests of p = 10 / 2^8 each hold alone and fail together; intervals and other claims are no part of it."""
+    # Eight patients, the third smallest change against the claim: ranks of 3 and less can be had in 5 of 2^8 ways.
+    gains = np.array([0.01, 0.02, -0.03, 0.04, 0.05, 0.06, 0.07, 0.08])
+    scores = [*scored("a", 0.6 + SPREAD), *scored("b", 0.6 + SPREAD + gains), *scored("c", 0.6 + SPREAD + 1.1 * gains)]
     alone, together = superior("b", "a"), [superior("b", "a"), superior("c", "a")]
     beside = other("not_worse", better=["b"], worse=["a"])
     untestable = superior("b", "z")
     table = judge(
         {"C1": claim(alone), "C2": claim(*together), "C3": claim(alone, beside), "C4": claim(alone, untestable)}, scores
     )
-    assert table["p_patient"].dropna().tolist() == pytest.approx([2 / 64] * 6)
+    assert table["p_patient"].dropna().tolist() == pytest.approx([10 / 256] * 6)
     by_claim = table.groupby("claim")
-    assert by_claim.get_group("C1")["p_holm"].tolist() == pytest.approx([2 / 64])
-    assert by_claim.get_group("C2")["p_holm"].tolist() == pytest.approx([4 / 64] * 2)
+    assert by_claim.get_group("C1")["p_holm"].tolist() == pytest.approx([10 / 256])
+    assert by_claim.get_group("C2")["p_holm"].tolist() == pytest.approx([20 / 256] * 2)
     assert by_claim.get_group("C2")["holds"].tolist() == ["no", "no"]
     third = by_claim.get_group("C3")
     assert third["holds"].tolist() == ["yes", "yes"]
     assert third["family_size"].tolist()[0] == 1
     assert math.isnan(third["p_holm"].tolist()[1])
-    assert by_claim.get_group("C4")["p_holm"].tolist()[0] == pytest.approx(2 / 64)
+    assert by_claim.get_group("C4")["p_holm"].tolist()[0] == pytest.approx(10 / 256)
 
 
 def test_several_models_of_a_side_are_averaged_per_image(judge):
@@ -486,6 +531,7 @@ def test_declared_claims_are_those_of_the_method():
     assert [one.name for one in declared.claims] == [f"C{number}" for number in range(1, 14)]
     assert [one.part for one in declared.claims] == ["study"] * 10 + ["instrument"] * 3
     assert (declared.level, declared.margin, declared.limit, declared.fewest_patients) == (0.05, 0.02, 0.5, 6)
+    assert declared.margin == NO_DIFFERENCE, "the tables of tests and the ledger have one margin"
 
 
 def test_declared_claims_name_rows_targets_and_cells_that_exist():
@@ -499,6 +545,9 @@ def test_declared_claims_name_rows_targets_and_cells_that_exist():
     }
     for one in read_claims(DECLARED).claims:
         assert one.item in rules
+        judged = {name for comparison in one.comparisons for names in comparison.sides for name in names}
+        shown = {name for name, row in rows.items() if one.item in row["shown_in"].split("+")}
+        assert judged <= shown, f"snakemake {one.item} does not rebuild {judged - shown}"
         for comparison in (*one.comparisons, *one.shows):
             for model in [name for names in comparison.sides for name in names]:
                 assert comparison.dataset in rows[model]["evaluated_on"].split("+"), model
@@ -586,8 +635,8 @@ def test_figure_shows_every_comparison_with_its_verdict_in_words(judge):
     picture = draw(table, "claims", judge.folder)
     drawing = picture.with_suffix(".svg").read_text()
     for words in (
-        *("C1: reproduced", "C2: not reproduced", "C3: not testable on these data", "holds: 0.100", "fails: −0.100"),
-        *("no row z in the list of experiments", "shown: 14 %", "a above b: LA on unity", "(simulated data)"),
+        *("C1: reproduced", "C2: not reproduced", "C3: not testable on these data", "holds: +0.100", "fails: −0.100"),
+        *("no row z in the list of experiments", "shown: +14 %", "a above b: LA on unity", "(simulated data)"),
     ):
         assert words in drawing, words
     again = picture.read_bytes()
@@ -607,15 +656,14 @@ def test_figure_grows_with_its_comparisons(judge):
     assert heights[1] > 4 * heights[0]
 
 
-COMMITTED = ("claims",)
-"""Ledgers whose tables are committed; that of our own experiments comes with their results."""
+COMMITTED = ("claims", "claims_instrument")
 
 
 @pytest.mark.parametrize("name", COMMITTED)
 def test_verdicts_follow_from_the_committed_tables(name):
     """Rules, Holm's correction and verdicts, applied to the numbers of the table, give what the table says."""
     declared = read_claims(DECLARED)
-    table = read_table(ROOT / "results" / "tables" / f"{name}.csv", CLAIMS, TEXT)
+    table = read_table(ROOT / "results" / "tables" / f"{name}.csv", CLAIMS, CLAIMS_TEXT)
     expected = [one for one in declared.claims if one.part == {"claims": "study"}.get(name, "instrument")]
     assert list(dict.fromkeys(table["claim"])) == [one.name for one in expected]
     for one in expected:
@@ -657,7 +705,7 @@ def test_verdicts_follow_from_the_committed_tables(name):
 def test_committed_ledger_agrees_with_the_committed_tables_2_and_figure_4():
     """The same comparison has the same numbers wherever it stands: C10 and Table 2, C8 and Figure 4."""
     tables = ROOT / "results" / "tables"
-    claims = read_table(tables / "claims.csv", CLAIMS, TEXT)
+    claims = read_table(tables / "claims.csv", CLAIMS, CLAIMS_TEXT)
     table_2 = pd.read_csv(tables / "table_2.csv").set_index("structure")
     tenth = claims[(claims["claim"] == "C10") & (claims["holds"] != "shown")].set_index("structure")
     for structure in ("LV", "LVM", "LA"):

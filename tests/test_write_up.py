@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from labeldropout.__main__ import main
-from labeldropout.published import CLAIMS
+from labeldropout.published import CLAIMS, FIGURE_TABLE
 from labeldropout.write_up import TEMPLATE, write_up
 
 ROOT = Path(__file__).resolve().parents[1]
+CONFIG = ROOT / "config" / "config.yaml"
 TEXT = (ROOT / "src" / "labeldropout" / "templates" / TEMPLATE).read_text()
 
 
@@ -38,6 +39,8 @@ def claim(name, verdict, holds, **cells):
         "high_95": "0.2",
         "n": "30",
         "n_patients": "28",
+        "n_seeds_better": "1",
+        "n_seeds_worse": "1",
         "p_image": "0.001",
         "p_patient": "0.01",
         "p_holm": "0.02",
@@ -67,7 +70,7 @@ def written(tmp_path):
         write_claims(tmp_path, rows)
         if instrument:
             write_claims(tmp_path, instrument, "claims_instrument")
-        write_up(tmp_path, ROOT / "config", tmp_path / "reproduction.md")
+        write_up(tmp_path, CONFIG, tmp_path / "reproduction.md", ROOT)
         return (tmp_path / "reproduction.md").read_text()
 
     return write
@@ -80,7 +83,7 @@ def section(text, title):
 
 def test_committed_write_up_follows_from_committed_tables(tmp_path):
     """Nobody typed a number into it: made again from the tables, it is the same, byte for byte."""
-    write_up(ROOT / "results", ROOT / "config", tmp_path / "again.md")
+    write_up(ROOT / "results", CONFIG, tmp_path / "again.md", ROOT)
     assert (tmp_path / "again.md").read_text() == (ROOT / "docs" / "reproduction.md").read_text(), (
         "the tables have changed: labeldropout write-up"
     )
@@ -102,7 +105,7 @@ def test_claim_stands_under_its_verdict(written):
         claim("C8", "not testable on these data", "not testable", effect="", n="3", why="3 patients (at least 6)"),
     )
     assert "### C1. " in section(text, "What agrees with the paper")
-    assert "+0.123 [+0.050, +0.200], 30 images of 28 patients" in section(text, "What agrees with the paper")
+    assert "+0.123 [+0.050, +0.200]; 30 images of 28 patients" in section(text, "What agrees with the paper")
     failed = section(text, "What does not")
     assert "### C6. " in failed
     assert "**fails**: one above other, LA on unity: −0.300 [−0.400, −0.200]" in failed
@@ -147,4 +150,43 @@ def test_unknown_verdict_is_refused(tmp_path):
     """A claims table of another program is not believed."""
     write_claims(tmp_path, [claim("C1", "certainly true", "yes")])
     with pytest.raises(ValueError, match=r"claims\.csv: C1: unknown verdict 'certainly true'"):
-        write_up(tmp_path, ROOT / "config", tmp_path / "x.md")
+        write_up(tmp_path, CONFIG, tmp_path / "x.md", ROOT)
+
+
+@pytest.mark.parametrize(
+    ("holds", "words"),
+    [
+        (("yes", "no"), "missing labels cost something whatever they are tied to"),
+        (("no", "yes"), "too little to repair to settle anything"),
+        (("no", "no"), "was not shown to cost more than the missing labels themselves"),
+    ],
+)
+def test_sentence_on_the_control_follows_from_what_failed(written, holds, words):
+    """A failed control means different things, depending on which of its two comparisons failed."""
+    rows = [claim("C11", "not reproduced", one) for one in holds]
+    text = section(written(claim("C1", "reproduced", "yes"), instrument=rows), "Why we think so")
+    assert words in text
+    assert text.count("C11") == 1
+
+
+def test_what_is_shown_beside_a_claim_is_written(written):
+    """Numbers that are not judged, such as the relative gain, stand under their claim, and are not said to hold."""
+    gain = claim("C10", "not reproduced", "shown", kind="gain", comparison="relative gain of one over other")
+    text = section(written(claim("C10", "not reproduced", "no"), gain), "What does not")
+    assert "- shown, not judged: relative gain of one over other, LA on unity: +12 % [+5, +20]" in text
+
+
+def test_untested_gain_is_not_called_chance(written, tmp_path):
+    """Where the claim's test could not be made, no sentence says what the test did not show."""
+    path = tmp_path / "tables" / "figure_4.csv"
+    path.parent.mkdir()
+    row = dict.fromkeys(FIGURE_TABLE, "") | {"seed": "all", "dataset": "unity", "structure": "LA"}
+    row |= {"n": "3", "n_patients": "3", "dice_sd": "", "data": "simulated"}
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(FIGURE_TABLE), lineterminator="\n")
+        writer.writeheader()
+        for model, mean in (("e4-benchmark", 0.9), ("e4-p00", 0.7), ("e4-p05", 0.8)):
+            writer.writerow(row | {"model": model, "dice_mean": mean, "probability": "0.5"})
+    text = written(claim("C6", "not testable on these data", "not testable", why="3 patients (at least 6)"))
+    assert "No test of it could be made (C6)." in text
+    assert "more than chance" not in text

@@ -677,7 +677,9 @@ def _report(arguments: argparse.Namespace) -> None:
 
 def _write_up_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder of a study's results")
-    parser.add_argument("--configuration", type=Path, default=Path("config"), help="folder of the configuration")
+    parser.add_argument(
+        "--config", type=Path, default=Path("config/config.yaml"), help="the study's, laid over the default one"
+    )
     parser.add_argument("--output", type=Path, default=Path("docs/reproduction.md"), help="Markdown file")
 
 
@@ -685,7 +687,7 @@ def _write_up_arguments(parser: argparse.ArgumentParser) -> None:
 def _write_up(arguments: argparse.Namespace) -> None:
     from labeldropout.write_up import write_up
 
-    write_up(arguments.results, arguments.configuration, arguments.output)
+    write_up(arguments.results, arguments.config, arguments.output)
 
 
 def _predict_arguments(parser: argparse.ArgumentParser) -> None:

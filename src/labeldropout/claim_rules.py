@@ -164,6 +164,11 @@ def relative_gain(
     return float(means[0] / means[1] - 1), _percentiles(gains, confidences, is_defined=is_defined)
 
 
+def smallest_p(n_patients: int) -> float:
+    """Return the smallest two-sided p of a signed-rank test on so many patients: all differences have one sign."""
+    return 2.0 ** (1 - n_patients)
+
+
 def why_not_testable(kind: Kind, effect: float, low: float, high: float, n_patients: int, fewest_patients: int) -> str:
     """Return why these numbers can decide nothing; empty if they can.
 

@@ -31,6 +31,7 @@ from labeldropout.published import (
     BIOMARKER_AGREEMENT,
     BIOMARKERS,
     CLAIMS,
+    CLAIMS_TEXT,
     FIGURE_TABLE,
     INSTRUMENT_TABLE,
     PANEL_TABLE,
@@ -269,7 +270,7 @@ def _of_instrument(draw: Callable[..., Figure]) -> Callable[[Sources], Figure]:
 def _draw_ledger(title: str) -> Callable[[Sources], Figure]:
     def draw_sources(sources: Sources) -> Figure:
         path = sources.only_table()
-        table = read_table(path, CLAIMS, ("statement", "why", "method", "interval", "reported", "data"))
+        table = read_table(path, CLAIMS, CLAIMS_TEXT)
         if table.empty:
             raise ValueError(f"{path}: no row (expected at least one comparison).")
         return claims.draw(table, title, simulated=sources.simulated)

@@ -249,10 +249,15 @@ BIOMARKER_AGREEMENT = {
     "against": "reference (masks of the same images) or truth (the simulated heart in three dimensions)",
     "masks": "all, or plausible: patients with an implausible mask on either side left out (row only if there are any)",
     "n": "patients with a number on both sides; seed all: the smallest over seeds",
-    "n_missing": "patients without a number on one side; seed all: mean over seeds",
+    "n_missing": "patients without a number on one side, such as a fraction of nothing; seed all: mean over seeds",
     "n_implausible": "patients with an implausible mask on either side; seed all: mean over seeds",
+    "n_empty": "of these, patients with an empty mask; a patient may have several reasons",
+    "n_too_small": "patients with a mask too small for any chamber",
+    "n_several_components": "patients with a mask in several pieces, specks not counted",
+    "n_cut_by_the_border": "patients with a mask that touches the edge of the image",
+    "n_no_apex": "patients with a ventricle as wide as a chamber at its end nearer to the probe",
     "mean": "mean of what is held against, in the unit",
-    "bias": "mean difference, measured minus against",
+    "bias": "mean difference, measured minus against; seed all: empty if it is for one seed, like all that follow",
     "bias_low": "lower end of its 95 % interval",
     "bias_high": "upper end",
     "sd": "standard deviation (n - 1) of the differences",
@@ -298,6 +303,10 @@ CLAIMS = {
     "bound": "margin or limit of the rule; empty where a p decides",
     "mean_better": "mean Dice of the first of two sides over the images",
     "mean_worse": "mean Dice of the second",
+    "n_seeds_better": "seeds of the first of two sides of one model each; 0 for other comparisons",
+    "n_seeds_worse": "of the second",
+    "seed_sd_better": "standard deviation (n - 1) over seeds of the first side's mean Dice; empty with one seed",
+    "seed_sd_worse": "of the second side's",
     "n": "images scored under all models of the comparison; seeds averaged per image first",
     "n_patients": "patients behind them",
     "n_left_out": "images without a Dice score under one of the models",
@@ -313,6 +322,9 @@ CLAIMS = {
 }
 """`tables/claims.csv` and `tables/claims_instrument.csv`: one row per comparison."""
 
+CLAIMS_TEXT = ("statement", "where", "why", "method", "interval", "reported", "data")
+"""Columns of `CLAIMS` that are text even where all cells are empty."""
+
 _METRIC = "{} of telling the domain: of one domain against the others; domain all: {}"
 
 SHORTCUT = {
@@ -321,7 +333,8 @@ SHORTCUT = {
     "feature": "what the domain is told from: set (structures drawn), logits (mean centred log-probabilities at the"
     " pixels of a structure); share: no probe, only the share of images in which a structure is drawn",
     "structure": "whose pixels, or what is drawn; empty for the set",
-    "domain": "data set to be told from the others, or all",
+    "domain": "data set to be told from the others, or all; one with too few patients for cross-validation is left out"
+    " of a question: its rows have no numbers, nor has the row all where fewer than two are left",
     "balanced_accuracy": _METRIC.format("balanced accuracy", "mean recall"),
     "balanced_accuracy_low": "lower end of the 95 % interval, bootstrap over patients within domains, probe kept",
     "balanced_accuracy_high": "upper end",
@@ -333,7 +346,8 @@ SHORTCUT = {
     "auc_chance": "mean over permutations",
     "auc_p": "share of permutations as good",
     "share_drawn": "share of the domain's images in which the structure is drawn (feature share)",
-    "n": "test images of the domain, or all; for logits those where somebody knows where the structure is",
+    "n": "test images of the domain, or of all that take part; for logits those where somebody knows where the"
+    " structure is",
     "n_patients": "patients behind them; each counts once",
     **_DATA,
 }

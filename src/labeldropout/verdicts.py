@@ -1,12 +1,15 @@
 """The claims tables of a study, as pages show them: one claim with its verdict, and every comparison behind it."""
 
-import csv
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from labeldropout.claim_rules import Kind, Verdict
+from labeldropout.claim_words import cell_words, effect_words, is_signed, seeds_words
+from labeldropout.published import CLAIMS, CLAIMS_TEXT
+from labeldropout.store import read_table
 from labeldropout.typesetting import NOTHING, interval, number, p_value
 
 LEDGERS = ("claims", "claims_instrument")
@@ -21,8 +24,10 @@ HEADER = (
     "p, image",
     "p, patient (Holm)",
     "Rank-biserial",
+    "Seeds",
     "Paper",
 )
+_LABELS = {"yes": "holds", "no": "fails", "not testable": "not testable", "shown": "shown, not judged"}
 _HOLDS = {"yes": "yes", "no": "no", "shown": "shown, not judged"}
 _LOOKS = {
     Verdict.REPRODUCED: ("yes", "✓"),
@@ -33,28 +38,14 @@ _LOOKS = {
 
 @dataclass(frozen=True)
 class Told:
-    """A comparison as text."""
+    """A comparison as a sentence."""
 
     holds: str
-    n: str
-    n_patients: str
-    cells: Sequence[str]
-    """In the order of `HEADER`."""
-
-    @property
-    def has_effect(self) -> bool:
-        """Whether anything was estimated."""
-        return self.n != "0"
-
-    @property
-    def is_tested(self) -> bool:
-        """Whether a p value decides it."""
-        return not self.cells[7].endswith(f"({NOTHING})")
-
-    @property
-    def has_reported(self) -> bool:
-        """Whether the paper says anything of it."""
-        return self.cells[9] != NOTHING
+    """yes, no, not testable or shown."""
+    label: str
+    """The same as the first word of a sentence."""
+    text: str
+    """What was compared, what came out and what the paper says; or why it could not be tested."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +60,8 @@ class Claim:
     """What `snakemake` is asked for to rebuild it."""
     table: str
     """One of `LEDGERS`."""
-    rows: Sequence[Mapping[str, str]]
-    """Its comparisons, as the table has them."""
+    rows: Sequence[Any]
+    """Its comparisons: rows of `CLAIMS`, as `itertuples` gives them."""
 
     @property
     def kind(self) -> str:
@@ -95,31 +86,25 @@ class Claim:
     @property
     def tally(self) -> str:
         """How many of its comparisons hold."""
-        judged = [row for row in self.rows if row["holds"] != "shown"]
-        return f"{sum(row['holds'] == 'yes' for row in judged)} of {len(judged)} comparisons hold"
+        judged = [row for row in self.rows if row.holds != "shown"]
+        return f"{sum(row.holds == 'yes' for row in judged)} of {len(judged)} comparisons hold"
 
     @property
     def deciding(self) -> str:
         """The comparison that decided: the first that fails, else the first that cannot be tested, else the first."""
-        by_holds = [
-            next((row for row in self.rows if row["holds"] == word), None) for word in ("no", "not testable", "yes")
-        ]
-        row = next((row for row in by_holds if row is not None), None)
-        if row is None:
-            return ""
-        words, where, holds, found, _, _, _, p, size, paper = _cells(row)
-        text = f"{words}, {where}"
-        if holds not in _HOLDS.values():
-            return f"not testable: {text} ({row['why']})"
-        tested = "" if p.endswith(f"({NOTHING})") else f"; p on patients (after Holm) {p}; rank-biserial {size}"
-        said = "" if paper == NOTHING else f"; the paper: {paper}"
-        label = "fails" if holds == "no" else "holds"
-        return f"{label}: {text}: {found}; {row['n']} images of {row['n_patients']} patients{tested}{said}"
+        told = self.told
+        by_holds = [next((one for one in told if one.holds == word), None) for word in ("no", "not testable", "yes")]
+        one = next((one for one in by_holds if one is not None), None)
+        return f"{one.label}: {one.text}" if one else ""
 
     @property
     def told(self) -> list[Told]:
-        """Its comparisons, with whether they hold."""
-        return [Told(row["holds"], row["n"], row["n_patients"], _cells(row)) for row in self.rows]
+        """Its comparisons as sentences."""
+        return [_told(row) for row in self.rows]
+
+    def is_held(self, place: int) -> bool:
+        """Whether the comparison at this place (0, 1, ... as declared) holds."""
+        return bool(self.rows[place].holds == "yes")
 
 
 @dataclass(frozen=True)
@@ -130,41 +115,42 @@ class Count:
     count: int
 
 
-def value(row: Mapping[str, str], column: str) -> float:
-    """The number in a cell; NaN if it is empty."""
-    return float(row[column]) if row[column] else math.nan
+def _effect(row: Any) -> str:
+    """Effect with the interval that decides, and its coverage where that is not 95 %; the reason if there is none."""
+    if math.isnan(row.effect):
+        return row.why or NOTHING
+    return effect_words(row) + ("" if row.confidence == 0.95 else f" ({100 * row.confidence:.0f} %)")
 
 
-def effect(row: Mapping[str, str], low: str = "low", high: str = "high") -> str:
-    """Effect of a comparison with the interval of these two columns; the reason if there is none."""
-    found = value(row, "effect")
-    if math.isnan(found):
-        return row["why"] or NOTHING
-    if row["kind"] == Kind.GAIN:
-        ends = [number(100 * value(row, end), 0, signed=True) for end in (low, high)]
-        return f"{number(100 * found, 0, signed=True)} % [{ends[0]}, {ends[1]}]"
-    signed = row["kind"] not in {Kind.BELOW, Kind.AGREE, Kind.MEAN}
-    return f"{number(found, signed=signed)} {interval(value(row, low), value(row, high), signed=signed)}"
+def _told(row: Any) -> Told:
+    text = f"{row.comparison}, {cell_words(row)}"
+    if row.why:
+        text += f" ({row.why})"
+    else:
+        text += f": {_effect(row)}; {row.n} images of {row.n_patients} patients"
+    if not row.why and not math.isnan(row.p_holm):
+        text += f"; p on patients {p_value(row.p_patient)}, after Holm {p_value(row.p_holm)}"
+        text += f"; rank-biserial {number(row.rank_biserial, 2)}"
+    if not row.why and seeds_words(row):
+        text += f"; {seeds_words(row)}"
+    if row.reported:
+        text += f"; the paper: {row.reported}"
+    return Told(row.holds, _LABELS[row.holds], text)
 
 
-def _cells(row: Mapping[str, str]) -> list[str]:
-    whose = ", observer’s masks" if row["reference"] == "observer" else ""
-    kit = ", images of the kit" if row["images"] == "kit" and not whose else ""
-    signed = row["kind"] not in {Kind.BELOW, Kind.AGREE, Kind.MEAN}
-    coverage = "" if row["confidence"] == "0.95" else f" ({100 * value(row, 'confidence'):.0f} %)"
-    is_there = not math.isnan(value(row, "effect"))
-    wide = interval(value(row, "low_95"), value(row, "high_95"), signed=signed)
+def _cells(row: Any) -> list[str]:
     return [
-        row["comparison"],
-        f"{row['structure']} on {row['dataset']}{whose}{kit}",
-        _HOLDS.get(row["holds"], row["why"] or row["holds"]),
-        effect(row) + (coverage if is_there else ""),
-        NOTHING if row["kind"] == Kind.GAIN else wide,
-        f"{row['n']} ({row['n_patients']})",
-        p_value(value(row, "p_image")),
-        f"{p_value(value(row, 'p_patient'))} ({p_value(value(row, 'p_holm'))})",
-        number(value(row, "rank_biserial"), 2),
-        row["reported"] or NOTHING,
+        row.comparison,
+        cell_words(row),
+        _HOLDS.get(row.holds, row.why or row.holds),
+        _effect(row),
+        NOTHING if row.kind == Kind.GAIN else interval(row.low_95, row.high_95, signed=is_signed(row.kind)),
+        f"{row.n} ({row.n_patients})",
+        p_value(row.p_image),
+        f"{p_value(row.p_patient)} ({p_value(row.p_holm)})",
+        number(row.rank_biserial, 2),
+        seeds_words(row) or NOTHING,
+        row.reported or NOTHING,
     ]
 
 
@@ -175,23 +161,20 @@ def read_ledger(tables: Path) -> list[Claim]:
         tables: Folder of the tables.
 
     Raises:
-        ValueError: A verdict is unknown; the message names the file.
+        ValueError: Not such a table, or a verdict is unknown; the message names the file.
     """
     claims = []
     for name in LEDGERS:
         path = tables / f"{name}.csv"
         if not path.is_file():
             continue
-        of_claim: dict[str, list[Mapping[str, str]]] = {}
-        with path.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                of_claim.setdefault(row["claim"], []).append(row)
-        for claim, rows in of_claim.items():
-            first = rows[0]
-            if first["verdict"] not in set(Verdict):
-                raise ValueError(f"{path}: {claim}: unknown verdict {first['verdict']!r} (expected {list(Verdict)}).")
-            target = first["target"].removeprefix("snakemake ")
-            claims.append(Claim(claim, first["statement"], first["where"], first["verdict"], target, name, rows))
+        for claim, table in read_table(path, CLAIMS, CLAIMS_TEXT).groupby("claim", sort=False):
+            rows = list(table.itertuples(index=False))
+            first: Any = rows[0]
+            if first.verdict not in set(Verdict):
+                raise ValueError(f"{path}: {claim}: unknown verdict {first.verdict!r} (expected {list(Verdict)}).")
+            target = first.target.removeprefix("snakemake ")
+            claims.append(Claim(str(claim), first.statement, first.where, first.verdict, target, name, rows))
     return claims
 
 

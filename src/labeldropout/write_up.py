@@ -2,18 +2,18 @@
 
 import csv
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from labeldropout.claims.declared import read_claims
 from labeldropout.drawing import TITLES
+from labeldropout.planning import read_configuration
 from labeldropout.report_page import environment
 from labeldropout.store import replacing
 from labeldropout.typesetting import interval, mean_and_spread, number
-from labeldropout.verdicts import LEDGERS, Claim, read_ledger, value, verdict_counts
+from labeldropout.verdicts import LEDGERS, Claim, read_ledger, verdict_counts
 
 TEMPLATE = "reproduction.md.jinja"
 _ALL = "all"
@@ -35,14 +35,9 @@ def _rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def _merged(default: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration laid over the default one."""
-    merged = dict(default)
-    for key, content in overrides.items():
-        parent = merged.get(key)
-        both = isinstance(content, dict) and isinstance(parent, dict)
-        merged[key] = _merged(parent, content) if both else content
-    return merged
+def _value(row: Mapping[str, str], column: str) -> float:
+    """The number in a cell; NaN if it is empty or the table has no such column."""
+    return float(row[column]) if row.get(column) else math.nan
 
 
 @dataclass(frozen=True)
@@ -58,10 +53,7 @@ class Scored:
     n_seeds: int
     low: float
     high: float
-    n: int
-    n_patients: int
     reported: float
-    reported_sd: float
 
     @property
     def text(self) -> str:
@@ -86,21 +78,18 @@ class Scores:
         self.found = {
             key: Scored(
                 *key,
-                mean=value(row, "dice_mean"),
-                sd_seeds=value(row, "dice_sd"),
+                mean=_value(row, "dice_mean"),
+                sd_seeds=_value(row, "dice_sd"),
                 n_seeds=seeds[key],
-                low=value(row, "dice_low") if "dice_low" in row else math.nan,
-                high=value(row, "dice_high") if "dice_high" in row else math.nan,
-                n=int(row["n"]),
-                n_patients=int(row["n_patients"]),
-                reported=value(row, "reported"),
-                reported_sd=value(row, "reported_sd"),
+                low=_value(row, "dice_low"),
+                high=_value(row, "dice_high"),
+                reported=_value(row, "reported"),
             )
             for row in rows
             if row["seed"] == _ALL and row["dice_mean"]
             for key in [(row["model"], row["dataset"], row["structure"])]
         }
-        self.probability = {row["model"]: value(row, "probability") for row in rows}
+        self.probability = {row["model"]: _value(row, "probability") for row in rows}
 
     def __bool__(self) -> bool:
         return bool(self.found)
@@ -210,32 +199,26 @@ def _is_simulated(tables: Path) -> bool:
     return any(row.get("data") == "simulated" for row in _rows(tables / "table_1.csv"))
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if not isinstance(content, dict):
-        raise ValueError(f"{path}: expected keys with values, found {type(content).__name__}.")  # noqa: TRY004 - the file is wrong
-    return content
-
-
 def _experiments(path: Path) -> dict[str, dict[str, str]]:
     with path.open(newline="", encoding="utf-8") as file:
         return {row["model"]: row for row in csv.DictReader(file, delimiter="\t")}
 
 
-def facts(results: Path, configuration: Path) -> dict[str, Any]:
+def facts(results: Path, configuration: Path, root: Path) -> dict[str, Any]:
     """All that the template may speak of.
 
     Args:
         results: Folder of the results; only `tables` is read.
-        configuration: Folder with `config.yaml`, `paper.yaml`, `claims.yaml` and the list of experiments.
+        configuration: The study's configuration, laid over the default one.
+        root: Folder of the workflow.
 
     Raises:
-        ValueError: A table cannot be read; the message names it.
+        ValueError: A table or the configuration cannot be read; the message names it.
     """
     tables = results / "tables"
-    study = _read_yaml(configuration / "config.yaml")
-    paper = _merged(study, _read_yaml(configuration / "paper.yaml"))
-    rules = _read_yaml(configuration / "claims.yaml")
+    study = read_configuration(configuration, root)
+    paper = read_configuration(root / "config" / "paper.yaml", root)
+    rules = read_claims(root / study["claims"])
     claims = read_ledger(tables)
     figure_3, figure_4 = (Scores(tables / f"{name}.csv") for name in ("figure_3", "figure_4"))
     grid = _rows(tables / "grid.csv")
@@ -261,7 +244,7 @@ def facts(results: Path, configuration: Path) -> dict[str, Any]:
         "loss_names": _LOSSES,
         "selected": next((row for row in grid if row["selected"] == "1"), None),
         "grid": grid,
-        "experiments": _experiments(configuration / Path(study["experiments"]).name),
+        "experiments": _experiments(root / study["experiments"]),
     }
 
 
@@ -269,21 +252,18 @@ def _of_verdict(claims: Iterable[Claim], kind: str) -> list[Claim]:
     return [claim for claim in claims if claim.kind == kind]
 
 
-def _joined(words: Sequence[str]) -> str:
-    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]])) if words else ""
-
-
 def _floating(cell: str | float) -> float:
     return float(cell) if cell != "" else math.nan
 
 
-def write_up(results: Path, configuration: Path, output: Path) -> None:
+def write_up(results: Path, configuration: Path, output: Path, root: Path = Path()) -> None:
     """Write the write-up; the same tables give the same bytes.
 
     Args:
         results: Folder of the results; only `tables` is read.
-        configuration: Folder of the configuration.
+        configuration: The study's configuration, laid over the default one.
         output: Markdown file.
+        root: Folder of the workflow.
 
     Raises:
         ValueError: A table or the configuration cannot be read; the message names it.
@@ -295,11 +275,10 @@ def write_up(results: Path, configuration: Path, output: Path) -> None:
         "dice": lambda cell: number(_floating(cell)),
         "change": lambda cell: number(_floating(cell), signed=True),
         "percent": lambda cell: f"{number(100 * _floating(cell), 0)} %",
-        "joined": _joined,
         "of_verdict": _of_verdict,
         "words": lambda name: name.replace("_", " "),
     }
     templates.tests["number"] = lambda cell: isinstance(cell, int | float) and not math.isnan(cell)
-    text = templates.get_template(TEMPLATE).render(facts(results, configuration))
+    text = templates.get_template(TEMPLATE).render(facts(results, configuration, root))
     with replacing(output, "w") as file:
         file.write(text)

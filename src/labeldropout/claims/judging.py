@@ -1,7 +1,7 @@
 """Declared claims and the scores of a study -> one row per comparison, with what came of it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from labeldropout.claim_rules import (
     is_met,
     largest_difference,
     relative_gain,
+    smallest_p,
     values_of,
     verdict,
     why_not_testable,
@@ -31,7 +32,14 @@ from labeldropout.experiments import parse_row
 from labeldropout.labels import Part
 from labeldropout.published import CLAIMS
 from labeldropout.records import PATIENTS
-from labeldropout.statistics import Interval, group_means, holm, paired_wilcoxon, resample_patients
+from labeldropout.statistics import (
+    Interval,
+    group_means,
+    holm,
+    paired_wilcoxon,
+    resample_patients,
+    standard_deviation,
+)
 from labeldropout.store import read_table, replacing, write_table
 from labeldropout.typesetting import latex, markdown
 
@@ -119,7 +127,7 @@ def _estimate(comparison: Comparison, complete: pd.DataFrame, resampling: Resamp
                 "method": by_patient.method,
                 "rank_biserial": by_patient.rank_biserial,
             }
-    means = sides.mean(axis=1) if sides.size and len(sides) == 2 else (math.nan, math.nan)
+    means = sides.mean(axis=1) if sides.size and comparison.is_paired else (math.nan, math.nan)
     return {
         "effect": effect,
         **_ends(intervals[0], "low", "high"),
@@ -129,6 +137,32 @@ def _estimate(comparison: Comparison, complete: pd.DataFrame, resampling: Resamp
         "mean_worse": means[1],
         **tests,
     }
+
+
+def _over_seeds(study: Study, comparison: Comparison, cases: Collection[str]) -> dict[str, float | int]:
+    """Number of seeds of both sides, and the standard deviation of their mean Dice over these images."""
+    if not comparison.is_paired or any(len(names) > 1 for names in comparison.sides):
+        return {}
+    found: dict[str, float | int] = {}
+    for side, (name,) in zip(("better", "worse"), comparison.sides, strict=True):
+        cell = cell_of(study.scores, comparison.dataset, comparison.structure, comparison.reference)
+        own = cell[(cell["model"] == name) & cell["case"].isin(cases)]
+        means = own.groupby("seed")["dice"].mean().to_numpy(float)
+        found |= {f"n_seeds_{side}": len(means), f"seed_sd_{side}": standard_deviation(means)}
+    return found
+
+
+def _severity_steps(study: Study, comparison: Comparison) -> list[float]:
+    """Domain shift of every pair of a trend; NaN where it has no single one."""
+    by_model = {one.model: one for one in study.experiments}
+    found = [{study.severity_of(by_model[name]) for name in names} for names in comparison.sides]
+    pairs = [one | other for one, other in zip(found[::2], found[1::2], strict=True)]
+    return [pair.pop() if len(pair) == 1 else math.nan for pair in pairs]
+
+
+def _rise_evenly(severities: Sequence[float]) -> bool:
+    steps = np.diff(severities)
+    return bool((steps > 0).all() and np.allclose(steps, steps[0]))
 
 
 def _ends(found: Interval, low: str, high: str) -> dict[str, float]:
@@ -141,7 +175,8 @@ def _row(
     """One row of the table; outcome and Holm's correction still to come where the comparison is judged."""
     bound = declared.bound(comparison.kind)
     row: dict[str, Any] = dict.fromkeys(CLAIMS, math.nan)
-    row |= dict.fromkeys(("why", "method"), "") | {"interval": "none", "n": 0, "n_patients": 0, "n_left_out": 0}
+    row |= dict.fromkeys(("why", "method"), "") | {"interval": "none"}
+    row |= dict.fromkeys(("n", "n_patients", "n_left_out", "n_seeds_better", "n_seeds_worse"), 0)
     row |= {
         "claim": claim.name,
         "statement": claim.statement,
@@ -167,15 +202,23 @@ def _row(
     n_patients = complete.index.get_level_values("patient").nunique()
     row |= {"n": len(complete), "n_patients": n_patients, "n_left_out": left_out}
     row |= _estimate(comparison, complete, resampling)
+    row |= _over_seeds(study, comparison, set(complete.index.get_level_values("case")))
     row["why"] = why_not_testable(
         comparison.kind, row["effect"], row["low"], row["high"], n_patients, declared.fewest_patients
     )
+    if comparison.kind is Kind.TREND and not _rise_evenly(found := _severity_steps(study, comparison)):
+        row["why"] = f"severities {', '.join(f'{one:g}' for one in found)} (expected to rise in equal steps)"
     return row
 
 
 def _judge(rows: list[dict[str, Any]], declared: Declared) -> None:
     """Correct the p values of one claim's comparisons, and say which hold and what follows."""
     family = [row for row in rows if row["kind"] in TESTED_KINDS and not row["why"]]
+    # Holm's correction multiplies the smallest p of a family by its size, and no other p comes out below that one.
+    best = len(family) * min((smallest_p(row["n_patients"]) for row in family), default=0)
+    for row in family:
+        if (reach := max(best, smallest_p(row["n_patients"]))) >= declared.level:
+            row["why"] = f"{row['n_patients']} patients: p after Holm could not come below {reach:.2g}"
     for row, adjusted in zip(family, holm([row["p_patient"] for row in family]), strict=True):
         row |= {"p_holm": adjusted, "family_size": len(family)}
     for row in rows:
@@ -239,7 +282,7 @@ def judge_claims(
         experiments: Rows of these models: filled cells by column.
         split: `patients.csv`.
         reported: The paper's numbers, `config/reported.yaml`.
-        settings: `statistics` (draws, seed), `simulated`.
+        settings: `statistics` (draws, seed), `simulated`, `severity`.
         output: Path of the table, with or without its ending.
 
     Raises:

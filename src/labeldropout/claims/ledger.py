@@ -9,9 +9,10 @@ from typing import Any
 import pandas as pd
 
 from labeldropout.claim_rules import TESTED_KINDS, Kind, Outcome
+from labeldropout.claim_words import cell_words, effect_words, seeds_words
 from labeldropout.claims.declared import FEW, Declared, joined
 from labeldropout.store import replacing
-from labeldropout.typesetting import NOTHING, interval, number, p_value
+from labeldropout.typesetting import NOTHING, number, p_value
 
 MARK = "<!-- claims -->"
 """Stands in a text before and after the ledger."""
@@ -24,30 +25,19 @@ _HOLDS = {
 }
 
 
-def _cell(row: Any) -> str:
-    where = f"{row.structure} on {row.dataset}"
-    whose = {"observer": ", observer's masks", "dataset": ""}[row.reference]
-    kit = ", images of the kit" if row.images == "kit" and not whose else ""
-    return where + whose + kit
-
-
 def _effect(row: Any) -> str:
-    """Effect with its interval, in the unit of its kind."""
-    if row.kind == Kind.GAIN:
-        ends = [f"{number(100 * end, 0, signed=True)}" for end in (row.low, row.high)]
-        return f"{number(100 * row.effect, 0, signed=True)} % [{ends[0]}, {ends[1]}]"
-    signed = row.kind not in {Kind.BELOW, Kind.AGREE, Kind.MEAN}
-    coverage = "" if row.confidence == 0.95 else f" ({100 * row.confidence:.0f} %)"
-    return f"{number(row.effect, signed=signed)} {interval(row.low, row.high, signed=signed)}{coverage}"
+    """Effect with the interval that decides, and its coverage where that is not 95 %."""
+    return effect_words(row) + ("" if row.confidence == 0.95 else f" ({100 * row.confidence:.0f} %)")
 
 
 def _line(row: Any) -> str:
     """A comparison in the ledger."""
-    begin = f"*{_HOLDS[Outcome(row.holds)]}*: {row.comparison}, {_cell(row)}"
+    begin = f"*{_HOLDS[Outcome(row.holds)]}*: {row.comparison}, {cell_words(row)}"
     if row.holds == Outcome.NOT_TESTABLE or math.isnan(row.effect):
         return f"{begin} ({row.why})" if row.why else begin
     p = f"; p {p_value(row.p_patient)}, Holm {p_value(row.p_holm)}" if row.kind in TESTED_KINDS else ""
-    return f"{begin}: {_effect(row)}; n {row.n} ({row.n_patients}){p}"
+    seeds = f"; {seeds_words(row)}" if seeds_words(row) else ""
+    return f"{begin}: {_effect(row)}; n {row.n} ({row.n_patients}){p}{seeds}"
 
 
 def _lines(rows: Sequence[Any]) -> list[str]:
@@ -56,7 +46,7 @@ def _lines(rows: Sequence[Any]) -> list[str]:
     def alike(row: Any) -> tuple[Any, ...]:
         models = row.models.split("; ")
         apart = row.holds == Outcome.NOT_TESTABLE or row.kind != Kind.SUPERIOR
-        return (row.Index if apart else models[-1], row.kind, _cell(row), row.n, row.n_patients)
+        return (row.Index if apart else models[-1], row.kind, cell_words(row), row.n, row.n_patients)
 
     lines = []
     for key, group in itertools.groupby(rows, alike):
@@ -68,8 +58,8 @@ def _lines(rows: Sequence[Any]) -> list[str]:
         holding = sum(row.holds == Outcome.YES for row in mine)
         effects = [number(end([row.effect for row in mine]), signed=True) for end in (min, max)]
         lines.append(
-            f"*{holding} of {len(mine)} hold*: {names} each above {key[0]}, {_cell(mine[0])}: effects from {effects[0]}"
-            f" to {effects[1]}; n {mine[0].n} ({mine[0].n_patients})"
+            f"*{holding} of {len(mine)} hold*: {names} each above {key[0]}, {cell_words(mine[0])}: effects from"
+            f" {effects[0]} to {effects[1]}; n {mine[0].n} ({mine[0].n_patients})"
         )
     return lines
 
@@ -116,13 +106,14 @@ def typeset(table: pd.DataFrame) -> pd.DataFrame:
             {
                 "Claim": row.claim,
                 "Verdict": row.verdict,
-                "Comparison": f"{row.comparison}, {_cell(row)}",
+                "Comparison": f"{row.comparison}, {cell_words(row)}",
                 "Holds": row.holds,
                 "Effect [interval]": _effect(row) if not math.isnan(row.effect) else row.why or NOTHING,
                 "n (patients)": f"{row.n} ({row.n_patients})",
                 "p, image": p_value(row.p_image),
                 "p, patient (Holm)": f"{p_value(row.p_patient)} ({p_value(row.p_holm)})",
                 "Rank-biserial": number(row.rank_biserial, 2),
+                "Seeds": seeds_words(row) or NOTHING,
                 "Paper": row.reported or NOTHING,
             }
             for row in table.itertuples()
@@ -140,11 +131,13 @@ def caption_of(declared: Declared, part: str, *, simulated: bool) -> str:
     """
     whose = "the paper's" if part == "study" else "our own experiments'"
     return (
-        f"{'Simulated data. ' if simulated else ''}The ledger of {whose} claims, judged by rules that were fixed before"
-        " the results. Dice averaged over seeds per image; intervals by bootstrap over patients, of 95 % unless said"
-        " otherwise; p by Wilcoxon's signed-rank test on patients' means, Holm's correction within a claim, level"
-        f" {declared.level:g}; margin of no difference {declared.margin:g}; at least {declared.fewest_patients}"
-        " patients. A claim is reproduced if all of its comparisons hold."
+        f"{'Simulated data. ' if simulated else ''}The ledger of {whose} claims, judged by the rules of"
+        " config/claims.yaml, which says when each was fixed. Dice averaged over seeds per image; intervals by"
+        " bootstrap over patients, of 95 % unless said otherwise; p by Wilcoxon's signed-rank test on patients' means,"
+        f" Holm's correction within a claim, level {declared.level:g}; margin of no difference {declared.margin:g}; at"
+        f" least {declared.fewest_patients} patients. Intervals and p speak of other patients under the same"
+        " trainings, not of other trainings: for those the SD over seeds stands, better side first. A claim is"
+        " reproduced if all of its comparisons hold; a comparison that could not be shown fails."
     )
 
 

@@ -11,7 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from labeldropout.claim_words import cell_words, effect_words
 from labeldropout.figures.style import set_title
+from labeldropout.typesetting import p_value
 
 _LOOKS = {
     "yes": {"color": "#0072B2", "marker": "o", "markersize": 5.5},
@@ -59,7 +61,7 @@ class _Block:
         self.verdict = first.verdict
         self.name = first.claim
         self.statement = textwrap.wrap(first.statement, _STATEMENT_LETTERS)
-        self.labels = [textwrap.wrap(_label(row), _LETTERS) for row in self.rows]
+        self.labels = [textwrap.wrap(f"{row.comparison}: {cell_words(row)}", _LETTERS) for row in self.rows]
         self.heights = [_ROW + _LINE * len(lines) for lines in self.labels]
         self.has_axis = any(_is_drawn(row) for row in self.rows)
         self.head = _STATEMENT * (1 + len(self.statement))
@@ -92,11 +94,6 @@ class _Block:
         else:
             axes.set_xticks([])
             axes.spines["bottom"].set_visible(False)
-
-
-def _label(row: Any) -> str:
-    whose = " (observer's masks)" if row.reference == "observer" else " (kit)" if row.images == "kit" else ""
-    return f"{row.comparison}: {row.structure} on {row.dataset}{whose}"
 
 
 def _is_drawn(row: Any) -> bool:
@@ -172,12 +169,8 @@ def _result(row: Any) -> str:
     word = _WORDS[row.holds]
     if row.holds == "not testable" or math.isnan(row.effect):
         return word
-    is_gain = row.kind == "gain"
-    effect, low, high = (
-        f"{100 * value:.0f} %" if is_gain else f"{value:.3f}" for value in (row.effect, row.low_95, row.high_95)
-    )
-    p = "" if math.isnan(row.p_holm) else f"; p {row.p_holm:.3f}" if row.p_holm >= 0.001 else "; p < 0.001"
-    return f"{word}: {effect} [{low}, {high}]{p}; n {row.n} ({row.n_patients})".replace("-", "−")
+    p = "" if math.isnan(row.p_holm) else f"; p {p_value(row.p_holm)}"
+    return f"{word}: {effect_words(row, 'low_95', 'high_95')}{p}; n {row.n} ({row.n_patients})"
 
 
 def _legend() -> list[Line2D | Patch]:
