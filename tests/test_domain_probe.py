@@ -1,5 +1,7 @@
 """The probe finds a domain that is given away, and none that is not."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -10,6 +12,7 @@ from labeldropout.domain_probe import (
     cross_validate,
     draw_folds,
     fit_and_apply,
+    large_enough,
     log_odds,
     permute_domains,
     presence,
@@ -106,6 +109,14 @@ def test_folds_keep_patients_together_and_hold_every_domain():
         draw_folds(DOMAINS[:8], PATIENTS[:8], np.random.default_rng(0))
 
 
+def test_a_domain_needs_a_patient_for_every_fold():
+    """Nine images of five patients are enough for five folds, eight of four patients are not."""
+    kept = np.r_[np.arange(49), np.arange(60, 68)]
+    assert [int(large_enough(DOMAINS, PATIENTS)[kept].sum()), len(kept)] == [57, 57]
+    assert (large_enough(DOMAINS[kept], PATIENTS[kept]) == (DOMAINS[kept] < 2)).all()
+    assert not large_enough(DOMAINS[kept], PATIENTS[kept], n_folds=21).any()
+
+
 def test_permuted_and_resampled_patients_keep_the_numbers():
     """Permuting moves whole patients between domains; resampling keeps the number of each."""
     rng = np.random.default_rng(0)
@@ -131,3 +142,29 @@ def test_features_of_answers_by_hand():
     labels = np.zeros((1, 10, 10), int)
     labels[0, 0, :2], labels[0, 5] = 1, 3
     assert presence(labels, [1, 2, 3], 0.05).tolist() == [[0, 0, 1]]
+
+
+@pytest.mark.parametrize("order", ["NCHW", "NHWC"])
+def test_features_one_image_at_a_time_are_those_of_all_at_once(order):
+    """Bit for bit, in both layouts of memory that networks answer in."""
+    rng = np.random.default_rng(0)
+    drawn = rng.dirichlet([0.2] * 4, (6, 9, 11)).astype(np.float32)
+    probability = np.moveaxis(drawn, -1, 1)
+    if order == "NCHW":
+        probability = np.ascontiguousarray(probability)
+    masks = rng.random((6, 9, 11)) < 0.3
+    logits = np.log(np.maximum(probability.astype(np.float64), 1e-3))
+    logits -= logits.mean(1, keepdims=True)
+    expected = np.einsum("nchw,nhw->nc", logits, masks) / masks.sum((1, 2))[:, None]
+    assert (log_odds(probability, masks, 1e-3) == expected).all()
+
+
+def test_log_odds_need_no_copy_of_all_images():
+    """The peak of memory is below what came in: a test part of the real data in double precision would not fit."""
+    probability = np.full((64, 4, 32, 32), 0.25, np.float32)
+    masks = np.ones((64, 32, 32), bool)
+    tracemalloc.start()
+    log_odds(probability, masks, 1e-12)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < probability.nbytes / 2

@@ -24,6 +24,18 @@ DIGITS = 6
 """Posteriors are rounded: equal images must stay ties whatever the order of a sum."""
 
 
+def large_enough(domains: Domains, patients: Patients, n_folds: int = FOLDS) -> Bool[np.ndarray, " n"]:
+    """Return which images are of a domain that folds can be drawn of: it has at least one patient per fold.
+
+    Args:
+        domains: Domain of every image.
+        patients: The patient of every image.
+        n_folds: Number of folds.
+    """
+    small = [name for name in np.unique(domains) if len(np.unique(patients[domains == name])) < n_folds]
+    return ~np.isin(domains, small)
+
+
 def draw_folds(domains: Domains, patients: Patients, rng: np.random.Generator, n_folds: int = FOLDS) -> Folds:
     """Assign all images of a patient to one fold, every domain spread over the folds.
 
@@ -196,9 +208,13 @@ def log_odds(probability: Float[np.ndarray, "n c h w"], masks: Bool[np.ndarray, 
         masks: Pixels to average over; at least one in every image.
         floor: Smaller probabilities count as this.
     """
-    logits = np.log(np.maximum(probability.astype(np.float64), floor))
-    logits -= logits.mean(1, keepdims=True)
-    return np.einsum("nchw,nhw->nc", logits, masks) / masks.sum((1, 2))[:, None]
+    found = np.zeros(probability.shape[:2])
+    # One image at a time: the numbers in double precision are several times what comes in.
+    for place, (of_image, mask) in enumerate(zip(probability, masks, strict=True)):
+        logits = np.log(np.maximum(of_image.astype(np.float64), floor))
+        logits -= logits.mean(0, keepdims=True)
+        found[place] = np.einsum("chw,hw->c", logits, mask) / mask.sum()
+    return found
 
 
 def presence(labels: Int[np.ndarray, "n h w"], values: Sequence[int], smallest_share: float) -> Features:

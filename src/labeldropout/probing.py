@@ -6,7 +6,8 @@ structure, tell the domain. Images of different domains look different, and some
 same probe at the pixels of the left ventricle, which is labelled everywhere, stands beside it.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,11 @@ import torch
 from labeldropout.cone import to_grid
 from labeldropout.devices import choose_device
 from labeldropout.domain_probe import (
+    FOLDS,
     Readout,
     cross_validate,
     draw_folds,
+    large_enough,
     log_odds,
     permute_domains,
     presence,
@@ -29,7 +32,7 @@ from labeldropout.domain_probe import (
 )
 from labeldropout.labels import Part, State, Structure
 from labeldropout.parts import part_of_cases
-from labeldropout.prediction import Model, crop_of, load_model
+from labeldropout.prediction import BATCH_SIZE, Model, crop_of, load_model
 from labeldropout.published import SHORTCUT
 from labeldropout.records import PATIENTS
 from labeldropout.store import CaseStore, Prepared, read_prepared, read_table, replacing, write_table
@@ -41,6 +44,10 @@ SMALLEST_SHARE = 0.001
 FLOOR = 1e-12
 """Probabilities below this count as this, before the logarithm."""
 PERMUTATIONS = 200
+
+_METRICS = ("balanced_accuracy", "auc")
+_ENDINGS = ("", "_low", "_high", "_chance", "_p")
+_NO_NUMBERS = {f"{metric}{ending}": np.nan for metric in _METRICS for ending in _ENDINGS}
 
 
 @dataclass(frozen=True)
@@ -104,7 +111,54 @@ def read_images(prepared: Sequence[Path], split: Path, further: Sequence[Path]) 
 
 
 @dataclass(frozen=True)
-class Probe:
+class Answers:
+    """What the probe keeps of a training's answers: features of every image, none of the probabilities."""
+
+    model: str
+    seed: int
+    structures: tuple[Structure, ...]
+    """What channels 1, 2, ... are."""
+    drawn: np.ndarray
+    """float64 (N, C - 1): 1 where a structure is drawn, else 0."""
+    logits: dict[Structure, np.ndarray]
+    """float64 (N, C): mean centred log-probabilities at a structure's pixels; NaN where nobody knows where it is."""
+
+    @classmethod
+    def of(
+        cls,
+        model: str,
+        seed: int,
+        structures: Sequence[Structure],
+        batches: Iterable[np.ndarray],
+        images: Images,
+    ) -> "Answers":
+        """Turn probabilities into features batch by batch: those of a whole test part need not fit into memory.
+
+        Args:
+            model: Row of the list of experiments.
+            seed: Of the training.
+            structures: What channels 1, 2, ... are.
+            batches: Probabilities, float32 (n, C, S, S), of all images in their order.
+            images: The images.
+        """
+        total = len(images.domains)
+        drawn = np.zeros((total, len(structures)))
+        logits = {structure: np.full((total, 1 + len(structures)), np.nan) for structure in structures}
+        start = 0
+        for probability in batches:
+            batch = slice(start, start + len(probability))
+            start = batch.stop
+            drawn[batch] = presence(probability.argmax(1), range(1, 1 + len(structures)), SMALLEST_SHARE)
+            for structure in structures:
+                masks = images.truth[structure][batch]
+                known = masks.any((1, 2))
+                if known.any():
+                    logits[structure][batch][known] = log_odds(probability[known], masks[known], FLOOR)
+        return cls(model, seed, tuple(structures), drawn, logits)
+
+
+@dataclass(frozen=True)
+class _Question:
     """One question to a model: features of the images that can answer it."""
 
     feature: str
@@ -112,27 +166,18 @@ class Probe:
     structure: str
     """Whose pixels; empty for the set."""
     kept: np.ndarray
-    """bool (N,): images that take part."""
-    values: np.ndarray
-    """float64 (n, F)."""
+    """bool (N,): images that can answer."""
+    features: list[np.ndarray]
+    """float64 (N, F) of every training."""
 
 
-def probes_of(probability: np.ndarray, structures: Sequence[Structure], images: Images) -> list[Probe]:
-    """The set of structures drawn, and the logits at the pixels of each structure.
-
-    Args:
-        probability: float32 (N, C, S, S).
-        structures: What channels 1, 2, ... are.
-        images: The images.
-    """
-    labels = np.array([Structure.BACKGROUND, *structures])[probability.argmax(1)]
-    everyone = np.ones(len(labels), bool)
-    found = [Probe("set", "", everyone, presence(labels, [int(s) for s in structures], SMALLEST_SHARE))]
-    for structure in structures:
-        masks = images.truth[structure]
-        kept = masks.any((1, 2))
+def _questions(answers: Sequence[Answers], images: Images) -> list[_Question]:
+    """The set of structures drawn, and the logits at the pixels of each structure that is known somewhere."""
+    found = [_Question("set", "", np.ones(len(images.domains), bool), [one.drawn for one in answers])]
+    for structure in answers[0].structures:
+        kept = images.truth[structure].any((1, 2))
         if kept.any():
-            found.append(Probe("logits", structure.name, kept, log_odds(probability[kept], masks[kept], FLOOR)))
+            found.append(_Question("logits", structure.name, kept, [one.logits[structure] for one in answers]))
     return found
 
 
@@ -187,111 +232,99 @@ class _Outcome:
         """Mean over trainings, patients and permutations being drawn once for all of them."""
         return cls(*(np.mean([getattr(one, name) for one in several], axis=0) for name in ("value", "draws", "chance")))
 
-    def rows(self, names: Sequence[str]) -> list[dict[str, Any]]:
-        """One row per domain, and one for all."""
+    def rows(self) -> list[dict[str, float]]:
+        """Numbers of each domain, and last of all."""
         low, high = np.quantile(self.draws, [0.025, 0.975], axis=0)
         p = (1 + (self.chance >= self.value - 1e-12).sum(0)) / (1 + len(self.chance))
-        chance = self.chance.mean(0)
+        parts = dict(zip(_ENDINGS, (self.value, low, high, self.chance.mean(0), p), strict=True))
         return [
             {
-                "domain": name,
-                **{
-                    f"{metric}{ending}": float(numbers[place, column])
-                    for column, metric in enumerate(("balanced_accuracy", "auc"))
-                    for ending, numbers in (
-                        ("", self.value),
-                        ("_low", low),
-                        ("_high", high),
-                        ("_chance", chance),
-                        ("_p", p),
-                    )
-                },
+                f"{metric}{ending}": float(numbers[place, column])
+                for column, metric in enumerate(_METRICS)
+                for ending, numbers in parts.items()
             }
-            for place, name in enumerate([*names, ALL])
+            for place in range(len(self.value))
         ]
 
 
-def probe_trainings(
-    models: Sequence[tuple[str, int, np.ndarray]],
-    structures: Sequence[Structure],
-    images: Images,
-    draws: int,
-    seed: int,
-) -> pd.DataFrame:
+def probe_trainings(answers: Sequence[Answers], images: Images, draws: int, seed: int) -> pd.DataFrame:
     """How well the domain can be told from each training of one model, and over all of them.
 
+    A domain with fewer than `FOLDS` patients is left out of a question: its rows have no numbers, and nor has the row
+    of all where fewer than two domains are left.
+
     Args:
-        models: Name, seed and probabilities (N, C, S, S) of every training.
-        structures: What channels 1, 2, ... are.
+        answers: Of every training of the model.
         images: The images.
         draws: Resampled sets of patients behind an interval.
         seed: Of folds, permutations and resampling.
 
     Returns:
         `SHORTCUT` without the column `data`.
-
-    Raises:
-        ValueError: A domain has too few patients; the message names it.
     """
-    questions = [probes_of(probability, structures, images) for _, _, probability in models]
     found = []
     designs: dict[bytes, _Design] = {}
-    for place, question in enumerate(questions[0]):
-        domains, patients = images.domains[question.kept], images.patients[question.kept]
-        there, domains = np.unique(domains, return_inverse=True)
-        if len(there) < 2:
-            continue
-        names = [images.names[index] for index in there]
-        if (key := question.kept.tobytes()) not in designs:
-            try:
+    for question in _questions(answers, images):
+        asked = question.kept.copy()
+        asked[asked] = large_enough(images.domains[asked], images.patients[asked])
+        large, domains = np.unique(images.domains[asked], return_inverse=True)
+        if len(large) < 2:
+            asked[:] = False
+        patients = images.patients[asked]
+        outcomes: dict[str, _Outcome] = {}
+        if asked.any():
+            if (key := asked.tobytes()) not in designs:
                 designs[key] = _Design.draw(domains, patients, draws, seed)
-            except ValueError as error:
-                raise ValueError(f"{question.feature} {question.structure}: {error}") from error
-        design = designs[key]
-        outcomes = [_Outcome.of(of_seed[place].values, domains, patients, design) for of_seed in questions]
-        everyone = [(str(model[1]), outcome) for model, outcome in zip(models, outcomes, strict=True)]
-        for name, outcome in [*everyone, ("all", _Outcome.over_seeds(outcomes))]:
-            for row in outcome.rows(names):
-                mine = np.ones(len(domains), bool) if row["domain"] == ALL else domains == names.index(row["domain"])
+            several = [_Outcome.of(features[asked], domains, patients, designs[key]) for features in question.features]
+            outcomes = {str(one.seed): outcome for one, outcome in zip(answers, several, strict=True)}
+            outcomes["all"] = _Outcome.over_seeds(several)
+        for name in (*(str(one.seed) for one in answers), "all"):
+            numbers = dict(zip([*large, ALL], outcomes[name].rows(), strict=True)) if outcomes else {}
+            for domain in (*np.unique(images.domains[question.kept]), ALL):
+                mine = asked if domain == ALL else question.kept & (images.domains == domain)
                 found.append(
                     {
-                        "model": models[0][0],
+                        "model": answers[0].model,
                         "seed": name,
                         "feature": question.feature,
                         "structure": question.structure,
-                        **row,
+                        "domain": ALL if domain == ALL else images.names[domain],
+                        **numbers.get(domain, _NO_NUMBERS),
                         "n": int(mine.sum()),
-                        "n_patients": len(set(patients[mine])),
+                        "n_patients": len(set(images.patients[mine])),
                     }
                 )
-    return pd.DataFrame([*found, *_shares(models, structures, images)])
+    return pd.DataFrame([*found, *_shares(answers, images)])
 
 
-def _shares(
-    models: Sequence[tuple[str, int, np.ndarray]], structures: Sequence[Structure], images: Images
-) -> list[dict[str, Any]]:
+def _shares(answers: Sequence[Answers], images: Images) -> list[dict[str, Any]]:
     """In what share of a domain's images each structure is drawn: what the probe of the set goes by."""
     found = []
-    for channel, structure in enumerate(structures):
-        drawn = [presence(probability.argmax(1), [channel + 1], SMALLEST_SHARE)[:, 0] for _, _, probability in models]
-        for place, name in enumerate(images.names):
+    for channel, structure in enumerate(answers[0].structures):
+        for place in np.unique(images.domains):
             mine = images.domains == place
-            shares = [float(of_seed[mine].mean()) for of_seed in drawn]
-            seeds = [str(seed) for _, seed, _ in models]
+            shares = {str(one.seed): float(one.drawn[mine, channel].mean()) for one in answers}
+            shares["all"] = float(np.mean(list(shares.values())))
             found += [
                 {
-                    "model": models[0][0],
+                    "model": answers[0].model,
                     "seed": seed,
                     "feature": "share",
                     "structure": structure.name,
-                    "domain": name,
+                    "domain": images.names[place],
                     "share_drawn": share,
                     "n": int(mine.sum()),
                     "n_patients": len(set(images.patients[mine])),
                 }
-                for seed, share in [*zip(seeds, shares, strict=True), ("all", float(np.mean(shares)))]
+                for seed, share in shares.items()
             ]
     return found
+
+
+def _batches(model: Model, pixels: np.ndarray) -> Iterator[np.ndarray]:
+    """Probabilities of a few images at a time."""
+    for start in range(0, len(pixels), BATCH_SIZE):
+        yield model.probabilities(pixels[start : start + BATCH_SIZE])
 
 
 def probe_model(
@@ -324,11 +357,20 @@ def probe_model(
     models: list[Model] = [load_model(path, choose_device(device)) for path in weights]
     if len({model.structures for model in models}) != 1:
         raise ValueError(f"{[str(path) for path in weights]}: trainings of different structures (expected one model).")
-    answers = [(str(model.config["model"]), model.seed, model.probabilities(images.pixels)) for model in models]
-    table = probe_trainings(answers, models[0].structures, images, int(settings["draws"]), int(settings["seed"]))
+    answers = [
+        Answers.of(str(model.config["model"]), model.seed, model.structures, _batches(model, images.pixels), images)
+        for model in models
+    ]
+    table = probe_trainings(answers, images, int(settings["draws"]), int(settings["seed"]))
     columns = {"share_drawn": np.nan, "data": "simulated" if settings["simulated"] else "real"}
     table = table.assign(**{name: value for name, value in columns.items() if name not in table})
     write_table(table, output, SHORTCUT)
+
+
+def _with_interval(row: dict[str, Any], metric: str) -> str:
+    """A number with its interval, or one dash for both."""
+    text = number(row[metric], 2)
+    return text if math.isnan(row[metric]) else f"{text} {interval(row[f'{metric}_low'], row[f'{metric}_high'], 2)}"
 
 
 def write_probes(probes: Sequence[Path], output: Path, *, simulated: bool) -> list[Path]:
@@ -347,10 +389,9 @@ def write_probes(probes: Sequence[Path], output: Path, *, simulated: bool) -> li
                 "Model": row["model"],
                 "Domain told from": "structures drawn" if row["feature"] == "set" else f"logits at {row['structure']}",
                 "n": row["n"],
-                "Balanced accuracy": f"{number(row['balanced_accuracy'], 2)}"
-                f" {interval(row['balanced_accuracy_low'], row['balanced_accuracy_high'], 2)}",
+                "Balanced accuracy": _with_interval(row, "balanced_accuracy"),
                 "By chance": number(row["balanced_accuracy_chance"], 2),
-                "AUC": f"{number(row['auc'], 2)} {interval(row['auc_low'], row['auc_high'], 2)}",
+                "AUC": _with_interval(row, "auc"),
                 "AUC by chance": number(row["auc_chance"], 2),
                 "p": p_value(row["auc_p"]),
             }
@@ -361,7 +402,8 @@ def write_probes(probes: Sequence[Path], output: Path, *, simulated: bool) -> li
         "How well the domain can be told from what a model draws and from its logits at the pixels of a structure:"
         " linear probe, cross-validated over patients; intervals by bootstrap over patients, chance and p by"
         f" {PERMUTATIONS} permutations of the domains; means over seeds. The left ventricle is labelled everywhere: its"
-        " logits show how much of the domain any logit carries."
+        f" logits show how much of the domain any logit carries. A domain with fewer than {FOLDS} patients is left out"
+        " of a question; a dash where fewer than two are left."
     )
     caption = f"Simulated data. {caption}" if simulated else caption
     files = [output.with_suffix(ending) for ending in (".csv", ".md", ".tex")]

@@ -38,6 +38,7 @@ def draw(table: pd.DataFrame, titles: Mapping[str, str], models: Mapping[str, st
         simulated: Whether the title must say that the data are simulated.
     """
     probes = table[table["feature"] != "share"]
+    is_left_out = probes["auc"].isna().any()
     shown = list(dict.fromkeys(probes["model"]))
     domains = by_known_order(probes["domain"].tolist(), [*titles, "all"])
     figure = Figure(figsize=(1.9 + 1.75 * len(domains), 1.2 + 0.72 * len(shown)), layout="constrained")
@@ -57,6 +58,8 @@ def draw(table: pd.DataFrame, titles: Mapping[str, str], models: Mapping[str, st
         "Mean over seeds with 95 % interval over patients; dots: each seed; grey line: mean of permuted data sets."
         " The LV is labelled in all data sets: its logits are the control."
     )
+    if is_left_out:
+        note += " No mark: too few patients for cross-validation."
     figure.legend(handles, labels, loc="outside lower center", ncols=4, title=note, title_fontsize=6)
     set_title(figure, "Shortcut probe: can the data set be told from the model's answer?", simulated=simulated)
     return figure
@@ -64,7 +67,9 @@ def draw(table: pd.DataFrame, titles: Mapping[str, str], models: Mapping[str, st
 
 def _draw_panel(axes: Axes, table: pd.DataFrame, shown: list[str]) -> None:
     """The marks of one domain."""
-    axes.axvline(float(table.loc[table["seed"] == "all", "auc_chance"].mean()), color="0.55", linewidth=0.9)
+    table = table.dropna(subset="auc")
+    if len(table):
+        axes.axvline(float(table.loc[table["seed"] == "all", "auc_chance"].mean()), color="0.55", linewidth=0.9)
     for place, (key, look) in enumerate(_LOOKS.items()):
         mine = table[(table["feature"] == key[0]) & (table["structure"] == key[1])]
         shift = (place - (len(_LOOKS) - 1) / 2) * _STEP
