@@ -92,15 +92,21 @@ class Claim:
     @property
     def deciding(self) -> str:
         """The comparison that decided: the first that fails, else the first that cannot be tested, else the first."""
-        told = self.told
+        told = [_told(row) for row in self.rows]
         by_holds = [next((one for one in told if one.holds == word), None) for word in ("no", "not testable", "yes")]
         one = next((one for one in by_holds if one is not None), None)
         return f"{one.label}: {one.text}" if one else ""
 
     @property
+    def reported(self) -> str:
+        """What the paper says, where it says the same of all its comparisons; else empty."""
+        texts = {row.reported for row in self.rows}
+        return str(texts.pop()) if len(texts) == 1 else ""
+
+    @property
     def told(self) -> list[Told]:
-        """Its comparisons as sentences."""
-        return [_told(row) for row in self.rows]
+        """Its comparisons as sentences, without what `reported` says already."""
+        return [_told(row, with_reported=not self.reported) for row in self.rows]
 
     def is_held(self, place: int) -> bool:
         """Whether the comparison at this place (0, 1, ... as declared) holds."""
@@ -122,7 +128,7 @@ def _effect(row: Any) -> str:
     return effect_words(row) + ("" if row.confidence == 0.95 else f" ({100 * row.confidence:.0f} %)")
 
 
-def _told(row: Any) -> Told:
+def _told(row: Any, *, with_reported: bool = True) -> Told:
     text = f"{row.comparison}, {cell_words(row)}"
     if row.why:
         text += f" ({row.why})"
@@ -133,7 +139,7 @@ def _told(row: Any) -> Told:
         text += f"; rank-biserial {number(row.rank_biserial, 2)}"
     if not row.why and seeds_words(row):
         text += f"; {seeds_words(row)}"
-    if row.reported:
+    if row.reported and with_reported:
         text += f"; the paper: {row.reported}"
     return Told(row.holds, _LABELS[row.holds], text)
 
