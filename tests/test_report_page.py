@@ -17,7 +17,7 @@ from labeldropout.__main__ import main
 from labeldropout.figures import overlays
 from labeldropout.published import CLAIMS
 from labeldropout.records import SCORES
-from labeldropout.report_page import OWN_FIGURES, PAPER_FIGURES, build_report, read_markdown
+from labeldropout.report_page import OWN_FIGURES, OWN_TABLES, PAPER_FIGURES, build_report, read_markdown
 from labeldropout.store import CaseStore, write_predictions, write_table
 from labeldropout.typesetting import markdown
 
@@ -111,6 +111,22 @@ def test_page_opens_with_the_ledger(page):
     assert "−0.100 [−0.200, +0.010]; 20 images of 10 patients" in ledger
     assert "about 0.8 against 0.71" in ledger
     assert "snakemake figure_4" in ledger
+
+
+def test_every_place_of_the_page_has_a_name_of_its_own(page):
+    """No two elements have one id: an article named like a control would be taken for it."""
+    names = re.findall(r'\bid="([^"]*)"', page.read_text())
+    assert len(names) > 20
+    assert sorted(names) == sorted(set(names))
+
+
+def test_page_claims_no_more_than_is_so(page):
+    """When the rules were written, what an effect is, and which experiments are tested, is said as it is."""
+    text = page.read_text()
+    assert "before the results it judges" not in text
+    assert "after the first results of the simulated study for C1 to C10" in text
+    assert "for a trend the growth per step" in text
+    assert "5 to 8 and 4b" in OWN_TABLES[0].caption
 
 
 def test_what_is_missing_is_said_in_its_place(page):
@@ -297,6 +313,9 @@ def test_overlays_can_be_browsed(page, tmp_path):
         shown = browser.run(SHOWN)
         assert [(one["dataset"], one["quality"]) for one in shown] == [("first", "best"), ("second", "best")]
         assert browser.run("document.getElementById('count').textContent") == "2 of 6 pictures"
+        # Without scripts the selects would do nothing: they stay hidden.
+        browser.run("document.getElementById('overlay-controls').hidden = true")
+        assert browser.run("getComputedStyle(document.getElementById('overlay-controls')).display") == "none"
 
 
 @pytest.mark.slow
