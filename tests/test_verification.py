@@ -125,6 +125,39 @@ def test_data_of_a_severity_of_its_own_are_found(study, folder):
     assert states(study)[WEIGHTS] != "as recorded"
 
 
+@pytest.mark.parametrize(
+    ("recorded", "there", "expected"),
+    [
+        ({"a": "1"}, {"severity-0/a": "1", "a": "1"}, "severity-0/"),
+        ({"a": "1"}, {"severity-0/a": "2", "a": "1"}, "severity-0/"),
+        ({"a": "1"}, {"a": "1"}, ""),
+        ({"a": "1"}, {"a": "2"}, None),
+        ({"a": "1", "b": "1"}, {"a": "1", "b": "2"}, None),
+        ({"a": "1"}, {}, None),
+        ({"a": None}, {"a": "1"}, None),
+        ({"a": None}, {"severity-0/a": "1"}, "severity-0/"),
+        ({}, {"a": "1"}, None),
+    ],
+)
+def test_data_of_another_severity_are_never_guessed(recorded, there, expected):
+    """Without a tree of its own, a model has the study's data only if their hashes are those that it was given."""
+    assert verification.tree_of(0.0, recorded, there.get) == expected
+    assert verification.tree_of(None, recorded, there.get) == ""
+
+
+def test_one_file_that_severities_share_decides_nothing(study):
+    """Crops are alike at every severity: where the images differ, the study's own are not taken for the model's."""
+    config = study / "results" / "models" / "m" / "config.json"
+    config.write_text(json.dumps({"severity": 0.75}))
+    table = study / "results" / "prepared" / "camus" / "cases.csv"
+    table.write_text("crops")
+    inputs = {"prepared/camus/cases.csv": file_sha256(table), "prepared/camus/images.npy": "0" * 64}
+    (study / WEIGHTS).with_name("run.json").write_text(json.dumps({"inputs": inputs}))
+    finding = next(one for one in verify(study / "results", study) if one.file == WEIGHTS)
+    assert finding.state == "input not here"
+    assert "results/prepared" not in finding.detail
+
+
 def test_missing_input_is_said_and_no_alarm(study, capsys):
     """A reviewer without the images can still see that table and scores are those that were published."""
     shutil.rmtree(study / "results" / "prepared")

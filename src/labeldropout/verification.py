@@ -7,7 +7,7 @@ import csv
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import astuple, dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -115,13 +115,38 @@ def _read_sidecar(root: _Root, sidecar: str) -> Record:
     return Record(sidecar, files, {root.name(name): value for name, value in _hashes(content, "inputs").items()})
 
 
-def _tree(root: _Root, model: Path) -> Path:
-    """Where the data of a model lie: in a tree of their own at a severity of their own."""
+def own_tree(severity: Any) -> str:
+    """Folder below the results for data at this severity, with its slash; empty if a row names none."""
+    return f"severity-{severity:g}/" if isinstance(severity, int | float) else ""
+
+
+def tree_of(severity: Any, recorded: Mapping[str, str | None], sha256: Callable[[str], str | None]) -> str | None:
+    """The folder below the results in which the data of a model lie, with its slash; empty: the study's own data.
+
+    A row may name the study's own severity: its data then lie where those of all others do. That this is so has to be
+    shown by the hashes of what the model was trained or scored on, as the names of cases do not depend on the severity.
+
+    Args:
+        severity: Of the domain shift, from the model's configuration; None if its row names none.
+        recorded: Hash by name of its data, relative to that folder; None where only the name is known.
+        sha256: Hash by name relative to the results; None if there is no such file.
+
+    Returns:
+        The folder; None if the data are in no folder of their own, and the study's own are not known to be they.
+    """
+    own = own_tree(severity)
+    if not own or any(sha256(own + name) is not None for name in recorded):
+        return own
+    found = {name: sha256(name) for name, value in recorded.items() if value}
+    here = [name for name, value in found.items() if value is not None]
+    return "" if here and all(found[name] == recorded[name] for name in here) else None
+
+
+def _severity(root: _Root, model: Path) -> Any:
     try:
-        severity = _read(root, (model / "config.json").as_posix())["severity"]
+        return _read(root, (model / "config.json").as_posix())["severity"]
     except (OSError, ValueError, TypeError, KeyError):
-        return root.results  # no severity; a damaged configuration is found by its hash
-    return root.results / f"severity-{severity:g}" if isinstance(severity, int | float) else root.results
+        return None  # none named; a damaged configuration is found by its hash
 
 
 def _read_run(root: _Root, sidecar: str) -> Record:
@@ -132,13 +157,12 @@ def _read_run(root: _Root, sidecar: str) -> Record:
     made = _hashes(content, "outputs") if "outputs" in content else {}
     names = next(names for pattern, names in _TRAININGS.items() if folder.relative_to(root.results).match(pattern))
     files = {(folder / name).as_posix(): made.get(name) for name in names}
-    inputs = {}
-    for name, value in recorded.items():
-        below = folder.parent if name == "config.json" else root.results
-        own = root.name(name, _tree(root, folder.parent)) if name.startswith("prepared/") else None
-        # A row may name the study's own severity: its data then lie where those of all others do.
-        is_common = own is None or (root.sha256(own) is None and root.sha256(root.name(name, below)) == value)
-        inputs[root.name(name, below) if is_common else own] = value
+    severity = _severity(root, folder.parent)
+    prepared = {name: value for name, value in recorded.items() if name.startswith("prepared/")}
+    tree = tree_of(severity, prepared, lambda name: root.sha256(root.name(name, root.results)))
+    below = root.results / (own_tree(severity) if tree is None else tree)
+    places = {"config.json": folder.parent, **dict.fromkeys(prepared, below)}
+    inputs = {root.name(name, places.get(name, root.results)): value for name, value in recorded.items()}
     return Record(sidecar, files, inputs)
 
 
