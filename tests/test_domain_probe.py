@@ -87,6 +87,21 @@ def test_metrics_are_those_of_scikit_learn():
     assert whole["accuracy"][0, 3] == pytest.approx(balanced_accuracy_score(DOMAINS, untied.argmax(1)))
 
 
+def test_wins_are_shares_of_the_pairs_of_two_patients_images():
+    """Counted by hand, for patients of one to four images in any order; ties are halves."""
+    rng = np.random.default_rng(5)
+    patients = rng.permutation(np.repeat(["a", "b", "c", "d"], [1, 2, 3, 4]))
+    domains = np.isin(patients, ["b", "d"]).astype(int)
+    posterior = rng.dirichlet([1, 1], 10).round(1)
+    wins = read_out(posterior, domains, patients).wins
+    for domain in range(2):
+        for row, one in enumerate("abcd"):
+            for column, other in enumerate("abcd"):
+                mine, others = posterior[patients == one, domain], posterior[patients == other, domain]
+                shares = [(left > right) + (left == right) / 2 for left in mine for right in others]
+                assert wins[domain, row, column] == pytest.approx(np.mean(shares))
+
+
 def test_a_patient_counts_once_however_many_images_there_are():
     """Copies of a patient's images change nothing."""
     rng = np.random.default_rng(4)

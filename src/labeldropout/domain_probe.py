@@ -156,16 +156,20 @@ def read_out(posterior: Posterior, domains: Domains, patients: Patients) -> Read
         patients: The patient of every image; a patient has one domain.
     """
     _, first, index = np.unique(patients, return_index=True, return_inverse=True)
-    n_patients, n_domains = len(first), posterior.shape[1]
-    weight = np.zeros((n_patients, len(domains)))
+    weight = np.zeros((len(first), len(domains)))
     weight[index, np.arange(len(domains))] = 1
     weight /= weight.sum(1, keepdims=True)
     best = posterior == posterior.max(1, keepdims=True)
-    above = posterior.T[:, :, None] - posterior.T[:, None, :]
-    wins = weight @ ((np.sign(above) + 1) / 2) @ weight.T
-    return Readout(
-        domains[first], weight @ (best / best.sum(1, keepdims=True)), wins.reshape(n_domains, *wins.shape[1:])
-    )
+    # Sums over runs of a patient's images instead of products with the weights, which take patients times more steps.
+    order = np.argsort(index, kind="stable")
+    n_images = np.bincount(index)
+    starts = np.cumsum(n_images) - n_images
+    wins = []
+    for of_domain in posterior[order].T:
+        pairs = (np.sign(of_domain[:, None] - of_domain[None, :]) + 1) / 2
+        sums = np.add.reduceat(np.add.reduceat(pairs, starts, axis=0), starts, axis=1)
+        wins.append(sums / np.outer(n_images, n_images))
+    return Readout(domains[first], weight @ (best / best.sum(1, keepdims=True)), np.stack(wins))
 
 
 def permute_domains(domains: Domains, patients: Patients, rng: np.random.Generator) -> Domains:
