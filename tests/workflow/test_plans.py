@@ -192,9 +192,10 @@ def test_added_row_plans_its_own_jobs_only(finished):
         "train": 2,
         "evaluate": 1,
         "compare": 2,  # figure_3 and the tests
+        "claims_table": 1,
         "summarise_histories": 1,
         "summarise_tables": 1,
-        "figures_item": 2,  # figure_3 and the training curves
+        "figures_item": 3,  # figure_3, the training curves and the claims
         **AND_THE_RECORD,
     }
 

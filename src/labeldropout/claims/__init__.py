@@ -1,1 +1,1 @@
-"""Claims declared before the results, the scores of a study, and the ledger that follows."""
+"""Declared claims, the scores of a study, and the ledger that follows."""

@@ -199,7 +199,7 @@ def table_2(study: Study) -> Content:
         "Table 2: mean Dice on the images of the annotation kit, without and with label dropout, the paper's numbers in"
         " brackets; seeds averaged per image; intervals by bootstrap over patients; p of Wilcoxon's signed-rank test,"
         " in brackets after Holm's correction over the structures; n: images; r: rank-biserial correlation per image;"
-        " detectable: the smallest true mean difference that so many patients show with 80 % power at 5 %, two-sided."
+        " detectable: the smallest true mean difference that so many patients show with 80 % power at 5 %, uncorrected."
     )
     return Content(table, TABLE_2, what, reading)
 
@@ -242,7 +242,7 @@ def _tests(rows: list[dict[str, Any]], what: str) -> Content:
     how = (
         "Wilcoxon's signed-rank test, two-sided, per image (as the paper) and on patient means, p in brackets after"
         " Holm's correction within a family and unit; seeds averaged per image; intervals by bootstrap over patients;"
-        " detectable = the smallest true mean difference that so many patients show with 80 % power at 5 %, two-sided;"
+        " detectable = the smallest true mean difference that so many patients show at 80 % power and 5 %, uncorrected;"
         f" equivalent = the 90 % interval lies within ±{NO_DIFFERENCE:g}; n: images; r: rank-biserial correlation, per"
         " image."
     )
