@@ -15,6 +15,7 @@ from PIL import Image
 
 from labeldropout.__main__ import main
 from labeldropout.figures import overlays
+from labeldropout.provenance import file_sha256
 from labeldropout.published import CLAIMS
 from labeldropout.records import SCORES
 from labeldropout.report_page import OWN_FIGURES, OWN_TABLES, PAPER_FIGURES, build_report, read_markdown
@@ -245,6 +246,77 @@ def test_overlays_are_best_median_and_worst(results):
     scores.loc[scores["case"] == best, "dice"] = np.nan
     assert overlays.choose(scores, 0).set_index("quality")["case"]["best"] != best
     assert overlays.choose(scores, 1).empty
+
+
+def overlays_on(page):
+    """Names of the pictures in the browser, and what is said of those left out."""
+    text = page.read_text()
+    return re.findall(r'<figure data-dataset="([^"]*)" data-model="([^"]*)"', text), re.findall(
+        r"<li>No pictures of .*</li>", text
+    )
+
+
+def at_severity(small_study, results, severity):
+    """Let the model of the scores be at a severity of its own; the scores' sidecar names the images."""
+    small_study.config(model="one", severity=severity)
+    names = [f"severity-{severity:g}/cases/{dataset}/images.u8" for dataset in ("first", "second")]
+    inputs = {f"results/{name}": file_sha256(results / name.partition("/")[2]) for name in names}
+    sidecar = {"files": {}, "inputs": inputs, "data": "simulated"}
+    (results / "scores" / "one.provenance.json").write_text(json.dumps(sidecar))
+    return sidecar
+
+
+def test_no_picture_shows_another_domain_shift(small_study, results, tmp_path):
+    """Names of cases do not depend on it: images of another severity are left out, and the page says so."""
+    sidecar = at_severity(small_study, results, 0.0)
+    sidecar["inputs"] = dict.fromkeys(sidecar["inputs"], "0" * 64)
+    (results / "scores" / "one.provenance.json").write_text(json.dumps(sidecar))
+    build_report(results, results, tmp_path / "site" / "report.html")
+    shown, left_out = overlays_on(tmp_path / "site" / "report.html")
+    assert shown == []
+    assert len(left_out) == 2
+    assert all("under one: the images at domain shift 0, " in words for words in left_out)
+
+
+def test_pictures_of_the_studys_own_severity_are_shown(small_study, results, tmp_path):
+    """A row may name the severity that all others have: the images are then the ones that were scored."""
+    at_severity(small_study, results, 0.5)
+    build_report(results, results, tmp_path / "site" / "report.html")
+    shown, left_out = overlays_on(tmp_path / "site" / "report.html")
+    assert len(shown) == 6
+    assert left_out == []
+
+
+def test_pictures_of_a_severity_come_from_its_own_tree(small_study, results, tmp_path):
+    """Where there is one, whatever the study's own images are."""
+    at_severity(small_study, results, 0.0)
+    before = hashes_of_overlays(results, tmp_path / "before")
+    (results / "severity-0").mkdir()
+    (results / "cases").rename(results / "severity-0" / "cases")
+    assert hashes_of_overlays(results, tmp_path / "after") == before
+
+
+def hashes_of_overlays(results, site):
+    """Hash of each overlay of the report that is made there."""
+    build_report(results, results, site / "report.html")
+    found = hashes(site / "report" / "overlays")
+    assert len(found) == 6
+    return found
+
+
+def test_prediction_of_another_shape_is_left_out(results, tmp_path):
+    """Prediction and image that do not fit together are not drawn one over the other; the page names the case."""
+    with pytest.raises(ValueError, match=r"\(3, 3\)"):
+        overlays.draw(np.zeros((4, 4), np.uint8), np.zeros((4, 4), np.uint8), [], np.zeros((3, 3), np.uint8), 1.0)
+    stores = [CaseStore(results / "cases" / name) for name in ("first", "second")]
+    maps = [(f"seed-0/{case}", store.target(row)) for store in stores for row, case in enumerate(store.table["case"])]
+    maps[0] = (maps[0][0], np.zeros((3, 3), np.uint8))
+    write_predictions(maps[:-1], results / "predictions" / "one.npz")
+    build_report(results, results, tmp_path / "site" / "report.html")
+    shown, left_out = overlays_on(tmp_path / "site" / "report.html")
+    assert shown == []
+    assert f"{stores[0].table['case'].iloc[0]}: image, reference and prediction have the shapes" in left_out[0]
+    assert f"{stores[1].table['case'].iloc[-1]} was scored, and is not among the predictions" in left_out[1]
 
 
 def test_unannotated_structure_is_not_outlined_as_reference(results):

@@ -2,13 +2,15 @@
 
 import csv
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import numpy as np
+import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from PIL import Image
 
@@ -16,12 +18,13 @@ from labeldropout.drawing import TITLES
 from labeldropout.figures import overlays
 from labeldropout.figures.alternative_texts import ALTERNATIVE_TEXTS
 from labeldropout.labels import COLOURS, FOREGROUND, is_annotated
+from labeldropout.provenance import file_sha256
 from labeldropout.records import SCORES
-from labeldropout.sidecars import ENDING, relative
+from labeldropout.sidecars import ENDING, relative, sidecar_of
 from labeldropout.store import CaseStore, read_json, read_predictions, read_table, replacing
 from labeldropout.typesetting import interval, mean_and_spread, number, p_value
 from labeldropout.verdicts import LEDGERS, read_ledger, verdict_counts
-from labeldropout.verification import ALARMING, Finding, summarise, verify
+from labeldropout.verification import ALARMING, Finding, summarise, tree_of, verify
 
 _FOLDERS = ("figures", "tables", "overlays", "quality")
 _MARK = "labeldropout-report.txt"
@@ -417,14 +420,6 @@ def _others(results: Path) -> list[Item]:
     return [Item(name, name.replace("_", " ").capitalize()) for name in unnamed]
 
 
-def _tree(results: Path, model: str) -> Path:
-    """Where the data of a model lie: in a tree of their own at a severity of their own."""
-    path = results / "models" / model / "config.json"
-    severity = read_json(path).get("severity") if path.is_file() else None
-    own = results / f"severity-{severity:g}" if isinstance(severity, int | float) else results
-    return own if own.is_dir() else results
-
-
 def describe_model(config: Mapping[str, Any]) -> str:
     """One line on what a model is, from its `config.json`."""
     names = [TITLES.get(name, name) for name in config["train_on"]]
@@ -450,57 +445,139 @@ def describe_model(config: Mapping[str, Any]) -> str:
     )
 
 
-def _describe(results: Path, model: str) -> str:
-    path = results / "models" / model / "config.json"
-    return describe_model(read_json(path)) if path.is_file() else ""
+@dataclass(frozen=True)
+class _Model:
+    """A model of which there may be pictures."""
+
+    name: str
+    config: Mapping[str, Any]
+    """Empty if it is not here."""
+    inputs: Mapping[str, str]
+    """Hash by name of all that its scores were made from; empty if that was not recorded."""
+    trained_on: Mapping[str, str]
+    """The same of its first training, by names below its tree."""
 
 
-def _overlays_of(model: str, results: Path, folder: _Folder, said: str) -> list[Overlay]:
-    """Best, median and worst test image of every data set under the first training of a model."""
-    scores = read_table(results / "scores" / f"{model}.csv", SCORES, ("structure", "reference", "view", "instant"))
-    predictions = read_predictions(results / "predictions" / f"{model}.npz")
-    seed = int(scores["seed"].min())
+def _inputs_in(path: Path) -> Mapping[str, str]:
+    content = read_json(path) if path.is_file() else {}
+    found = content.get("inputs") if isinstance(content, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _model(results: Path, name: str) -> _Model:
+    folder = results / "models" / name
+    runs = sorted(folder.glob("seed-*/run.json"))
+    return _Model(
+        name,
+        read_json(folder / "config.json") if (folder / "config.json").is_file() else {},
+        _inputs_in(sidecar_of(results / "scores" / f"{name}.csv")),
+        _inputs_in(runs[0]) if runs else {},
+    )
+
+
+def _tree(model: _Model, dataset: str, sha256: Callable[[str], str | None]) -> str | None:
+    """Folder below the results in which a model's cases of a data set lie; None if they are not known to be here."""
+    store, prepared = f"cases/{dataset}/images.u8", f"prepared/{dataset}/images.npy"
+    scored = [value for name, value in model.inputs.items() if name.endswith(f"/{store}")]
+    recorded = {store: scored[0] if scored else None, prepared: model.trained_on.get(prepared)}
+    return tree_of(model.config.get("severity"), recorded, sha256)
+
+
+def _drawn(chosen: pd.DataFrame, store: CaseStore, maps: Mapping[str, np.ndarray], seed: int) -> list[Image.Image]:
+    """The pictures of chosen cases.
+
+    Raises:
+        ValueError: A case is not in the store or was not predicted, or prediction and case do not fit together.
+    """
+    rows = {case: row for row, case in enumerate(store.table["case"])}
     found = []
-    for dataset, of_dataset in overlays.choose(scores, seed).groupby("dataset", sort=False):
-        place = _tree(results, model) / "cases" / str(dataset)
-        if not (place / "cases.csv").is_file():
-            continue
-        store = CaseStore(place)
-        rows = {case: row for row, case in enumerate(store.table["case"])}
-        for choice in of_dataset.itertuples():
-            row, case = rows[choice.case], str(choice.case)
-            annotated = [structure for structure, state in store.states(row).items() if is_annotated(state)]
-            spacing = store.spacing_mm(row) or (1.0, 1.0)
-            image, target = np.asarray(store.image(row)), np.asarray(store.target(row))
-            drawn = overlays.draw(image, target, annotated, predictions[f"seed-{seed}/{case}"], spacing[0] / spacing[1])
-            own = scores[(scores["case"] == case) & (scores["seed"] == seed) & (scores["reference"] == "dataset")]
-            by_structure = dict(zip(own["structure"], own["dice"], strict=True))
-            words = ", ".join(
-                f"{structure.name} {number(by_structure.get(structure.name), 2)}"
-                for structure in FOREGROUND
-                if structure.name in by_structure
-            )
-            source = folder.picture(drawn, "overlays", f"{model}-{dataset}-{choice.quality}")
-            title = TITLES.get(str(dataset), str(dataset))
-            alternative = (
-                f"{choice.quality.capitalize()} test image of {title} under {model}, {case}:"
-                f" reference on the left, prediction on the right; Dice {words}."
-            )
-            caption = f"{case}. Dice: {words}" + (f". {said}" if said else "")
-            picture = Picture(source, source, alternative, *drawn.size)
-            found.append(Overlay(picture, title, model, str(choice.quality), caption))
+    for case in chosen["case"].astype(str):
+        row, name = rows.get(case), f"seed-{seed}/{case}"
+        if row is None or name not in maps:
+            raise ValueError(f"{case} was scored, and is not among the {'cases' if row is None else 'predictions'}.")
+        annotated = [structure for structure, state in store.states(row).items() if is_annotated(state)]
+        spacing = store.spacing_mm(row) or (1.0, 1.0)
+        image, target = np.asarray(store.image(row)), np.asarray(store.target(row))
+        try:
+            found.append(overlays.draw(image, target, annotated, maps[name], spacing[0] / spacing[1]))
+        except ValueError as error:
+            raise ValueError(f"{case}: {error}") from error
     return found
 
 
-def _overlays(results: Path, folder: _Folder) -> list[Overlay]:
-    """The pictures of the browser, for every model whose predictions and cases are here."""
-    models = sorted(path.stem for path in (results / "predictions").glob("*.npz"))
-    return [
-        overlay
-        for model in models
-        if (results / "scores" / f"{model}.csv").is_file()
-        for overlay in _overlays_of(model, results, folder, _describe(results, model))
-    ]
+@dataclass
+class _Browser:
+    """The pictures of the browser, and why some are not there."""
+
+    results: Path
+    folder: _Folder
+    shown: list[Overlay] = field(default_factory=list)
+    left_out: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    """Models by data set and reason."""
+
+    def __post_init__(self) -> None:
+        self._sha256 = cache(lambda name: file_sha256(path) if (path := self.results / name).is_file() else None)
+
+    def _leave_out(self, model: _Model, dataset: str, reason: str) -> None:
+        self.left_out.setdefault((TITLES.get(dataset, dataset), reason), []).append(model.name)
+
+    def add(self, name: str) -> None:
+        """Best, median and worst test image of every data set under the first training of a model."""
+        model = _model(self.results, name)
+        path = self.results / "scores" / f"{name}.csv"
+        scores = read_table(path, SCORES, ("structure", "reference", "view", "instant"))
+        maps = read_predictions(self.results / "predictions" / f"{name}.npz")
+        seed = int(scores["seed"].min())
+        own = scores[(scores["seed"] == seed) & (scores["reference"] == "dataset")]
+        for dataset, chosen in overlays.choose(scores, seed).groupby("dataset", sort=False):
+            tree = _tree(model, str(dataset), self._sha256)
+            if tree is None:
+                severity = model.config["severity"]
+                reason = (
+                    f"the images at domain shift {severity:g}, on which it was scored, are not among these results."
+                )
+                self._leave_out(model, str(dataset), reason)
+                continue
+            place = self.results / f"{tree}cases" / str(dataset)
+            if not (place / "cases.csv").is_file():
+                self._leave_out(model, str(dataset), "its cases are not among these results.")
+                continue
+            store = CaseStore(place)
+            try:
+                drawn = _drawn(chosen, store, maps, seed)
+            except ValueError as error:
+                self._leave_out(model, str(dataset), str(error))
+                continue
+            for choice, picture in zip(chosen.itertuples(), drawn, strict=True):
+                self._show(model, choice, picture, own[own["case"] == choice.case])
+
+    def _show(self, model: _Model, choice: Any, drawn: Image.Image, scores: pd.DataFrame) -> None:
+        by_structure = dict(zip(scores["structure"], scores["dice"], strict=True))
+        words = ", ".join(
+            f"{structure.name} {number(by_structure.get(structure.name), 2)}"
+            for structure in FOREGROUND
+            if structure.name in by_structure
+        )
+        source = self.folder.picture(drawn, "overlays", f"{model.name}-{choice.dataset}-{choice.quality}")
+        title = TITLES.get(str(choice.dataset), str(choice.dataset))
+        alternative = (
+            f"{choice.quality.capitalize()} test image of {title} under {model.name}, {choice.case}:"
+            f" reference on the left, prediction on the right; Dice {words}."
+        )
+        said = f". {describe_model(model.config)}" if model.config else ""
+        picture = Picture(source, source, alternative, *drawn.size)
+        self.shown.append(
+            Overlay(picture, title, model.name, str(choice.quality), f"{choice.case}. Dice: {words}{said}")
+        )
+
+
+def _browser(results: Path, folder: _Folder) -> _Browser:
+    """Pictures for every model whose predictions and scores are here."""
+    browser = _Browser(results, folder)
+    for path in sorted((results / "predictions").glob("*.npz")):
+        if (results / "scores" / f"{path.stem}.csv").is_file():
+            browser.add(path.stem)
+    return browser
 
 
 def _cone_facts(path: Path) -> list[str]:
@@ -641,7 +718,7 @@ def build_report(results: Path, root: Path, page: Path) -> None:
     folder.mark()
     kinds = _kinds_of_data(results, sidecars)
     quality, other_trees = _quality(results, folder)
-    pictures = _overlays(results, folder)
+    browser = _browser(results, folder)
     line, findings, n_more, is_alarming = _judged(results, root)
 
     def shown(items: Iterable[Item]) -> list[Shown]:
@@ -672,9 +749,10 @@ def build_report(results: Path, root: Path, page: Path) -> None:
         "own_figures": shown(OWN_FIGURES),
         "tables": shown((*PAPER_TABLES, *OWN_TABLES)) + shown(_others(results)),
         "biomarkers": shown(BIOMARKERS),
-        "overlays": pictures,
-        "overlay_datasets": list(dict.fromkeys(one.dataset for one in pictures)),
-        "overlay_models": list(dict.fromkeys(one.model for one in pictures)),
+        "overlays": browser.shown,
+        "overlays_left_out": browser.left_out,
+        "overlay_datasets": list(dict.fromkeys(one.dataset for one in browser.shown)),
+        "overlay_models": list(dict.fromkeys(one.model for one in browser.shown)),
         "qualities": overlays.QUALITIES,
         "structures": [(structure.name, "#{:02x}{:02x}{:02x}".format(*COLOURS[structure])) for structure in FOREGROUND],
         "quality": quality,

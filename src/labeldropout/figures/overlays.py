@@ -43,10 +43,10 @@ def choose(scores: pd.DataFrame, seed: int) -> pd.DataFrame:
 
 
 def draw(
-    image: UInt8[np.ndarray, "h w"],
-    reference: UInt8[np.ndarray, "h w"],
+    image: UInt8[np.ndarray, "_ _"],
+    reference: UInt8[np.ndarray, "_ _"],
     annotated: Iterable[Structure],
-    prediction: UInt8[np.ndarray, "h w"],
+    prediction: UInt8[np.ndarray, "_ _"],
     pixel_aspect: float,
 ) -> Image.Image:
     """The image twice on square pixels: left with the reference's outlines, right with the prediction's.
@@ -57,7 +57,13 @@ def draw(
         annotated: Structures that the reference speaks of; no other is outlined on the left.
         prediction: Label map of the model.
         pixel_aspect: Height over width of a pixel.
+
+    Raises:
+        ValueError: The three have different shapes, so they are not of one case.
     """
+    shapes = [array.shape for array in (image, reference, prediction)]
+    if len(set(shapes)) > 1:
+        raise ValueError(f"image, reference and prediction have the shapes {shapes} (expected one shape).")
     height, width = image.shape[0] * pixel_aspect, float(image.shape[1])
     scale = SIDE_PX / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
