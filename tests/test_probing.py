@@ -11,7 +11,7 @@ from labeldropout import probing
 from labeldropout.case import Case
 from labeldropout.datasets.report import ImportReport
 from labeldropout.drawing import draw_figure
-from labeldropout.figures import style
+from labeldropout.figures import shortcut, style
 from labeldropout.labels import State, Structure
 from labeldropout.prediction import BATCH_SIZE, Model
 from labeldropout.probing import Answers, Images, probe_model, probe_trainings, read_images, write_probes
@@ -218,7 +218,23 @@ def test_a_probe_with_a_small_domain_still_gives_a_table_and_a_figure(trained):
     assert row["n_patients"] == 4
     assert np.isnan(row["auc"])
     assert "| – | – | – | – | – |" in files[1].read_text()
-    assert "No mark: too few patients" in figure.with_suffix(".svg").read_text()
+    assert "No mark: too few" in figure.with_suffix(".svg").read_text()
+
+
+@pytest.mark.parametrize("n_domains", [2, 3])
+def test_the_note_of_the_figure_is_not_cut_off(n_domains):
+    """Also where there are few panels, and a sentence more on what was left out."""
+    names = ["camus", "unity", "echonet"][:n_domains]
+    row = {"model": "m", "seed": "all", "feature": "set", "structure": ""}
+    numbers = dict.fromkeys(("auc", "auc_low", "auc_high", "auc_chance"), 0.5)
+    table = pd.DataFrame([*({**row, **numbers, "domain": name} for name in names), {**row, "domain": "all"}])
+    figure = shortcut.draw(table, {}, {}, simulated=True)
+    figure.draw_without_rendering()
+    note = figure.legends[0].get_title()
+    assert "No mark: too few patients" in note.get_text().replace("\n", " ")
+    place = note.get_window_extent()
+    assert place.x0 > 0
+    assert place.x1 < figure.bbox.x1
 
 
 def test_the_probabilities_of_a_test_part_are_never_held_at_once(trained, monkeypatch):

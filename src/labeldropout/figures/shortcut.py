@@ -1,5 +1,6 @@
 """The shortcut probe: how well each domain can be told from what a model says."""
 
+import textwrap
 from collections.abc import Mapping
 
 import pandas as pd
@@ -26,6 +27,8 @@ _LOOKS: dict[tuple[str, str], dict[str, str]] = {
 }
 _STEP = 0.19
 """Distance of two marks of one model."""
+_LETTERS_PER_INCH = 21
+"""Of the note, at 6 points."""
 
 
 def draw(table: pd.DataFrame, titles: Mapping[str, str], models: Mapping[str, str], *, simulated: bool) -> Figure:
@@ -60,6 +63,7 @@ def draw(table: pd.DataFrame, titles: Mapping[str, str], models: Mapping[str, st
     )
     if is_left_out:
         note += " No mark: too few patients for cross-validation."
+    note = textwrap.fill(note, int(_LETTERS_PER_INCH * figure.get_figwidth()))
     figure.legend(handles, labels, loc="outside lower center", ncols=4, title=note, title_fontsize=6)
     set_title(figure, "Shortcut probe: can the data set be told from the model's answer?", simulated=simulated)
     return figure
