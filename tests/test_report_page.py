@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import re
+import shutil
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -53,6 +54,7 @@ def scores_of(store, model):
 def results(small_study):
     """Results of a small study: claims, one figure with its table, two data sets, the predictions of one model."""
     root = small_study.root
+    small_study.config(model="one")
     stores = [CaseStore(small_study.cases(name)) for name in ("first", "second")]
     (root / "scores").mkdir()
     scores = pd.DataFrame([row for store in stores for row in scores_of(store, "one")])
@@ -64,6 +66,9 @@ def results(small_study):
     (root / "figures").mkdir()
     Image.new("RGB", (900, 400), "white").save(root / "figures" / "figure_3.png")
     (root / "figures" / "figure_3.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
+    sidecar = {"files": {}, "inputs": {}, "data": "simulated", "target": "snakemake figure_3", "commit": "0" * 40}
+    sidecar |= {"models": {}, "settings_sha256": "0" * 64}
+    (root / "figures" / "figure_3.provenance.json").write_text(json.dumps(sidecar))
     table = pd.DataFrame({"Model": [ODD_NAME], "Dice": ["0.5 | 0.6"]})
     (root / "tables").mkdir()
     (root / "tables" / "losses.md").write_text(markdown("Simulated data. Losses.", table))
@@ -148,7 +153,69 @@ def test_page_says_that_data_are_simulated(page):
     assert text.index("Simulated data.") < text.index("<nav")
     captions = re.findall(r"<figcaption><b>.*?</figcaption>", text)
     assert len(captions) == 6
-    assert all("Simulated." in caption for caption in captions)
+    assert all("Simulated data." in caption for caption in captions)
+    assert "Pictures of patients" not in text
+    assert text.count("Not recorded") == 0
+
+
+def made(results, *datasets):
+    """Let these data sets be the simulator's, as its folder of truths shows."""
+    for dataset in datasets:
+        (results / "truth" / dataset).mkdir(parents=True)
+        (results / "truth" / dataset / "cases.csv").write_text("case\n")
+
+
+def captions_on(page):
+    """Captions of the overlays by data set."""
+    found = re.findall(r'<figure data-dataset="([^"]*)".*?<figcaption>(.*?)</figcaption>', page.read_text(), re.DOTALL)
+    return {name: [caption for dataset, caption in found if dataset == name] for name, _ in found}
+
+
+def test_each_picture_says_what_its_own_data_are(results, tmp_path):
+    """One data set simulated and one real: each overlay and contact sheet says which, and the licence is told."""
+    made(results, "first")
+    page = tmp_path / "site" / "report.html"
+    build_report(results, results, page)
+    captions = captions_on(page)
+    assert all("Simulated data." in caption for caption in captions["first"])
+    assert not any("Simulated data." in caption for caption in captions["second"])
+    sheets = re.findall(r"<figcaption>([^<]*Contact sheet[^<]*)</figcaption>", page.read_text())
+    assert [sheet.startswith("Simulated data.") for sheet in sheets] == [True, False]
+    assert "Pictures of patients." in page.read_text()
+    assert "no number, picture or verdict on this page was measured on a patient" not in page.read_text()
+
+
+def test_real_data_are_never_called_simulated(small_study, results, tmp_path):
+    """A model of real data beside simulated tables: its pictures are the data sets' own."""
+    small_study.config(model="one", simulated=False)
+    page = tmp_path / "site" / "report.html"
+    build_report(results, results, page)
+    captions = captions_on(page)
+    assert set(captions) == {"first", "second"}
+    assert all("Real data." in caption for part in captions.values() for caption in part)
+    assert "Pictures of patients." in page.read_text()
+
+
+def test_pictures_of_unknown_origin_are_taken_for_patients(results, tmp_path):
+    """Overlays without configuration and without tables: nothing says that they are simulated, so nobody does."""
+    for folder in ("models", "tables", "figures"):
+        shutil.rmtree(results / folder)
+    page = tmp_path / "site" / "report.html"
+    build_report(results, results, page)
+    assert "Pictures of patients." in page.read_text()
+    assert "Simulated data" not in page.read_text()
+
+
+def test_every_row_of_a_table_is_asked(results, tmp_path):
+    """A table whose first row is simulated and whose second is real is of both, and no other item is."""
+    (results / "tables" / "losses.csv").write_text("model,data\none,simulated\ntwo,real\n")
+    page = tmp_path / "site" / "report.html"
+    build_report(results, results, page)
+    text = page.read_text()
+    losses, figure_3 = (text.partition(f'<article id="{name}">')[2][:400] for name in ("losses", "figure_3"))
+    assert "<b>Simulated and real data.</b>" in losses
+    assert "<b>Simulated data.</b>" in figure_3
+    assert "no number, picture or verdict on this page was measured on a patient" not in text
 
 
 def test_text_of_a_table_is_no_code(page):

@@ -2,10 +2,11 @@
 
 import csv
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -123,10 +124,25 @@ TRAINING = (
     ),
     Item("grid", "Grid search", "Initial learning rates and batch sizes that were tried; one pair serves all."),
 )
+CLAIMS_FIGURES = (Item("claims", "The claims at a glance"), Item("claims_instrument", "Our own claims"))
 _KNOWN = {
     item.name for part in (PAPER_FIGURES, OWN_FIGURES, PAPER_TABLES, OWN_TABLES, BIOMARKERS, TRAINING) for item in part
 }
 _ELSEWHERE = set(LEDGERS)
+
+
+SIMULATED, REAL, UNKNOWN = KINDS = ("simulated", "real", "unknown")
+"""What data are, as tables, sidecars and configurations say; unknown where nothing does."""
+_PANELS = {"figure_2": "figure_2", "figure_4": "figure_4_cases", "figure_5": "figure_5"}
+_PANELS |= {"supplementary_figure_1": "supplementary_figure_1"}
+"""Tables of the cases that figures show as pictures."""
+
+
+def mark(kinds: Collection[str]) -> str:
+    """Return the sentence that says what data are."""
+    if UNKNOWN in kinds or not kinds:
+        return "Not recorded whether these data are simulated."
+    return {(SIMULATED,): "Simulated data.", (REAL,): "Real data."}.get(tuple(kinds), "Simulated and real data.")
 
 
 @dataclass(frozen=True)
@@ -170,6 +186,8 @@ class Shown:
     """What there is of an item; nothing of it if it was not made."""
 
     item: Item
+    kinds: frozenset[str] = frozenset()
+    """What its data are, of `KINDS`."""
     picture: Picture | None = None
     table: Table | None = None
     beside: Sequence[Beside] = ()
@@ -178,6 +196,16 @@ class Shown:
     def is_missing(self) -> bool:
         """Whether there is neither picture nor table."""
         return self.picture is None and self.table is None
+
+    @property
+    def mark(self) -> str:
+        """Says what its data are."""
+        return mark(self.kinds)
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether all its data are known to be."""
+        return self.kinds == {SIMULATED}
 
 
 @dataclass(frozen=True)
@@ -189,6 +217,13 @@ class Overlay:
     model: str
     quality: str
     caption: str
+    kind: str
+    """What the image is, of `KINDS`."""
+
+    @property
+    def mark(self) -> str:
+        """Says what the image is."""
+        return mark({self.kind})
 
 
 @dataclass(frozen=True)
@@ -198,6 +233,13 @@ class Imported:
     title: str
     facts: Sequence[str]
     pictures: Sequence[tuple[str, Picture]]
+    kind: str
+    """What its images are, of `KINDS`."""
+
+    @property
+    def mark(self) -> str:
+        """Says what its images are."""
+        return mark({self.kind})
 
 
 @dataclass
@@ -390,6 +432,58 @@ _REPORTED = {
 }
 
 
+def _kinds_in(table: Path) -> set[str]:
+    """What the rows of a table say of their data."""
+    with table.open(newline="", encoding="utf-8") as file:
+        return {row["data"] for row in csv.DictReader(file) if row.get("data")}
+
+
+def _kinds_of(name: str, results: Path) -> frozenset[str]:
+    """What the data of an item are: every row of its table is asked, and the sidecars of table and figure."""
+    table = results / "tables" / f"{name}.csv"
+    found = _kinds_in(table) if table.is_file() else set()
+    for path in (sidecar_of(results / kind / f"{name}.csv") for kind in ("tables", "figures")):
+        content = read_json(path) if path.is_file() else {}
+        if isinstance(content, dict) and content.get("data"):
+            found.add(str(content["data"]))
+    return frozenset(kind if kind in KINDS else UNKNOWN for kind in found or {UNKNOWN})
+
+
+@dataclass(frozen=True)
+class _Origins:
+    """Which data sets are simulated, from what lies below the results."""
+
+    made: frozenset[str]
+    """Data sets of which the simulator left something."""
+    of_models: Sequence[Mapping[str, Any]]
+    """Configurations of all models."""
+
+    def of(self, dataset: str, model: Mapping[str, Any] = MappingProxyType({})) -> str:
+        """One of `KINDS`, for the images of a data set; under a model, if its configuration is given.
+
+        A model's `simulated` says that any of its data sets is, so it is not enough where others were simulated.
+        """
+        if model.get("simulated") is False:
+            return REAL
+        said = {
+            config.get("simulated")
+            for config in self.of_models
+            if dataset in (*config.get("train_on", ()), *config.get("evaluated_on", ()))
+        }
+        if False in said:
+            return REAL
+        if dataset in self.made or (said == {True} and not self.made):
+            return SIMULATED
+        return UNKNOWN
+
+
+def _origins(results: Path) -> _Origins:
+    made = {path.parent.name for path in results.glob("raw/*/SIMULATED.txt")}
+    made |= {path.parent.name for path in results.glob("truth/*/cases.csv")}
+    configs = [read_json(path) for path in sorted(results.glob("models/*/config.json"))]
+    return _Origins(frozenset(made), configs)
+
+
 def _show(item: Item, results: Path, folder: _Folder) -> Shown:
     """What the results have of an item; files that the page shows are put beside it."""
     png, svg = (results / "figures" / f"{item.name}.{ending}" for ending in ("png", "svg"))
@@ -401,15 +495,18 @@ def _show(item: Item, results: Path, folder: _Folder) -> Shown:
         link = folder.copy(svg, "figures") if svg.is_file() else source
         alternative = ALTERNATIVE_TEXTS.get(item.name, f"{item.title}.")
         picture = Picture(source, link, alternative, *size)
+    kinds = (
+        _kinds_of(item.name, results) if picture or (results / "tables" / f"{item.name}.csv").is_file() else frozenset()
+    )
     numbers, readers = (results / "tables" / f"{item.name}.{ending}" for ending in ("csv", "md"))
     if not numbers.is_file():
-        return Shown(item, picture)
+        return Shown(item, kinds, picture)
     link = folder.copy(numbers, "tables")
     if item.name == "training_curves":  # thousands of rows, of which the figure says all
-        return Shown(item, picture, Table("One row per training, epoch and validation cell.", [], [], link))
+        return Shown(item, kinds, picture, Table("One row per training, epoch and validation cell.", [], [], link))
     caption, header, rows = read_markdown(readers) if readers.is_file() else _from_csv(numbers)
     beside = _REPORTED[item.name](_csv_rows(numbers)) if item.name in _REPORTED else []
-    return Shown(item, picture, Table(caption, header, rows, link), beside)
+    return Shown(item, kinds, picture, Table(caption, header, rows, link), beside)
 
 
 def _others(results: Path) -> list[Item]:
@@ -511,6 +608,7 @@ class _Browser:
 
     results: Path
     folder: _Folder
+    origins: _Origins
     shown: list[Overlay] = field(default_factory=list)
     left_out: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     """Models by data set and reason."""
@@ -549,9 +647,10 @@ class _Browser:
                 self._leave_out(model, str(dataset), str(error))
                 continue
             for choice, picture in zip(chosen.itertuples(), drawn, strict=True):
-                self._show(model, choice, picture, own[own["case"] == choice.case])
+                kind = SIMULATED if tree else self.origins.of(str(dataset), model.config)
+                self._show(model, choice, picture, own[own["case"] == choice.case], kind)
 
-    def _show(self, model: _Model, choice: Any, drawn: Image.Image, scores: pd.DataFrame) -> None:
+    def _show(self, model: _Model, choice: Any, drawn: Image.Image, scores: pd.DataFrame, kind: str) -> None:
         by_structure = dict(zip(scores["structure"], scores["dice"], strict=True))
         words = ", ".join(
             f"{structure.name} {number(by_structure.get(structure.name), 2)}"
@@ -567,13 +666,13 @@ class _Browser:
         said = f". {describe_model(model.config)}" if model.config else ""
         picture = Picture(source, source, alternative, *drawn.size)
         self.shown.append(
-            Overlay(picture, title, model.name, str(choice.quality), f"{choice.case}. Dice: {words}{said}")
+            Overlay(picture, title, model.name, str(choice.quality), f"{choice.case}. Dice: {words}{said}", kind)
         )
 
 
-def _browser(results: Path, folder: _Folder) -> _Browser:
+def _browser(results: Path, folder: _Folder, origins: _Origins) -> _Browser:
     """Pictures for every model whose predictions and scores are here."""
-    browser = _Browser(results, folder)
+    browser = _Browser(results, folder, origins)
     for path in sorted((results / "predictions").glob("*.npz")):
         if (results / "scores" / f"{path.stem}.csv").is_file():
             browser.add(path.stem)
@@ -603,7 +702,7 @@ def _sheet(path: Path, folder: _Folder, name: str, alternative: str) -> Picture:
     return Picture(source, source, alternative, *flat.size)
 
 
-def _imported(tree: Path, words: str, folder: _Folder) -> list[Imported]:
+def _imported(tree: Path, words: str, folder: _Folder, origins: _Origins) -> list[Imported]:
     """Quality control of the data sets below the results, or below one tree of another domain shift."""
     found = []
     names = [path.parent.name for path in (tree / "cases").glob("*/report.json")]
@@ -628,19 +727,20 @@ def _imported(tree: Path, words: str, folder: _Folder) -> list[Imported]:
         if worst.is_file():
             said = f"The cones of {title} of which the geometric check thought least."
             pictures.append(("Cones that the check liked least", _sheet(worst, folder, f"{prefix}{name}-cones", said)))
-        found.append(Imported(title, facts, pictures))
+        kind = SIMULATED if words else origins.of(name)  # nobody can choose how far real data sets lie apart
+        found.append(Imported(title, facts, pictures, kind))
     return found
 
 
-def _quality(results: Path, folder: _Folder) -> tuple[list[Imported], list[Imported]]:
+def _quality(results: Path, folder: _Folder, origins: _Origins) -> tuple[list[Imported], list[Imported]]:
     """Of the study's own data sets, and of those simulated at other strengths of the domain shift."""
     trees = sorted(results.glob("severity-*"))
     others = [
         imported
         for tree in trees
-        for imported in _imported(tree, f", domain shift {tree.name.removeprefix('severity-')}", folder)
+        for imported in _imported(tree, f", domain shift {tree.name.removeprefix('severity-')}", folder, origins)
     ]
-    return _imported(results, "", folder), others
+    return _imported(results, "", folder, origins), others
 
 
 def _sidecars(results: Path) -> list[dict[str, Any]]:
@@ -663,15 +763,16 @@ def _sidecars(results: Path) -> list[dict[str, Any]]:
     return found
 
 
-def _kinds_of_data(results: Path, sidecars: Iterable[Mapping[str, Any]]) -> set[str]:
-    """Simulated, real or both, as the tables and their sidecars say."""
-    found = {str(sidecar["data"]) for sidecar in sidecars}
-    for path in sorted((results / "tables").glob("*.csv")):
-        with path.open(newline="", encoding="utf-8") as file:
-            row = next(csv.DictReader(file), {})
-        if row.get("data"):
-            found.add(row["data"])
-    return found
+def _shows_patients(shown: Iterable[Shown], results: Path, origins: _Origins) -> bool:
+    """Whether a figure shows pictures of cases that are not known to be simulated."""
+    for one in shown:
+        if not one.picture or one.item.name not in _PANELS:
+            continue
+        table = results / "tables" / f"{_PANELS[one.item.name]}.csv"
+        datasets = {row.get("dataset", "") for row in _csv_rows(table)} if table.is_file() else {""}
+        if not one.is_simulated or any(origins.of(dataset) != SIMULATED for dataset in datasets):
+            return True
+    return False
 
 
 def _judged(results: Path, root: Path) -> tuple[str, list[Finding], int, bool]:
@@ -716,18 +817,30 @@ def build_report(results: Path, root: Path, page: Path) -> None:
     ledger = read_ledger(results / "tables")
     sidecars = _sidecars(results)
     folder.mark()
-    kinds = _kinds_of_data(results, sidecars)
-    quality, other_trees = _quality(results, folder)
-    browser = _browser(results, folder)
+    origins = _origins(results)
+    quality, other_trees = _quality(results, folder, origins)
+    browser = _browser(results, folder, origins)
     line, findings, n_more, is_alarming = _judged(results, root)
 
     def shown(items: Iterable[Item]) -> list[Shown]:
         return [_show(item, results, folder) for item in items]
 
+    ledger_kinds = {
+        kind for name in LEDGERS for kind in _kinds_of(name, results) if (results / "tables" / f"{name}.csv").is_file()
+    }
+    claims_figures = [one for one in shown(CLAIMS_FIGURES) if one.picture]
+    paper_figures, own_figures, biomarkers, training = map(shown, (PAPER_FIGURES, OWN_FIGURES, BIOMARKERS, TRAINING))
+    tables = shown((*PAPER_TABLES, *OWN_TABLES, *_others(results)))
+    items = [*claims_figures, *paper_figures, *own_figures, *tables, *biomarkers, *training]
+    pictures = [*browser.shown, *(one for one in (*quality, *other_trees) if one.pictures)]
+    kinds = ledger_kinds.union(*(one.kinds for one in items), (one.kind for one in pictures))
     content = {
         "study": record["study"] if record else relative(results, root),
-        "is_simulated": "simulated" in kinds,
-        "is_real": "real" in kinds,
+        "has_simulated": SIMULATED in kinds,
+        "is_simulated": kinds == {SIMULATED},
+        "is_real": kinds == {REAL},
+        "shows_patients": any(one.kind != SIMULATED for one in pictures) or _shows_patients(items, results, origins),
+        "claims_mark": mark(ledger_kinds),
         "claims": ledger,
         "verdicts": verdict_counts(ledger),
         "ledger_links": {
@@ -740,15 +853,11 @@ def build_report(results: Path, root: Path, page: Path) -> None:
             for name, words in zip(LEDGERS, ("The paper’s claims", "Claims that our own experiments test"), strict=True)
             if not (results / "tables" / f"{name}.csv").is_file()
         ],
-        "claims_figures": [
-            one
-            for one in shown([Item("claims", "The claims at a glance"), Item("claims_instrument", "Our own claims")])
-            if one.picture
-        ],
-        "paper_figures": shown(PAPER_FIGURES),
-        "own_figures": shown(OWN_FIGURES),
-        "tables": shown((*PAPER_TABLES, *OWN_TABLES)) + shown(_others(results)),
-        "biomarkers": shown(BIOMARKERS),
+        "claims_figures": claims_figures,
+        "paper_figures": paper_figures,
+        "own_figures": own_figures,
+        "tables": tables,
+        "biomarkers": biomarkers,
         "overlays": browser.shown,
         "overlays_left_out": browser.left_out,
         "overlay_datasets": list(dict.fromkeys(one.dataset for one in browser.shown)),
@@ -757,7 +866,7 @@ def build_report(results: Path, root: Path, page: Path) -> None:
         "structures": [(structure.name, "#{:02x}{:02x}{:02x}".format(*COLOURS[structure])) for structure in FOREGROUND],
         "quality": quality,
         "other_trees": other_trees,
-        "training": shown(TRAINING),
+        "training": training,
         "record": record,
         "sidecars": sidecars,
         "verified": line,
