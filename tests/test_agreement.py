@@ -30,7 +30,7 @@ def test_bland_and_altman_s_own_example():
 def test_four_patients_by_hand():
     """Differences 1, -1, 3, 1: bias 1, variance 8/3, mean absolute difference 1.5."""
     true = np.array([10.0, 20.0, 30.0, 40.0])
-    found = agree([*true, 1, -1, 3, 1], true)
+    found = agree(true + np.array([1.0, -1, 3, 1]), true)
     assert (found.n, found.mean, found.bias, found.mae) == (4, 25, 1, 1.5)
     assert found.sd == pytest.approx(math.sqrt(8 / 3))
     assert found.bias_interval == pytest.approx((1 - 3.18245 * 0.81650, 1 + 3.18245 * 0.81650), abs=1e-4)
@@ -73,3 +73,12 @@ def test_seeds_are_averaged_after_they_were_compared():
     true = np.arange(40.0, 60.0)
     found = over_seeds([agree(true + 5, true), agree(true - 5, true)])
     assert (found.n, found.bias, found.mae) == (20, 0, 5)
+
+
+def test_a_training_of_which_nothing_could_be_measured_is_not_averaged_away():
+    """Seeds with 0, 20 and 20 patients have no common bias, limits, difference or correlation: not that of two."""
+    true = np.arange(40.0, 60.0)
+    found = over_seeds([agree(np.full(20, math.nan), true), agree(true + 5, true), agree(true - 5, true)])
+    assert found.n == 0
+    numbers = [found.mean, found.bias, found.sd, found.mae, found.mae_sd, found.correlation, *found.limits]
+    assert np.isnan(numbers).all()

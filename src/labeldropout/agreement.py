@@ -117,16 +117,15 @@ def over_seeds(seeds: Sequence[Agreement]) -> Agreement:
     """Return the mean of the agreements of several trainings, not the agreement of their mean.
 
     Averaging the measurements first would show an ensemble that nobody uses. The number of patients is the smallest,
-    so that the intervals are those of one training: seeds are no further patients. NaN is left out.
+    so that the intervals are those of one training: seeds are no further patients. What is NaN for one training is NaN:
+    a mean over the others would speak for a training of which nothing could be measured.
 
     Args:
         seeds: One per training.
     """
 
     def mean(name: str) -> float:
-        values = np.array([getattr(seed, name) for seed in seeds], float)
-        values = values[~np.isnan(values)]
-        return float(values.mean()) if values.size else math.nan
+        return float(np.mean([getattr(seed, name) for seed in seeds]))
 
     z = np.array([math.atanh(seed.correlation) for seed in seeds if abs(seed.correlation) < 1])
     correlation = math.tanh(z.mean()) if z.size == len(seeds) else mean("correlation")
