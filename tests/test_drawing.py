@@ -286,8 +286,8 @@ def _inputs(study, item):
     predictions = {
         "figure_2": list(style.MODEL_TITLES)[:3],
         "figure_4": ["e4-benchmark", "e4-p00", "e4-p05"],
-        "figure_5": list(style.MODEL_TITLES)[2:],
-        "supplementary_figure_1": list(style.MODEL_TITLES)[2:],
+        "figure_5": list(style.MODEL_TITLES)[2:4],
+        "supplementary_figure_1": list(style.MODEL_TITLES)[2:4],
     }.get(item, [])
     tables = [study / f"{item}.csv"]
     if item == "figure_4":

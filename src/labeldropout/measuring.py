@@ -16,7 +16,11 @@ import pandas as pd
 
 from labeldropout.agreement import WORDS, Agreement, agree, over_seeds
 from labeldropout.biomarkers import (
+    EMPTY,
+    REASONS,
+    TOO_SMALL,
     Discs,
+    axis_of_atrium,
     cut_into_discs,
     ejection_fraction,
     implausibilities,
@@ -76,10 +80,23 @@ class _Chamber:
     reasons: frozenset[str]
 
 
+def _discs(picture: Picture, structure: Structure, spacing: Spacing) -> Discs | None:
+    """Discs of a chamber; those of the atrium across the line from the ventricle, where that one is there."""
+    mask = picture.labels == structure
+    if structure not in _CHAMBERS or not mask.any():
+        return None
+    if structure is Structure.LV:
+        return cut_into_discs(mask, spacing)
+    ventricle = picture.labels == Structure.LV
+    # A speck of a ventricle shows no direction.
+    seen = Structure.LV in picture.structures and not {EMPTY, TOO_SMALL} & set(implausibilities(ventricle, spacing))
+    return cut_into_discs(mask, spacing, axis=axis_of_atrium(mask, ventricle if seen else None, spacing))
+
+
 def _chamber(picture: Picture, structure: Structure) -> _Chamber:
     mask, spacing = picture.labels == structure, picture.spacing_mm or (1.0, 1.0)
     return _Chamber(
-        discs=cut_into_discs(mask, spacing) if structure in _CHAMBERS and mask.any() else None,
+        discs=_discs(picture, structure, spacing),
         area=float(mask.sum()) * spacing[0] * spacing[1],
         has_mm=picture.spacing_mm is not None,
         # The myocardium is open at its base, and the atrium is widest near the valve: neither has an apex.
@@ -161,10 +178,10 @@ def measure_patient(pictures: Sequence[Picture]) -> dict[Key, Value]:
 
 def _true_value(key: Key, heart: Mapping[str, Any]) -> float:
     """What `hearts.csv` says of a measure; NaN for areas, which depend on where the plane lies."""
-    measure, structure, _, instant, unit = key
+    _, structure, _, instant, unit = key
     if unit == "ml":
         return float(heart[f"{structure}_{instant}_ml"])
-    if measure.rsplit("_", 1)[0] == _FRACTIONS[Structure.LV] or (structure == Structure.LA.name and unit == "percent"):
+    if unit == "percent":
         volumes = {moment: float(heart[f"{structure}_{moment}_ml"]) for moment in Instant}
         return _fraction(Structure[structure], volumes)
     return math.nan
@@ -299,23 +316,38 @@ def _numbers(found: Agreement) -> dict[str, Any]:
     }
 
 
+def _column(reason: str) -> str:
+    """The column that counts a reason, such as `n_too_small`."""
+    return f"n_{reason.replace(' ', '_')}"
+
+
+def _counts(table: pd.DataFrame, columns: Sequence[str]) -> dict[str, int]:
+    """Patients of one seed with an implausible mask in any of these columns, and for every reason those with it."""
+    given = [set().union(*(cell.split("; ") for cell in cells)) for cells in table[list(columns)].to_numpy()]
+    return {
+        "n_implausible": sum(reasons != {""} for reasons in given),
+        **{_column(reason): sum(reason in reasons for reasons in given) for reason in REASONS},
+    }
+
+
 def _compare(table: pd.DataFrame, measured: str, against: str) -> Iterator[dict[str, Any]]:
     """Rows of one measure of one model: every seed and all, all masks and, where some are not, the plausible ones."""
     seeds = sorted(int(seed) for seed in table["seed"].unique())
-    doubtful = table[[f"implausible_{side}" for side in {measured, against} - {"truth"}]].ne("").any(axis=1)
+    sides = [f"implausible_{side}" for side in (measured, against) if side != "truth"]
+    doubtful = table[sides].ne("").any(axis=1)
+    counts = [_counts(table[table["seed"] == seed], sides) for seed in seeds]
+    of_all = {name: float(np.mean([of_seed[name] for of_seed in counts])) for name in counts[0]}
     for masks, kept in (("all", table), ("plausible", table[~doubtful])):
         if masks == "plausible" and not doubtful.any():
             continue
         rows = [kept[kept["seed"] == seed] for seed in seeds]
         found = [agree(of_seed[measured].to_numpy(float), of_seed[against].to_numpy(float)) for of_seed in rows]
-        implausible = [int(doubtful[table["seed"] == seed].sum()) for seed in seeds]
         missing = [len(of_seed) - one.n for of_seed, one in zip(rows, found, strict=True)]
-        per_seed = zip(map(str, seeds), found, implausible, missing, strict=True)
-        whole = ("all", over_seeds(found), float(np.mean(implausible)), float(np.mean(missing)))
+        per_seed = zip(map(str, seeds), found, counts, missing, strict=True)
+        whole = ("all", over_seeds(found), of_all, float(np.mean(missing)))
         # The reference and the truth are the same under every seed.
-        for seed, one, n_implausible, n_missing in [*per_seed, whole] if measured == "prediction" else [whole]:
-            counts = {"n_missing": n_missing, "n_implausible": n_implausible}
-            yield {"seed": seed, "masks": masks, **counts, **_numbers(one)}
+        for seed, one, of_seed, n_missing in [*per_seed, whole] if measured == "prediction" else [whole]:
+            yield {"seed": seed, "masks": masks, "n_missing": n_missing, **of_seed, **_numbers(one)}
 
 
 def agreement_table(biomarkers: pd.DataFrame) -> pd.DataFrame:
@@ -325,14 +357,15 @@ def agreement_table(biomarkers: pd.DataFrame) -> pd.DataFrame:
         biomarkers: Tables `BIOMARKERS` of all models, one below the other.
 
     Returns:
-        `BIOMARKER_AGREEMENT`; nothing where one side has no number.
+        `BIOMARKER_AGREEMENT`; nothing where there is nothing to hold against, or no annotation to be held against the
+        truth. A model of which nothing could be measured keeps its rows: patients undefined, and no other number.
     """
     found = []
     cell = ["model", "dataset", *_KEYS, "data"]
     pairs = (("prediction", "reference"), ("prediction", "truth"), ("reference", "truth"))
     for values, table in biomarkers.groupby(cell, sort=False):
         for measured, against in pairs:
-            if table[against].notna().any() and table[measured].notna().any():
+            if table[against].notna().any() and (measured == "prediction" or table[measured].notna().any()):
                 fixed = {**dict(zip(cell, values, strict=True)), "measured": measured, "against": against}
                 found += [{**fixed, **row} for row in _compare(table, measured, against)]
     return pd.DataFrame(found, columns=list(BIOMARKER_AGREEMENT))
@@ -348,18 +381,32 @@ _READ = (
 )
 
 
+def _implausible(row: Mapping[str, Any]) -> str:
+    """How many patients have an implausible mask, and why, the commonest reason first."""
+    counts = {reason: row[_column(reason)] for reason in REASONS if row[_column(reason)]}
+    why = "; ".join(f"{reason} {number(counts[reason], 1)}" for reason in sorted(counts, key=counts.get, reverse=True))
+    return number(row["n_implausible"], 1) + (f" ({why})" if why else "")
+
+
 def _reading(table: pd.DataFrame) -> pd.DataFrame:
-    """Ratios and biplane volumes over all seeds and masks, rounded; everything else stands in the CSV."""
+    """Fractions and biplane volumes over all seeds and masks, rounded; by one plane only where there are not two."""
     shown = table[table["measure"].isin(_READ) & (table["seed"] == "all") & (table["masks"] == "all")]
+    by_two_planes = shown["dataset"] + shown["measure"]
+    other = shown["dataset"] + shown["measure"].str.replace("_discs", "_biplane")
+    shown = shown[(other == by_two_planes) | ~other.isin(set(by_two_planes))]
+    is_model = shown["measured"] == "prediction"
+    shown = pd.concat([shown[~is_model], shown[is_model]])
+    # All models of a data set have the same test images, and these one reference: one row says what the formula does.
     return pd.DataFrame(
         [
             {
-                "Model": row["model"] if row["measured"] == "prediction" else f"{row['model']}: reference",
+                "Model": row["model"] if row["measured"] == "prediction" else "reference masks",
                 "Data set": row["dataset"],
                 "Measure": f"{row['measure'].replace('_', ' ')} {row['instant']} ({row['unit']})",
                 "Against": row["against"],
                 "n": row["n"],
-                "Implausible": number(row["n_implausible"], 1),
+                "Undefined": number(row["n_missing"], 1),
+                "Implausible": _implausible(row),
                 "Bias": f"{number(row['bias'], 1, signed=True)}"
                 f" {interval(row['bias_low'], row['bias_high'], 1, signed=True)}",
                 "Limits of agreement": interval(row["limit_low"], row["limit_high"], 1, signed=True),
@@ -368,7 +415,7 @@ def _reading(table: pd.DataFrame) -> pd.DataFrame:
             }
             for row in shown.to_dict("records")
         ]
-    )
+    ).drop_duplicates()
 
 
 def write_agreement(biomarkers: Sequence[Path], output: Path, *, simulated: bool) -> list[Path]:
@@ -382,9 +429,8 @@ def write_agreement(biomarkers: Sequence[Path], output: Path, *, simulated: bool
     patients = pd.concat([read_biomarkers(path) for path in biomarkers], ignore_index=True)
     table = agreement_table(patients)
     caption = (
-        "Biomarkers, predicted against reference and truth: bias with 95 % interval, limits of agreement, mean absolute"
-        " difference, correlation; over patients, means over seeds. The CSV has all measures, every seed, and the"
-        " numbers without implausible masks."
+        "Biomarkers over patients, means over seeds, with 95 % intervals; a dash where a seed has no number. The CSV"
+        " has the other measures, every seed, and plausible masks alone."
     )
     files = {ending: output.with_suffix(ending) for ending in (".csv", ".md", ".tex")}
     listed = output.with_name(f"{output.name}_patients.csv")

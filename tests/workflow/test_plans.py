@@ -76,7 +76,7 @@ INSTRUMENT_JOBS = {
     **dict.fromkeys(("resolve", "evaluate"), len(ALL_ROWS)),
     "train": sum(len(row["seeds"].split(",")) for row in ALL_ROWS),
     "compare": 6,  # five experiments, and the tests of all
-    "biomarkers_measure": 13,
+    "biomarkers_measure": 23,
     "biomarkers_agree": 1,
     "probe_ask": 6,
     "probe_join": 1,

@@ -112,12 +112,14 @@ INSTRUMENT_FIGURES = [item for item in SHOWN_COMPARED if item in FIGURE_MODULES]
 INSTRUMENT_TABLES = SHOWN_COMPARED + (["tests_instrument"] if SHOWN_COMPARED else [])
 # A row that only our own experiments show is no part of the paper's study, and of `all`.
 STUDY_MODELS = [model for model, row in EXPERIMENTS.items() if is_of_the_study(row.shown_in)]
-# Volumes of all chambers, for the models whose Dice scores are shown side by side: with and without the remedies.
+# Volumes of all chambers: for every model of the paper's several data sets, and for those beside which they are shown.
+BIOMARKER_EXPERIMENTS = {"2", "4", "4b"}
 BIOMARKER_ITEMS = {"figure_3", "figure_5", "controls", "label_sets"}
 BIOMARKER_MODELS = [
     model
     for model, row in EXPERIMENTS.items()
-    if set(row.shown_in) & BIOMARKER_ITEMS and len(row.structures) == 3
+    if (row.experiment in BIOMARKER_EXPERIMENTS or set(row.shown_in) & BIOMARKER_ITEMS)
+    and len(row.structures) == 3
 ]
 PROBED_MODELS = [model for model, row in EXPERIMENTS.items() if "shortcut" in row.shown_in]
 TRAININGS = [(model, seed) for model in STUDY_MODELS for seed in EXPERIMENTS[model].seeds]

@@ -64,9 +64,10 @@ ALTERNATIVE_TEXTS = {
         " comparison: the difference or mean of the Dice score with its interval, and the range in which it had to lie."
     ),
     "biomarkers": (
-        "Bland-Altman plots: predicted minus reference ejection fraction and left ventricular volume, and atrial"
-        " emptying fraction minus truth, over the reference; one column per model and one row per measure and data set,"
-        " with bias and limits of agreement as lines; patients with implausible masks are hollow."
+        "Bland-Altman plots: predicted minus reference ejection fraction and left ventricular volume, over the"
+        " reference, and predicted minus true atrial emptying fraction, over the truth; one row per measure and data"
+        " set, one column per model that was tested on all data sets (the other models are in the table), with bias and"
+        " limits of agreement as lines; patients with implausible masks are hollow."
     ),
     "shortcut": (
         "Area under the ROC curve of a linear probe that tells each data set from the others, one panel per data set"

@@ -64,8 +64,10 @@ MODEL_TITLES = {
     "e2-adaptive": "Adaptive loss\nwithout augmentation",
     "e2-adaptive-aug": "Adaptive loss\nwith augmentation",
     "e4b-label-dropout": "Adaptive loss, augmentation\nand label dropout",
+    "e4b-pattern": "Adaptive loss, label dropout\nof whole label sets",
+    "e4b-marginal": "Marginal loss\nwith augmentation",
 }
-"""Titles of the models whose predictions are shown; another model is shown under its own name."""
+"""Titles of the models that have a column or a row of their own; another model is shown under its own name."""
 
 
 def role(model: str, loss: str) -> str:
