@@ -24,6 +24,7 @@ from labeldropout.store import CaseStore, write_predictions, write_table
 from labeldropout.typesetting import markdown
 
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium (Debian's package chromium)")
+RULES = Path(__file__).resolve().parents[1] / "workflow" / "rules"
 PHONE, DESK = (390, 844), (1300, 900)
 OPEN_ALL = "document.querySelectorAll('details').forEach(one => { one.open = true; })"
 LOAD_ALL = """Promise.all([...document.images].map(async picture => {
@@ -124,6 +125,28 @@ def test_every_place_of_the_page_has_a_name_of_its_own(page):
     names = re.findall(r'\bid="([^"]*)"', page.read_text())
     assert len(names) > 20
     assert sorted(names) == sorted(set(names))
+
+
+def test_only_the_papers_figures_are_called_reproduced(results, tmp_path):
+    """A figure of our own reproduces nothing, and no number of the paper is missed beside it."""
+    Image.new("RGB", (900, 400), "white").save(results / "figures" / "controls.png")
+    build_report(results, results, tmp_path / "site" / "report.html")
+    text = (tmp_path / "site" / "report.html").read_text()
+    own, papers = (
+        text.partition(f'<article id="{name}">')[2].partition("</article>")[0] for name in ("controls", "figure_3")
+    )
+    assert "A click opens the drawing itself." in own
+    assert "Reproduced." not in own
+    assert "Reproduced. A click opens the drawing itself." in papers
+    assert "The paper gives no number" in papers
+
+
+def test_every_target_that_the_page_names_is_one(page):
+    """What is said to make a missing item is a target of the workflow."""
+    rules = "".join(path.read_text() for path in RULES.glob("*.smk"))
+    targets = set(re.findall(r"snakemake ([a-z_0-9]+)<", page.read_text()))
+    assert {"biomarkers", "figure_1", "tests_instrument", "training_curves", "grid"} <= targets
+    assert targets <= set(re.findall(r"^rule (\w+):", rules, re.MULTILINE))
 
 
 def test_page_claims_no_more_than_is_so(page):

@@ -45,6 +45,13 @@ class Item:
     """Of the files in `figures` and `tables`, and of Snakemake's target."""
     title: str
     caption: str = ""
+    rule: str = ""
+    """What `snakemake` is asked for, where that is not its name."""
+
+    @property
+    def target(self) -> str:
+        """What `snakemake` is asked for to make it."""
+        return self.rule or self.name
 
 
 PAPER_FIGURES = (
@@ -115,7 +122,15 @@ PAPER_TABLES = (
 OWN_TABLES = (
     Item("tests_instrument", "Tests of our own experiments", "Every paired test of experiments 5 to 8 and 4b."),
 )
-BIOMARKERS = (Item("biomarkers", "Biomarkers", "What clinicians read off the masks, predicted against reference."),)
+BIOMARKERS = (
+    Item("biomarkers", "Biomarkers", "What clinicians read off the masks, predicted against reference."),
+    Item(
+        "biomarkers_patients",
+        "Biomarkers of each patient",
+        "The measurements behind them, patient by patient.",
+        "biomarkers",
+    ),
+)
 TRAINING = (
     Item(
         "training_curves",
@@ -201,6 +216,11 @@ class Shown:
     def mark(self) -> str:
         """Says what its data are."""
         return mark(self.kinds)
+
+    @property
+    def is_of_paper(self) -> bool:
+        """Whether the paper has this figure."""
+        return self.item in PAPER_FIGURES
 
     @property
     def is_simulated(self) -> bool:
@@ -530,7 +550,7 @@ def describe_model(config: Mapping[str, Any]) -> str:
     severity = config.get("severity")
     return "; ".join(
         [
-            f"experiment {config['experiment']}",
+            f"Experiment {config['experiment']}",
             "trained on " + " + ".join(names),
             *hidden,
             f"{config['loss'].replace('_', ' ')} loss",
