@@ -155,7 +155,8 @@ def test_one_file_that_severities_share_decides_nothing(study):
     (study / WEIGHTS).with_name("run.json").write_text(json.dumps({"inputs": inputs}))
     finding = next(one for one in verify(study / "results", study) if one.file == WEIGHTS)
     assert finding.state == "input not here"
-    assert "results/prepared" not in finding.detail
+    own = [f"results/severity-0.75/prepared/camus/{name}" for name in ("cases.csv", "images.npy")]
+    assert finding.detail == ", ".join(own)
 
 
 def test_missing_input_is_said_and_no_alarm(study, capsys):
