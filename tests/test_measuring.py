@@ -1,6 +1,7 @@
 """Biomarkers of patients: from stores and predictions to agreement with the reference and the truth."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from labeldropout.measuring import (
     write_agreement,
 )
 from labeldropout.published import BIOMARKER_AGREEMENT, BIOMARKERS
+from labeldropout.simulation.anatomy import draw_heart, draw_pose, label_map, volumes_ml
 from labeldropout.store import CaseStore, read_table, write_cases, write_predictions, write_table
 
 ALL = frozenset({Structure.LV, Structure.LVM, Structure.LA})
@@ -371,7 +373,7 @@ def test_a_prediction_of_an_unknown_case_is_refused(measured):
 def test_volumes_of_simulated_hearts_are_those_of_their_solids(tmp_path):
     """Masks cut from hearts whose volumes are integrals, against these: the ventricle within 10 % by two planes.
 
-    The atrium lies beside planes that were aimed at the ventricle: its volumes are too small, and by how much is said
+    Planes beside the long axis miss the widest part of the atrium: its volumes are too small, and by how much is said
     here. One plane errs by more than two, in both chambers.
     """
     root, truth = tmp_path / "raw", tmp_path / "truth"
@@ -413,3 +415,27 @@ def test_volumes_of_simulated_hearts_are_those_of_their_solids(tmp_path):
     assert (np.abs(emptied["prediction"] - emptied["truth"]) < 8).all()
     agreement = agreement_table(table)
     assert agreement.loc[agreement["masks"] == "all", "bias"].notna().all()
+
+
+def test_planes_through_the_long_axis_show_the_atrium_s_volume():
+    """Both planes on the axis: within 8 % of the solid, the wide atria too; what planes beside it miss is no formula's.
+
+    Measured over 40 hearts: -2 % (spread 2 %), and -11 % at ED, -8 % at ES where planes are placed as by a hand.
+    """
+    rng = np.random.default_rng(3)
+    rows, columns = np.arange(0, 200, 0.5, np.float32)[:, None], np.arange(-90, 90, 0.5, np.float32)[None]
+    for _ in range(8):
+        solid = draw_heart(rng)
+        planes = {view: replace(draw_pose(view, 5.0, 0.6, rng), offset=0.0, slope=0.0) for view in View}
+        found = by_measure(
+            measure_patient(
+                [
+                    Picture(view, instant, (0.5, 0.5), label_map(solid, pose, phase, rows, columns), ALL)
+                    for view, pose in planes.items()
+                    for instant, phase in ((Instant.ED, 0.0), (Instant.ES, 1.0))
+                ]
+            )
+        )
+        for instant, phase in (("ED", 0.0), ("ES", 1.0)):
+            truth = volumes_ml(solid, phase)[Structure.LA]
+            assert found["la_volume_biplane", instant] == pytest.approx(truth, rel=0.08)
