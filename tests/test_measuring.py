@@ -188,7 +188,12 @@ def test_tables_hold_every_seed_and_say_what_is_implausible(measured):
     assert [path.suffix for path in files] == [".csv", ".md", ".tex", ".csv"]
     assert files[1].read_text().startswith("Simulated data.")
     table = read_table(files[0], BIOMARKER_AGREEMENT, ("seed", "views", "instant"))
-    assert len(read_table(files[3], BIOMARKERS)) == 2 * len(pd.read_csv(measured / "one.csv"))
+    listed, whole = read_table(files[3], BIOMARKERS), read_table(measured / "one.csv", BIOMARKERS)
+    assert set(listed["seed"]) == {0}, "the patients' table is that of a plot: one seed, fractions and volumes"
+    kept = whole[(whole["seed"] == 0) & whole["measure"].isin(set(listed["measure"]))]
+    assert len(listed) == 2 * len(kept)
+    assert {"lv_ejection_fraction_biplane", "la_volume_biplane"} <= set(listed["measure"])
+    assert not listed["measure"].str.contains("area").any()
     mine = table[(table["model"] == "one") & (table["dataset"] == "camus") & (table["against"] == "reference")]
     volume = mine[(mine["measure"] == "lv_volume_biplane") & (mine["instant"] == "ED")].set_index("seed")
     assert volume.loc["0", ["bias", "mae", "sd"]].tolist() == [0, 0, 0]

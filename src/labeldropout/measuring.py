@@ -421,6 +421,9 @@ def _reading(table: pd.DataFrame) -> pd.DataFrame:
 def write_agreement(biomarkers: Sequence[Path], output: Path, *, simulated: bool) -> list[Path]:
     """Write `<output>.csv`, `.md` and `.tex` (`BIOMARKER_AGREEMENT`) and `<output>_patients.csv`; return their paths.
 
+    The patients' table has what a plot shows: fractions and biplane volumes, the first seed of each model. The tables
+    that are read have the rest.
+
     Args:
         biomarkers: Tables `BIOMARKERS`, one per model, in the order in which they are shown.
         output: Path without ending.
@@ -435,7 +438,8 @@ def write_agreement(biomarkers: Sequence[Path], output: Path, *, simulated: bool
     files = {ending: output.with_suffix(ending) for ending in (".csv", ".md", ".tex")}
     listed = output.with_name(f"{output.name}_patients.csv")
     write_table(table, files[".csv"], BIOMARKER_AGREEMENT)
-    write_table(patients, listed, BIOMARKERS)
+    is_first = patients["seed"] == patients.groupby("model")["seed"].transform("min")
+    write_table(patients[patients["measure"].isin(_READ) & is_first], listed, BIOMARKERS)
     said = f"Simulated data. {caption}" if simulated else caption
     for ending, text in (
         (".md", markdown(said, _reading(table))),
