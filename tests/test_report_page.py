@@ -197,8 +197,11 @@ def captions_on(page):
 def test_each_picture_says_what_its_own_data_are(results, tmp_path):
     """One data set simulated and one real: each overlay and contact sheet says which, and the licence is told."""
     made(results, "first")
+    Image.new("RGB", (900, 400), "white").save(results / "figures" / "figure_2.png")
+    (results / "tables" / "figure_2.csv").write_text("dataset,data\nfirst,simulated\nsecond,simulated\n")
     page = tmp_path / "site" / "report.html"
     build_report(results, results, page)
+    assert "Simulated data." not in page.read_text().partition('<article id="figure_2">')[2].partition("</article>")[0]
     captions = captions_on(page)
     assert all("Simulated data." in caption for caption in captions["first"])
     assert not any("Simulated data." in caption for caption in captions["second"])
@@ -365,7 +368,7 @@ def test_no_picture_shows_another_domain_shift(small_study, results, tmp_path):
     shown, left_out = overlays_on(tmp_path / "site" / "report.html")
     assert shown == []
     assert len(left_out) == 2
-    assert all("under one: the images at domain shift 0, " in words for words in left_out)
+    assert all("under one: the images at domain shift 0 that were scored are not" in words for words in left_out)
 
 
 def test_pictures_of_the_studys_own_severity_are_shown(small_study, results, tmp_path):

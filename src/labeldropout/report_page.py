@@ -504,7 +504,7 @@ def _origins(results: Path) -> _Origins:
     return _Origins(frozenset(made), configs)
 
 
-def _show(item: Item, results: Path, folder: _Folder) -> Shown:
+def _show(item: Item, results: Path, folder: _Folder, origins: _Origins) -> Shown:
     """What the results have of an item; files that the page shows are put beside it."""
     png, svg = (results / "figures" / f"{item.name}.{ending}" for ending in ("png", "svg"))
     picture = None
@@ -515,9 +515,10 @@ def _show(item: Item, results: Path, folder: _Folder) -> Shown:
         link = folder.copy(svg, "figures") if svg.is_file() else source
         alternative = ALTERNATIVE_TEXTS.get(item.name, f"{item.title}.")
         picture = Picture(source, link, alternative, *size)
-    kinds = (
-        _kinds_of(item.name, results) if picture or (results / "tables" / f"{item.name}.csv").is_file() else frozenset()
-    )
+    kinds = _kinds_of(item.name, results)
+    panels = results / "tables" / f"{_PANELS.get(item.name, '')}.csv"
+    if picture and panels.is_file():  # a table of a study in which any data set is simulated calls all of them so
+        kinds = frozenset(origins.of(row.get("dataset", "")) for row in _csv_rows(panels)) or kinds
     numbers, readers = (results / "tables" / f"{item.name}.{ending}" for ending in ("csv", "md"))
     if not numbers.is_file():
         return Shown(item, kinds, picture)
@@ -651,9 +652,7 @@ class _Browser:
             tree = _tree(model, str(dataset), self._sha256)
             if tree is None:
                 severity = model.config["severity"]
-                reason = (
-                    f"the images at domain shift {severity:g}, on which it was scored, are not among these results."
-                )
+                reason = f"the images at domain shift {severity:g} that were scored are not among these results."
                 self._leave_out(model, str(dataset), reason)
                 continue
             place = self.results / f"{tree}cases" / str(dataset)
@@ -783,18 +782,6 @@ def _sidecars(results: Path) -> list[dict[str, Any]]:
     return found
 
 
-def _shows_patients(shown: Iterable[Shown], results: Path, origins: _Origins) -> bool:
-    """Whether a figure shows pictures of cases that are not known to be simulated."""
-    for one in shown:
-        if not one.picture or one.item.name not in _PANELS:
-            continue
-        table = results / "tables" / f"{_PANELS[one.item.name]}.csv"
-        datasets = {row.get("dataset", "") for row in _csv_rows(table)} if table.is_file() else {""}
-        if not one.is_simulated or any(origins.of(dataset) != SIMULATED for dataset in datasets):
-            return True
-    return False
-
-
 def _judged(results: Path, root: Path) -> tuple[str, list[Finding], int, bool]:
     """What `verify` says: its line, the findings worth showing, how many more there are, and whether all is well."""
     findings = verify(results, root)
@@ -843,7 +830,7 @@ def build_report(results: Path, root: Path, page: Path) -> None:
     line, findings, n_more, is_alarming = _judged(results, root)
 
     def shown(items: Iterable[Item]) -> list[Shown]:
-        return [_show(item, results, folder) for item in items]
+        return [_show(item, results, folder, origins) for item in items]
 
     ledger_kinds = {
         kind for name in LEDGERS for kind in _kinds_of(name, results) if (results / "tables" / f"{name}.csv").is_file()
@@ -853,13 +840,14 @@ def build_report(results: Path, root: Path, page: Path) -> None:
     tables = shown((*PAPER_TABLES, *OWN_TABLES, *_others(results)))
     items = [*claims_figures, *paper_figures, *own_figures, *tables, *biomarkers, *training]
     pictures = [*browser.shown, *(one for one in (*quality, *other_trees) if one.pictures)]
-    kinds = ledger_kinds.union(*(one.kinds for one in items), (one.kind for one in pictures))
+    kinds = ledger_kinds.union(*(one.kinds for one in items if not one.is_missing), (one.kind for one in pictures))
     content = {
         "study": record["study"] if record else relative(results, root),
         "has_simulated": SIMULATED in kinds,
         "is_simulated": kinds == {SIMULATED},
         "is_real": kinds == {REAL},
-        "shows_patients": any(one.kind != SIMULATED for one in pictures) or _shows_patients(items, results, origins),
+        "shows_patients": any(one.kind != SIMULATED for one in pictures)
+        or any(one.picture and one.item.name in _PANELS and not one.is_simulated for one in items),
         "claims_mark": mark(ledger_kinds),
         "claims": ledger,
         "verdicts": verdict_counts(ledger),
