@@ -208,7 +208,7 @@ def test_each_picture_says_what_its_own_data_are(results, tmp_path):
     sheets = re.findall(r"<figcaption>([^<]*Contact sheet[^<]*)</figcaption>", page.read_text())
     assert [sheet.startswith("Simulated data.") for sheet in sheets] == [True, False]
     assert "Pictures of patients." in page.read_text()
-    assert "no number, picture or verdict on this page was measured on a patient" not in page.read_text()
+    assert "only the numbers marked as the paper’s were measured on patients" not in page.read_text()
 
 
 def test_real_data_are_never_called_simulated(small_study, results, tmp_path):
@@ -241,7 +241,7 @@ def test_every_row_of_a_table_is_asked(results, tmp_path):
     losses, figure_3 = (text.partition(f'<article id="{name}">')[2][:400] for name in ("losses", "figure_3"))
     assert "<b>Simulated and real data.</b>" in losses
     assert "<b>Simulated data.</b>" in figure_3
-    assert "no number, picture or verdict on this page was measured on a patient" not in text
+    assert "only the numbers marked as the paper’s were measured on patients" not in text
 
 
 def test_text_of_a_table_is_no_code(page):
