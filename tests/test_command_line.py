@@ -1,14 +1,17 @@
 """The command line: light to start, one line for a bad input."""
 
 import json
+import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from labeldropout.__main__ import VERBS, main, parser
 
+ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "monai", "pandas", "numpy", "scipy", "skimage", "matplotlib", "nnunetv2", "SimpleITK", "av")
 
 
@@ -76,3 +79,12 @@ def test_bad_json_is_refused_before_anything_runs(capsys):
         main(["train-cone", "--settings", "{", "--seed", "0", "--output", "out"])
     assert stop.value.code == 2
     assert "not JSON" in capsys.readouterr().err
+
+
+def test_closed_pipe_is_no_error():
+    """`labeldropout verify | head -1` ends quietly: whoever reads has seen enough."""
+    call = [sys.executable, "-m", "labeldropout", "verify"]
+    with subprocess.Popen(call, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 128 + signal.SIGPIPE

@@ -3,6 +3,8 @@
 import argparse
 import json
 import logging
+import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -778,6 +780,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with _granted(arguments):
             status = VERBS[arguments.verb][1](arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read the output, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except (ValueError, OSError) as error:
         if arguments.verbose:
             logging.getLogger("labeldropout").exception("failed")
