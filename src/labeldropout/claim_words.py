@@ -6,8 +6,16 @@ A row is one of `CLAIMS`, as `itertuples` gives it.
 import math
 from typing import Any
 
-from labeldropout.claim_rules import Kind
+from labeldropout.claim_rules import Kind, Outcome
 from labeldropout.typesetting import interval, number
+
+HOLDS = {
+    Outcome.YES: "holds",
+    Outcome.NO: "fails",
+    Outcome.NOT_TESTABLE: "not testable",
+    Outcome.SHOWN: "shown",
+}
+"""What is said of a comparison."""
 
 
 def is_signed(kind: str) -> bool:
@@ -33,7 +41,7 @@ def effect_words(row: Any, low: str = "low", high: str = "high") -> str:
 
 
 def seeds_words(row: Any) -> str:
-    """Return the standard deviations over seeds of the two sides; empty where there are no two, or one seed each."""
+    """Return the standard deviations over seeds of two sides of one model each; empty for other comparisons."""
     spreads = (row.seed_sd_better, row.seed_sd_worse)
     if not row.n_seeds_better:
         return ""

@@ -127,7 +127,7 @@ BIOMARKERS = (
     Item(
         "biomarkers_patients",
         "Biomarkers of each patient",
-        "The measurements behind them, patient by patient.",
+        "Fractions and biplane volumes under the first training of each model.",
         "biomarkers",
     ),
 )

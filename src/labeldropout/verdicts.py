@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from labeldropout.claim_rules import Kind, Verdict
-from labeldropout.claim_words import cell_words, effect_words, is_signed, seeds_words
+from labeldropout.claim_rules import Kind, Outcome, Verdict
+from labeldropout.claim_words import HOLDS, cell_words, effect_words, is_signed, seeds_words
 from labeldropout.published import CLAIMS, CLAIMS_TEXT
 from labeldropout.store import read_table
 from labeldropout.typesetting import NOTHING, interval, number, p_value
@@ -27,8 +27,8 @@ HEADER = (
     "Seeds",
     "Paper",
 )
-_LABELS = {"yes": "holds", "no": "fails", "not testable": "not testable", "shown": "shown, not judged"}
-_HOLDS = {"yes": "yes", "no": "no", "shown": "shown, not judged"}
+_LABELS = {**HOLDS, Outcome.SHOWN: "shown, not judged"}
+_HOLDS = {"yes": "yes", "no": "no", "shown": _LABELS[Outcome.SHOWN]}
 _LOOKS = {
     Verdict.REPRODUCED: ("yes", "✓"),
     Verdict.NOT_REPRODUCED: ("no", "✗"),

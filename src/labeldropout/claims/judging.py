@@ -152,7 +152,7 @@ def _over_seeds(study: Study, comparison: Comparison, cases: Collection[str]) ->
     return found
 
 
-def _severity_steps(study: Study, comparison: Comparison) -> list[float]:
+def _severities(study: Study, comparison: Comparison) -> list[float]:
     """Domain shift of every pair of a trend; NaN where it has no single one."""
     by_model = {one.model: one for one in study.experiments}
     found = [{study.severity_of(by_model[name]) for name in names} for names in comparison.sides]
@@ -206,7 +206,7 @@ def _row(
     row["why"] = why_not_testable(
         comparison.kind, row["effect"], row["low"], row["high"], n_patients, declared.fewest_patients
     )
-    if comparison.kind is Kind.TREND and not _rise_evenly(found := _severity_steps(study, comparison)):
+    if comparison.kind is Kind.TREND and not _rise_evenly(found := _severities(study, comparison)):
         row["why"] = f"severities {', '.join(f'{one:g}' for one in found)} (expected to rise in equal steps)"
     return row
 

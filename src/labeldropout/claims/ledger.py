@@ -9,20 +9,13 @@ from typing import Any
 import pandas as pd
 
 from labeldropout.claim_rules import TESTED_KINDS, Kind, Outcome
-from labeldropout.claim_words import cell_words, effect_words, seeds_words
+from labeldropout.claim_words import HOLDS, cell_words, effect_words, seeds_words
 from labeldropout.claims.declared import FEW, Declared, joined
 from labeldropout.store import replacing
 from labeldropout.typesetting import NOTHING, number, p_value
 
 MARK = "<!-- claims -->"
 """Stands in a text before and after the ledger."""
-
-_HOLDS = {
-    Outcome.YES: "holds",
-    Outcome.NO: "fails",
-    Outcome.NOT_TESTABLE: "not testable",
-    Outcome.SHOWN: "shown",
-}
 
 
 def _effect(row: Any) -> str:
@@ -32,7 +25,7 @@ def _effect(row: Any) -> str:
 
 def _line(row: Any) -> str:
     """A comparison in the ledger."""
-    begin = f"*{_HOLDS[Outcome(row.holds)]}*: {row.comparison}, {cell_words(row)}"
+    begin = f"*{HOLDS[Outcome(row.holds)]}*: {row.comparison}, {cell_words(row)}"
     if row.holds == Outcome.NOT_TESTABLE or math.isnan(row.effect):
         return f"{begin} ({row.why})" if row.why else begin
     p = f"; p {p_value(row.p_patient)}, Holm {p_value(row.p_holm)}" if row.kind in TESTED_KINDS else ""

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from labeldropout.claim_words import cell_words, effect_words
+from labeldropout.claim_words import HOLDS, cell_words, effect_words
 from labeldropout.figures.style import set_title
 from labeldropout.typesetting import p_value
 
@@ -19,7 +19,6 @@ _LOOKS = {
     "yes": {"color": "#0072B2", "marker": "o", "markersize": 5.5},
     "no": {"color": "#D55E00", "marker": "X", "markersize": 6.5},
 }
-_WORDS = {"yes": "holds", "no": "fails", "not testable": "not testable", "shown": "shown"}
 _VERDICT_COLOURS = {"reproduced": "#0072B2", "not reproduced": "#D55E00"}
 _REGION, _GREY = "#DDE9D5", "0.35"
 
@@ -166,7 +165,7 @@ def _draw_row(axes: Axes, row: Any, place: float, height: float, lines: Sequence
 
 def _result(row: Any) -> str:
     """What came out, in words and numbers."""
-    word = _WORDS[row.holds]
+    word = HOLDS[row.holds]
     if row.holds == "not testable" or math.isnan(row.effect):
         return word
     p = "" if math.isnan(row.p_holm) else f"; p {p_value(row.p_holm)}"
