@@ -112,9 +112,9 @@ class Workflow:
         file.write_text(text.replace(old, new, 1))
 
     def edit_module(self, module: str) -> None:
-        """Add a line to a module of the copy's package."""
+        """Let a module of the copy's package mean something else: one more statement that runs on import."""
         file = self.root / "src" / "labeldropout" / f"{module}.py"
-        file.write_text(file.read_text() + "\n# edited by a test\n")
+        file.write_text(file.read_text() + "\nEDITED = [1]\nEDITED[0] = 2\n")
 
 
 def copy_workflow(target: Path) -> Workflow:

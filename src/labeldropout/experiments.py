@@ -59,6 +59,11 @@ class Experiment:
     """Domain shift of the simulated data sets of this model, in [0, 1]; None is the study's own."""
 
 
+def code_choices(loss: str, network: str) -> dict[str, list[str]]:
+    """Of the tables of losses and networks, the entries that a model runs: `choices` of its code's fingerprint."""
+    return {"LOSSES": [loss], "_FIXES_BACKGROUND_AT_ZERO": [loss], "NETWORKS": [network]}
+
+
 COLUMNS = tuple(field.name for field in fields(Experiment))
 
 

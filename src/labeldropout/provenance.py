@@ -1,9 +1,5 @@
-"""Commit, versions, device; which source files a module runs.
+"""Hashes, commit, versions and device: what a result was made with."""
 
-Standard library only: the Snakefile imports this module each time that it is parsed.
-"""
-
-import ast
 import csv
 import hashlib
 import importlib.metadata
@@ -13,69 +9,12 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-PACKAGE = "labeldropout"
-SOURCE = Path("src")
-"""Where the package lies, relative to the root of the workflow (its working directory)."""
 LIBRARIES = ("labeldropout", "torch", "numpy", "scipy", "pandas", "monai", "nnunetv2", "scikit-image", "snakemake")
 """What `versions` reports."""
 _CHUNK = 1 << 20
-
-
-def _file(module: str) -> Path | None:
-    """The file of a dotted name inside the package; None if there is no such module."""
-    stem = SOURCE.joinpath(*module.split("."))
-    return next((path for path in (stem / "__init__.py", stem.with_suffix(".py")) if path.is_file()), None)
-
-
-@cache
-def _imports(path: Path, _modified_ns: int) -> tuple[str, ...]:
-    """Dotted names of the package that a file imports at any depth, functions included."""
-    names = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), filename=str(path))):
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            # `from package import name` takes a module of that name, or what the package itself defines.
-            below = [f"{node.module}.{alias.name}" for alias in node.names]
-            names += [name if _file(name) else node.module for name in below]
-    return tuple(dict.fromkeys(name for name in names if name.split(".")[0] == PACKAGE))
-
-
-def source_files(*modules: str, without: Iterable[str] = ()) -> list[str]:
-    """Relative paths of the files that hold these modules and all that they import from the package, sorted.
-
-    Found by reading imports, at the top of files and inside functions; nothing is imported. The `__init__` of a
-    package counts as a file of every module below it; what it imports counts only where a name is taken from the
-    package itself. `__main__` holds no science and is left out.
-
-    Args:
-        modules: Names below the package, such as `training` or `datasets.camus`.
-        without: Names below the package at which the walk stops: they and what only they import are left out.
-
-    Raises:
-        ValueError: There is no such module.
-    """
-    left_out = {f"{PACKAGE}.{name}" for name in ("__main__", *without)}
-    waiting = [f"{PACKAGE}.{name}" for name in modules]
-    seen: set[str] = set()
-    files: set[Path] = set()
-    while waiting:
-        module = waiting.pop()
-        if module in seen or module in left_out:
-            continue
-        seen.add(module)
-        path = _file(module)
-        if path is None:
-            raise ValueError(f"{SOURCE}: no module {module} (imported, or named in a rule).")
-        files.add(path)
-        parts = module.split(".")
-        files.update(SOURCE.joinpath(*parts[:depth], "__init__.py") for depth in range(1, len(parts)))
-        waiting.extend(_imports(path, path.stat().st_mtime_ns))
-    return sorted(path.as_posix() for path in files)
 
 
 def file_sha256(path: Path) -> str:

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -21,6 +20,8 @@ from labeldropout import provenance
 from labeldropout.batches import Batches, Cases, draw_unlabelled_cases, hide_labels, load_cases
 from labeldropout.checkpoints import Checkpoint, Checkpoints, Pace, StoppedError, hold, stop_on_signals
 from labeldropout.devices import choose_device
+from labeldropout.experiments import code_choices
+from labeldropout.fingerprint import fingerprint
 from labeldropout.labels import Part, Structure
 from labeldropout.losses import LOSSES, predict_labels
 from labeldropout.prediction import BATCH_SIZE, Model, build_model, forward
@@ -28,13 +29,6 @@ from labeldropout.records import HISTORY, PATIENTS
 from labeldropout.store import read_json, read_table, replacing, write_json, write_table
 
 log = logging.getLogger(__name__)
-
-_RUNNING = {
-    name: Path(module.__file__)
-    for name, module in sorted(sys.modules.items())
-    if name.split(".")[0] == "labeldropout" and name != "labeldropout.__main__" and module.__file__
-}
-"""The files of the package that this module made Python load: the code that trains."""
 
 
 @dataclass(frozen=True)
@@ -373,7 +367,7 @@ def _key(config: dict[str, Any], seed: int, inputs: dict[str, str], device: torc
         "inputs": {name: digest for name, digest in inputs.items() if name != "config.json"},  # its layout is nothing
         "device": device.type,
         "threads": threads,
-        "code": {name: provenance.file_sha256(path) for name, path in _RUNNING.items()},
+        "code": fingerprint(train_model, choices=code_choices(config["loss"], config["network"]["name"])),
         "versions": {name: versions[name] for name in ("python", "torch", "numpy", "monai")},
     }
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:32]

@@ -1,5 +1,6 @@
 """What a dry run plans: exact numbers of jobs, and what an edit reruns."""
 
+import ast
 import csv
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from labeldropout.published import is_of_the_study
 
 ROOT = Path(__file__).resolve().parents[2]
 ALL_ROWS = list(csv.DictReader((ROOT / "config" / "experiments.tsv").read_text().splitlines(), delimiter="\t"))
+LOSSES = "src/labeldropout/losses.py"
+EXPERIMENTS = "src/labeldropout/experiments.py"
 ROWS = [row for row in ALL_ROWS if is_of_the_study(row["shown_in"].split("+"))]
 N_MODELS = len(ROWS)
 N_TRAININGS = sum(len(row["seeds"].split(",")) for row in ROWS)
@@ -245,39 +248,60 @@ def test_edited_row_retrains_that_model(finished):
     assert (planned["resolve"], planned["train"], planned["evaluate"]) == (1, 1, 1)
 
 
-def test_edited_loss_retrains_everything(finished):
-    """A corrected loss reaches every training, the grid included."""
-    finished.edit_module("losses")
+@pytest.mark.parametrize("loss", ["standard", "adaptive", "marginal"])
+def test_edited_loss_retrains_the_models_that_use_it(finished, loss):
+    """A corrected loss reaches every training with it, and no other; the grid's candidates have the standard loss."""
+    line = "    _check(logits, target, annotated)\n"
+    start = f"def {loss}_cross_entropy("
+    text = (finished.root / LOSSES).read_text()
+    before, after = text.split(start)
+    (finished.root / LOSSES).write_text(before + start + after.replace(line, 2 * line, 1))
     planned = finished.planned()
-    assert planned["train"] == N_TRAININGS
-    assert planned["train_candidate"] == DEFAULT["train_candidate"]
+    expected = sum(len(row["seeds"].split(",")) for row in ROWS if row["loss"] == loss)
+    assert planned.get("train", 0) == (N_TRAININGS if loss == "standard" else expected)
+    assert planned.get("train_candidate", 0) == (DEFAULT["train_candidate"] if loss == "standard" else 0)
     assert "import_dataset" not in planned
 
 
+def test_prose_reruns_nothing(finished):
+    """A comment, a docstring and another layout of the code in every module plan no job."""
+    for path in sorted((finished.root / "src" / "labeldropout").rglob("*.py")):
+        tree = ast.parse(path.read_text())
+        tree.body[0] = ast.Expr(ast.Constant("Another sentence."))
+        path.write_text("# a comment\n" + ast.unparse(tree) + "\n")
+    assert finished.planned() == {}
+
+
+def test_a_new_loss_reruns_nothing(finished):
+    """A further loss, with its name in the list's words, is no change to any model."""
+    finished.edit(
+        LOSSES, "Loss = Callable", "def half(logits, target, annotated):\n    return 0.5\n\n\nLoss = Callable"
+    )
+    finished.edit(LOSSES, "LOSSES: dict[str, Loss] = {", 'LOSSES: dict[str, Loss] = {\n    "half": half,')
+    finished.edit(EXPERIMENTS, 'LOSSES = ("standard", ', 'LOSSES = ("standard", "half", ')
+    assert finished.planned() == {}
+
+
 def test_edited_figure_redraws_that_figure_only(finished):
-    """The module of one figure is the code of one figure."""
-    finished.edit_module("figures/figure_3")
+    """What draws one figure is the code of one figure."""
+    finished.edit("src/labeldropout/figures/figure_3.py", "def draw(", "LIMIT = 1\n\n\ndef draw(")
+    assert finished.planned() == {}
+    finished.edit("src/labeldropout/figures/figure_3.py", "simulated=simulated)", "simulated=simulated and LIMIT)")
     assert finished.planned() == {"figures_item": 1, **AND_THE_RECORD}
 
 
 def test_edited_style_redraws_and_trains_nothing(finished):
     """All figures share a style; no model does."""
-    finished.edit_module("figures/style")
+    finished.edit("src/labeldropout/figures/style.py", "def save(", "STYLE['font.size'] = 20\n\n\ndef save(")
     assert finished.planned() == {"figures_item": DEFAULT["figures_item"], **AND_THE_RECORD}
 
 
 def test_edited_statistics_train_nothing(finished):
     """Tables and figures follow the statistics; models do not."""
-    finished.edit_module("statistics")
+    finished.edit("src/labeldropout/statistics.py", "def holm(", "def holm(*more, ")
     planned = finished.planned()
     assert planned["compare"] >= 1
     assert not {"train", "train_candidate", "evaluate"} & set(planned)
-
-
-def test_touched_module_reruns_nothing(finished):
-    """Files are compared by content: a new time alone is no change."""
-    (finished.root / "src" / "labeldropout" / "losses.py").touch()
-    assert finished.planned() == {}
 
 
 def test_deleted_weights_are_trained_again(finished):

@@ -4,7 +4,6 @@ rule annotation_kit_export:
     input:
         cases=expand("<results>/cases/{dataset}/cases.csv", dataset=config["kit"]["dataset"]),
         split="<results>/splits/patients.csv",
-        code=source("annotation"),
     output:
         kit="<results>/annotation/kit/kit.csv",
     log:
@@ -14,6 +13,7 @@ rule annotation_kit_export:
         mem_mb=2000,
         runtime=30,
     params:
+        code=fingerprint("annotation:export_kit"),
         store=folders("cases"),
         folder=subpath(output.kit, parent=True),
         images=config["kit"]["images"],
@@ -30,7 +30,6 @@ rule observe:
     input:
         kit="<results>/annotation/kit/kit.csv",
         truth=expand("<results>/truth/{dataset}/cases.csv", dataset=config["kit"]["dataset"]),
-        code=source("annotation"),
     output:
         drawn="<results>/annotation/drawn/drawn.csv",
     log:
@@ -40,6 +39,7 @@ rule observe:
         mem_mb=2000,
         runtime=30,
     params:
+        code=fingerprint("annotation:observe"),
         kit=subpath(input.kit, parent=True),
         truth=folders("truth"),
         folder=subpath(output.drawn, parent=True),
@@ -56,7 +56,6 @@ rule annotation_kit_import:
         cases=expand("<results>/cases/{dataset}/cases.csv", dataset=config["kit"]["dataset"]),
         kit="<results>/annotation/kit/kit.csv",
         drawn=drawn_masks,
-        code=source("annotation"),
     output:
         cases="<results>/annotation/observed/cases.csv",
         images="<results>/annotation/observed/images.u8",
@@ -68,6 +67,7 @@ rule annotation_kit_import:
         mem_mb=2000,
         runtime=30,
     params:
+        code=fingerprint("annotation:import_kit"),
         store=folders("cases"),
         kit=subpath(input.kit, parent=True),
         drawn=drawn_folder,
@@ -86,7 +86,6 @@ rule evaluate:
         prepared=test_data,
         observed=observed_masks,
         split="<results>/splits/patients.csv",
-        code=source("evaluation"),
     output:
         scores="<results>/scores/{model}.csv",
         predictions="<results>/predictions/{model}.npz",
@@ -103,6 +102,7 @@ rule evaluate:
         mem_mb=training_memory_mb,
         runtime=240,
     params:
+        code=evaluation_code,
         cases=folders("cases"),
         prepared=folders("prepared"),
         observed=observed_flag,
@@ -135,7 +135,6 @@ rule compare:
         cases=item_cases,
         split="<results>/splits/patients.csv",
         reported=config["reported"],
-        code=source("comparison.items"),
     output:
         csv=report(
             "<results>/tables/{item}.csv",
@@ -155,6 +154,7 @@ rule compare:
         mem_mb=2000,
         runtime=60,
     params:
+        code=table_code,
         experiments=item_experiments,
         settings=comparison_settings(),
         cases=folders("cases"),
@@ -176,7 +176,6 @@ rule claims_table:
         scores=ledger_scores,
         split="<results>/splits/patients.csv",
         reported=config["reported"],
-        code=source("claims.judging"),
     output:
         csv=report(
             "<results>/tables/{ledger}.csv",
@@ -196,6 +195,7 @@ rule claims_table:
         mem_mb=2000,
         runtime=60,
     params:
+        code=fingerprint("claims.judging:judge_claims"),
         part=ledger_part,
         experiments=ledger_experiments,
         settings=comparison_settings(),
@@ -212,7 +212,6 @@ rule summarise_histories:
         "Join the histories of all trainings in one table."
     input:
         histories=[f"<results>/models/{model}/seed-{seed}/history.csv" for model, seed in TRAININGS],
-        code=source("summary"),
     output:
         table="<results>/tables/training_curves.csv",
         provenance="<results>/tables/training_curves.provenance.json",
@@ -224,6 +223,7 @@ rule summarise_histories:
         mem_mb=2000,
         runtime=10,
     params:
+        code=fingerprint("summary:join_histories"),
         simulated=figure_simulated,
     shell:
         "labeldropout summarise histories --histories {input.histories:q}"
@@ -236,7 +236,6 @@ rule summarise_tables:
     input:
         tables=expand("<results>/tables/{item}.csv", item=SUMMARISED),
         selected="<results>/grid/selected.json",
-        code=source("summary"),
     output:
         summary=report(
             "<results>/tables/summary.json",
@@ -252,6 +251,7 @@ rule summarise_tables:
         mem_mb=2000,
         runtime=10,
     params:
+        code=fingerprint("summary:main_numbers"),
         simulated=figure_simulated,
     shell:
         "labeldropout summarise tables --tables {input.tables:q} --selected {input.selected:q}"
@@ -265,7 +265,6 @@ rule figures_item:
         tables=figure_tables,
         cases=figure_cases,
         predictions=figure_predictions,
-        code=figure_code,
     output:
         svg=report(
             "<results>/figures/{item}.svg",
@@ -283,6 +282,7 @@ rule figures_item:
         mem_mb=2000,
         runtime=30,
     params:
+        code=figure_code,
         simulated=figure_simulated,
         cases=folders("cases"),
         stem=subpath(output.svg, strip_suffix=".svg"),
@@ -416,13 +416,13 @@ rule run_record:
         models=rules.models.input,
         tables=rules.tables.input,
         figures=rules.figures.input,
-        code=source("provenance"),
     output:
         record="<results>/run_record.json",
     log:
         "<results>/logs/run_record/log.log",
     localrule: True
     params:
+        code=fingerprint("provenance:run_record"),
         study=config["study"],
         benchmarks=benchmark_folder(),
     shell:

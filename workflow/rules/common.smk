@@ -10,8 +10,8 @@ from snakemake.logging import logger
 from snakemake.utils import validate
 
 from labeldropout.configuration import check_columns, check_keys
-from labeldropout.experiments import COLUMNS, LOSSES, parse_row
-from labeldropout.provenance import source_files as source
+from labeldropout.experiments import COLUMNS, LOSSES, code_choices, parse_row
+from labeldropout.fingerprint import fingerprint
 from labeldropout.published import INSTRUMENT_ITEMS, is_of_the_study
 
 
@@ -234,10 +234,19 @@ def curation_flag(wildcards, input):
     return ["--curation", input.curation] if input.get("curation") else []
 
 
+def simulator_code(wildcards):
+    """What simulates a data set; the simulations of the others are left out."""
+    return fingerprint("cohorts:simulate", choices={"_SIMULATORS": [wildcards.dataset]})
+
+
 def importer_code(wildcards):
-    """The importer's files; those of the other data sets are left out."""
-    others = [f"datasets.{name}" for name in DATASETS if name != wildcards.dataset]
-    return source("importing", f"datasets.{wildcards.dataset}", without=others)
+    """What imports a data set; the importers of the others are left out."""
+    return fingerprint("importing:import_dataset", choices={"DATASETS": [wildcards.dataset]})
+
+
+def splitter_code():
+    """What divides the data sets of this study."""
+    return fingerprint("splitting:split", choices={"DATASETS": DATASETS})
 
 
 def import_settings(wildcards):
@@ -329,6 +338,34 @@ def model_settings(wildcards):
 def candidate_values(wildcards):
     """Initial learning rate and batch size of a candidate as JSON."""
     return as_json(CANDIDATES[wildcards.candidate])
+
+
+def model_choices(wildcards):
+    """The loss and the network of a model: of the tables of both only these entries count as its code."""
+    row = EXPERIMENTS[model_of(wildcards)]
+    return code_choices(row.loss, row.network)
+
+
+def resolver_code(wildcards):
+    """What writes out the settings of a model."""
+    return fingerprint(
+        "experiments:parse_row", "experiments:resolve", choices=model_choices(wildcards)
+    )
+
+
+def training_code(wildcards):
+    """What trains a model."""
+    return fingerprint("training:train_model", choices=model_choices(wildcards))
+
+
+def evaluation_code(wildcards):
+    """What predicts and scores the test sets of a model."""
+    return fingerprint("evaluation:evaluate_model", choices=model_choices(wildcards))
+
+
+def probe_code(wildcards):
+    """What tells the domain from the answers of a model."""
+    return fingerprint("probing:probe_model", choices=model_choices(wildcards))
 
 
 def training_data(wildcards):
@@ -534,10 +571,13 @@ def figure_simulated(wildcards):
 
 
 def figure_code(wildcards):
-    """The files that draw this figure; those of the other figures are left out."""
-    contents = [f"figures.{name}" for name in FIGURE_MODULES.values()]
-    mine = source(f"figures.{FIGURE_MODULES[wildcards.item]}")
-    return sorted({*source("drawing", without=contents), *mine})
+    """What draws this figure; the other figures are left out."""
+    return fingerprint("drawing:draw_figure", choices={"FIGURES": [wildcards.item]})
+
+
+def table_code(wildcards):
+    """What makes this table; the other tables are left out."""
+    return fingerprint("comparison.items:compare", choices={"ITEMS": [wildcards.item]})
 
 
 def training_memory_mb(wildcards, attempt):

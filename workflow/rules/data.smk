@@ -1,8 +1,6 @@
 rule simulate:
     message:
         "Simulate {wildcards.dataset}, in the data set's own format."
-    input:
-        code=source("cohorts"),
     output:
         manifest="<results>/{tree}raw/{dataset}/manifest.csv",
         truth="<results>/{tree}truth/{dataset}/cases.csv",
@@ -18,6 +16,7 @@ rule simulate:
         mem_mb=2000,
         runtime=60,
     params:
+        code=simulator_code,
         settings=simulation_settings,
         severity=severity_of,
         seed=config["seed"],
@@ -35,7 +34,6 @@ rule import_dataset:
     input:
         raw=raw_data,
         curation=curation_list,
-        code=importer_code,
     output:
         cases="<results>/{tree}cases/{dataset}/cases.csv",
         images="<results>/{tree}cases/{dataset}/images.u8",
@@ -58,6 +56,7 @@ rule import_dataset:
         mem_mb=4000,
         runtime=240,
     params:
+        code=importer_code,
         root=raw_folder,
         options=import_settings,
         curation=curation_flag,
@@ -75,7 +74,6 @@ rule train_cone:
         "Train the network that finds the cone."
     input:
         masks=config["cone_network"]["masks"] or [],
-        code=source("cone_segmentation"),
     output:
         network="<results>/cone_network/network.safetensors",
         plans="<results>/cone_network/plans.json",
@@ -90,6 +88,7 @@ rule train_cone:
         mem_mb=8000,
         runtime=720,
     params:
+        code=fingerprint("cone_network:train_cone_network"),
         settings=as_json(config["cone_network"]),
         seed=config["seed"],
         device=config["device"],
@@ -108,7 +107,6 @@ rule segment_cone:
         cases="<results>/{tree}cases/{dataset}/cases.csv",
         images="<results>/{tree}cases/{dataset}/images.u8",
         network=cone_network,
-        code=source("cone_segmentation"),
     output:
         cones=report(
             "<results>/{tree}cones/{dataset}/cones.csv",
@@ -136,6 +134,7 @@ rule segment_cone:
         mem_mb=4000,
         runtime=240,
     params:
+        code=fingerprint("cone_segmentation:segment_cones"),
         method=cone_method,
         device=config["device"],
         store=subpath(input.cases, parent=True),
@@ -156,7 +155,6 @@ rule prepare:
         targets="<results>/{tree}cases/{dataset}/targets.u8",
         cones="<results>/{tree}cones/{dataset}/cones.csv",
         masks="<results>/{tree}cones/{dataset}/masks.u8",
-        code=source("preparation"),
     output:
         cases="<results>/{tree}prepared/{dataset}/cases.csv",
         images="<results>/{tree}prepared/{dataset}/images.npy",
@@ -170,6 +168,7 @@ rule prepare:
         mem_mb=4000,
         runtime=120,
     params:
+        code=fingerprint("preparation:prepare"),
         grid_size=config["grid_size"],
         margin=config["crop_margin"],
         store=subpath(input.cases, parent=True),
@@ -186,7 +185,6 @@ rule split:
         "Assign every patient to training, validation or test."
     input:
         cases=expand("<results>/cases/{dataset}/cases.csv", dataset=DATASETS),
-        code=source("splitting", "store"),
     output:
         patients="<results>/splits/patients.csv",
     log:
@@ -199,6 +197,7 @@ rule split:
         mem_mb=2000,
         runtime=30,
     params:
+        code=splitter_code(),
         stores=folders("cases"),
         settings=as_json(config["split"]),
         roots=native_roots(),

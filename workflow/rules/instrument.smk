@@ -66,7 +66,6 @@ rule biomarkers_measure:
         predictions="<results>/predictions/{model}.npz",
         cases=test_cases,
         hearts=true_hearts,
-        code=source("measuring"),
     output:
         table="<results>/biomarkers/{model}.csv",
     log:
@@ -78,6 +77,7 @@ rule biomarkers_measure:
         mem_mb=2000,
         runtime=60,
     params:
+        code=fingerprint("measuring:measure_model"),
         structures=segmented_structures,
         cases=folders("cases"),
         hearts=hearts_flag,
@@ -94,7 +94,6 @@ rule biomarkers_agree:
         "Compare predicted biomarkers with reference and truth."
     input:
         measured=expand("<results>/biomarkers/{model}.csv", model=BIOMARKER_MODELS),
-        code=source("measuring"),
     output:
         csv=report(
             "<results>/tables/biomarkers.csv",
@@ -115,6 +114,7 @@ rule biomarkers_agree:
         mem_mb=2000,
         runtime=30,
     params:
+        code=fingerprint("measuring:write_agreement"),
         simulated=figure_simulated,
         stem=subpath(output.csv, strip_suffix=".csv"),
     shell:
@@ -139,7 +139,6 @@ rule probe_ask:
         prepared=test_data,
         known=known_structures,
         split="<results>/splits/patients.csv",
-        code=source("probing"),
     output:
         table="<results>/probes/{model}.csv",
     log:
@@ -154,6 +153,7 @@ rule probe_ask:
         mem_mb=training_memory_mb,
         runtime=120,
     params:
+        code=probe_code,
         prepared=folders("prepared"),
         known=known_flag,
         settings=probe_settings,
@@ -171,7 +171,6 @@ rule probe_join:
         "Put the probes of all models into one table."
     input:
         probes=expand("<results>/probes/{model}.csv", model=PROBED_MODELS),
-        code=source("probing"),
     output:
         csv=report(
             "<results>/tables/shortcut.csv",
@@ -189,6 +188,7 @@ rule probe_join:
         mem_mb=2000,
         runtime=10,
     params:
+        code=fingerprint("probing:write_probes"),
         simulated=figure_simulated,
         stem=subpath(output.csv, strip_suffix=".csv"),
     shell:

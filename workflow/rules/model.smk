@@ -1,8 +1,6 @@
 rule resolve_candidate:
     message:
         "Write out every setting of the candidate {wildcards.candidate}."
-    input:
-        code=source("experiments", "store"),
     output:
         config="<results>/grid/{candidate}/config.json",
     log:
@@ -10,6 +8,7 @@ rule resolve_candidate:
     priority: 90
     localrule: True
     params:
+        code=resolver_code,
         row=model_row,
         settings=model_settings,
         candidate=candidate_values,
@@ -25,7 +24,6 @@ rule train_candidate:
         config="<results>/grid/{candidate}/config.json",
         prepared=training_data,
         split="<results>/splits/patients.csv",
-        code=source("training"),
     output:
         weights=ensure("<results>/grid/{candidate}/seed-{seed}/weights.safetensors", non_empty=True),
         history="<results>/grid/{candidate}/seed-{seed}/history.csv",
@@ -43,6 +41,7 @@ rule train_candidate:
         mem_mb=training_memory_mb,
         runtime=1440,
     params:
+        code=training_code,
         device=config["device"],
         prepared=folders("prepared"),
         folder=subpath(output.weights, parent=True),
@@ -66,7 +65,6 @@ rule select_hyperparameters:
             candidate=CANDIDATES,
             seed=config["selection"]["seed"],
         ),
-        code=source("selection"),
     output:
         selected="<results>/grid/selected.json",
         table=report(
@@ -86,6 +84,7 @@ rule select_hyperparameters:
         mem_mb=1000,
         runtime=10,
     params:
+        code=fingerprint("selection:select"),
         candidates=folders("configs"),
         seed=config["selection"]["seed"],
     shell:
@@ -99,7 +98,6 @@ rule resolve:
         "Write out every setting of {wildcards.model}."
     input:
         selected="<results>/grid/selected.json",
-        code=source("experiments", "store"),
     output:
         config="<results>/models/{model}/config.json",
     log:
@@ -107,6 +105,7 @@ rule resolve:
     priority: 60
     localrule: True
     params:
+        code=resolver_code,
         row=model_row,
         settings=model_settings,
     shell:
@@ -121,7 +120,6 @@ rule train:
         config="<results>/models/{model}/config.json",
         prepared=training_data,
         split="<results>/splits/patients.csv",
-        code=source("training"),
     output:
         weights=ensure("<results>/models/{model}/seed-{seed}/weights.safetensors", non_empty=True),
         history="<results>/models/{model}/seed-{seed}/history.csv",
@@ -139,6 +137,7 @@ rule train:
         mem_mb=training_memory_mb,
         runtime=1440,
     params:
+        code=training_code,
         device=config["device"],
         prepared=folders("prepared"),
         folder=subpath(output.weights, parent=True),
@@ -171,7 +170,6 @@ rule release:
         "Publish the weights that `labeldropout predict` takes by default."
     input:
         weights=f"<results>/models/{config['released']['model']}/seed-{config['released']['seed']}/weights.safetensors",
-        code=source("prediction"),
     output:
         weights="<results>/released/label_dropout.safetensors",
         provenance="<results>/released/label_dropout.provenance.json",
@@ -181,6 +179,8 @@ rule release:
     resources:
         mem_mb=2000,
         runtime=10,
+    params:
+        code=fingerprint("prediction:release"),
     shell:
         "labeldropout release --weights {input.weights:q} --output {output.weights:q}"
         " > {log:q} 2>&1"

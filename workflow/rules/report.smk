@@ -10,7 +10,6 @@ rule report:
         sheets=expand("<results>/cases/{dataset}/contact_sheet.png", dataset=DATASETS),
         cones=expand("<results>/cones/{dataset}/worst.png", dataset=DATASETS),
         template="src/labeldropout/templates/report.html.jinja",
-        code=source("report_page"),
     output:
         page="<results>/report.html",
         folder=directory("<results>/report"),
@@ -22,6 +21,7 @@ rule report:
         mem_mb=2000,
         runtime=30,
     params:
+        code=fingerprint("report_page:build_report"),
         results=subpath(output.page, parent=True),
     shell:
         "labeldropout report --results {params.results:q} --output {output.page:q} > {log:q} 2>&1"
