@@ -1,12 +1,7 @@
 """What a run writes down about itself."""
 
 import hashlib
-import json
 import subprocess
-import sys
-from pathlib import Path
-
-import pytest
 
 from labeldropout.provenance import commit, file_sha256, run_record, versions
 
