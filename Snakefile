@@ -19,9 +19,9 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/data.smk"
-include: "workflow/rules/model.smk"
+include: "workflow/rules/learning.smk"
 include: "workflow/rules/analysis.smk"
-include: "workflow/rules/instrument.smk"
+include: "workflow/rules/publication.smk"
 
 
 rule all:
@@ -34,6 +34,3 @@ rule all:
         rules.tables.input,
         rules.figures.input,
         rules.run_record.output,
-
-
-include: "workflow/rules/report.smk"

@@ -16,12 +16,12 @@ from pathlib import Path
 import av
 import numpy as np
 
-from labeldropout.cone_segmentation import segment_cones
-from labeldropout.datasets.echonet import Options, read_cases
-from labeldropout.datasets.report import ImportReport
-from labeldropout.datasets.writers.echonet import Video, video_name, write_videos
-from labeldropout.preparation import prepare
-from labeldropout.store import CaseStore, write_cases
+from labeldropout.data.case_store import CaseStore, write_cases
+from labeldropout.data.echonet.importer import Options, read_cases
+from labeldropout.data.echonet.writer import Video, video_name, write_videos
+from labeldropout.data.import_report import ImportReport
+from labeldropout.data.prepare import prepare
+from labeldropout.data.segment_cone import segment_cones
 
 
 def videos(n: int, n_frames: int) -> Iterator[Video]:

@@ -13,12 +13,13 @@ from pathlib import Path
 import torch
 from torch.nn import functional
 
-from labeldropout.batches import Batches
+from labeldropout.configuration import DEFAULTS, read_configuration
 from labeldropout.labels import FOREGROUND
-from labeldropout.planning import DEFAULTS, made_up_cases, read_configuration
-from labeldropout.prediction import build_model, forward
+from labeldropout.learning.batches import Batches
+from labeldropout.learning.model import build_model, forward
+from labeldropout.learning.train import build_optimiser, train_epoch
 from labeldropout.provenance import commit, device_name
-from labeldropout.training import build_optimiser, train_epoch
+from labeldropout.running.plan import made_up_cases
 
 ROOT = Path(__file__).resolve().parents[1]
 AUGMENTATION = read_configuration(ROOT / DEFAULTS, ROOT)["training"]["augmentation"]

@@ -11,10 +11,12 @@ import pytest
 from workflow_copy import Workflow, copy_workflow
 
 from labeldropout.case import Case, stable_id
-from labeldropout.datasets.report import ImportReport
+from labeldropout.data.case_store import CaseStore, write_cases
+from labeldropout.data.import_report import ImportReport
+from labeldropout.data.parts import PATIENTS
+from labeldropout.data.prepared import PREPARED, write_prepared
+from labeldropout.files import write_table
 from labeldropout.labels import Instant, State, Structure, View
-from labeldropout.records import PATIENTS, PREPARED
-from labeldropout.store import CaseStore, write_cases, write_prepared, write_table
 
 GRID = 32
 PARTS = ["training"] * 6 + ["validation"] * 2 + ["test"] * 2

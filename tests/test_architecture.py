@@ -1,76 +1,50 @@
-"""Imports go downwards over four storeys, and science opens no file."""
+"""The rooms of the house: each package imports itself and what stands above it, and the library needs nothing else."""
 
 import ast
+import sys
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "labeldropout"
 
-WORDS = {"labels", "case", "configuration", "experiments", "published", "records"}
-SCIENCE = {
-    "agreement",
-    "augmentation",
-    "biomarkers",
-    "claim_rules",
-    "claim_words",
-    "cone",
-    "curves",
-    "devices",
-    "domain_probe",
-    "label_dropout",
-    "losses",
-    "metrics",
-    "networks",
-    "parts",
-    "scan_conversion",
-    "simulation",
-    "statistics",
-    "typesetting",
-}
-DOORS = {"checkpoints", "datasets", "figures", "gpu_slots", "provenance", "sidecars", "store"}
-VERBS = {
-    "__main__",
-    "annotation",
-    "application",
-    "batches",
-    "claims",
-    "cohorts",
-    "comparison",
-    "cone_network",
-    "cone_segmentation",
-    "drawing",
-    "evaluation",
-    "importing",
-    "measuring",
-    "planning",
-    "prediction",
-    "preparation",
-    "probing",
-    "report_page",
-    "reproduction",
-    "selection",
-    "splitting",
-    "summary",
-    "training",
-    "verification",
-    "verdicts",
-    "write_up",
-}
-STOREYS = (WORDS, SCIENCE, DOORS, VERBS)
-FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+LIBRARY = ("losses", "label_dropout", "metrics", "label_sets")
+"""What users take into their own training."""
+WORDS = ("labels", "case", "cone", "items", "messages")
+TOOLS = ("files", "configuration", "fingerprint", "provenance", "devices", "drawing")
+ROAD = ("simulation", "data", "learning", "analysis", "running", "publication", "predict", "cli")
+"""A package per stretch of the data's road, from top to bottom."""
+ORDER = (*LIBRARY, *WORDS, *TOOLS, *ROAD)
+DOORS = {"__init__", "__main__"}
+NEEDED_BY_THE_LIBRARY = {"torch", "numpy", "scipy", "jaxtyping"}
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.relative_to(PACKAGE).parts != ("__init__.py",))
+
+SCIENCE = [
+    *(f"{name}.py" for name in (*LIBRARY, "labels", "case", "cone")),
+    *(f"simulation/{path.name}" for path in sorted((PACKAGE / "simulation").glob("*.py"))),
+    "data/cone_finding.py",
+    "data/crop.py",
+    "data/curves.py",
+    "learning/augmentation.py",
+    "learning/experiments.py",
+    "learning/networks.py",
+    "learning/resolve.py",
+    "analysis/contrasts.py",
+    "analysis/outcomes.py",
+    "analysis/statistics.py",
+    "analysis/typesetting.py",
+    "analysis/biomarkers/agreement.py",
+    "analysis/biomarkers/chambers.py",
+    "analysis/claims/rules.py",
+    "analysis/claims/words.py",
+    "analysis/shortcut/domain_probe.py",
+]
+"""Modules that compute: what they are given comes from others, what they return is written by others."""
 
 
-def first_name(path):
-    """Module or subpackage of the package in which a file lies."""
+def room(path):
+    """Module or package directly under the package in which a file lies."""
     return path.relative_to(PACKAGE).with_suffix("").parts[0]
-
-
-def storey(name):
-    """Index of the storey of a module or subpackage."""
-    found = [index for index, names in enumerate(STOREYS) if name in names]
-    assert len(found) == 1, f"{name} stands in {len(found)} of the four lists"
-    return found[0]
 
 
 def imports(path):
@@ -86,32 +60,54 @@ def imports(path):
                 yield node.module
 
 
-def test_every_module_has_a_storey():
-    """A new module is put into one of the lists, and a removed one leaves it."""
-    there = {first_name(path) for path in FILES}
-    assert there == set().union(*STOREYS)
-    assert sum(len(names) for names in STOREYS) == len(there)
+def name_of(path):
+    """A file as pytest shows it."""
+    return path.relative_to(PACKAGE).as_posix()
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports_go_downwards(path):
-    """A module imports from its own storey or from below."""
-    mine = storey(first_name(path))
+def test_every_room_is_in_the_order():
+    """A new module or package directly under ours is put into the order, and a removed one leaves it."""
+    assert {room(path) for path in FILES} - DOORS == set(ORDER)
+    assert len(set(ORDER)) == len(ORDER)
+
+
+def test_the_house_has_few_doors():
+    """At most 28 entries stand directly under the package."""
+    there = [path for path in PACKAGE.iterdir() if path.name != "__pycache__"]
+    assert len(there) <= 28, sorted(path.name for path in there)
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_no_module_is_long(path):
+    """A module of more than 450 lines tells more than one story."""
+    assert len(path.read_text().splitlines()) <= 450
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if room(path) not in DOORS], ids=name_of)
+def test_imports_go_upwards(path):
+    """A package imports itself and what stands above it in the order, never what stands below."""
+    mine = ORDER.index(room(path))
     for name in imports(path):
         parts = name.split(".")
         if parts[0] == "labeldropout" and len(parts) > 1:
-            assert storey(parts[1]) <= mine, f"{path.name} imports {name}"
+            assert ORDER.index(parts[1]) <= mine, f"{name_of(path)} imports {name}"
 
 
-@pytest.mark.parametrize(
-    "path",
-    [path for path in FILES if first_name(path) in SCIENCE],
-    ids=lambda path: str(path.relative_to(PACKAGE)),
-)
-def test_science_opens_no_file(path):
+@pytest.mark.parametrize("name", LIBRARY)
+def test_the_library_needs_little(name):
+    """What others take into their training needs torch, numpy, scipy, jaxtyping and nothing else of ours."""
+    taken = {found.split(".")[0] for found in imports(PACKAGE / f"{name}.py")} - set(sys.stdlib_module_names)
+    ours = {found.split(".")[1] for found in imports(PACKAGE / f"{name}.py") if found.startswith("labeldropout.")}
+    assert taken - {"labeldropout"} <= NEEDED_BY_THE_LIBRARY
+    assert ours <= set(LIBRARY)
+
+
+@pytest.mark.parametrize("name", SCIENCE)
+def test_science_opens_no_file(name):
     """Science knows no files, no clock, no printing and no hidden randomness."""
+    path = PACKAGE / name
     tree = ast.parse(path.read_text())
-    modules = {name.split(".")[0] for name in imports(path)}
+    modules = {found.split(".")[0] for found in imports(path)}
     assert not modules & {"pathlib", "os", "io", "shutil", "tempfile", "subprocess", "time", "datetime", "random"}
     calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
     assert not {call.id for call in calls if isinstance(call, ast.Name)} & {"open", "print", "input"}

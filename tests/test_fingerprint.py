@@ -189,7 +189,7 @@ def test_a_table_without_written_keys_cannot_be_narrowed(package):
 def test_parsing_the_workflow_loads_nothing_heavy():
     """What the Snakefile imports brings neither torch nor pandas."""
     code = (
-        "import sys, json, labeldropout.fingerprint, labeldropout.configuration, labeldropout.experiments;"
+        "import sys, json, labeldropout.fingerprint, labeldropout.configuration, labeldropout.learning.experiments;"
         " print(json.dumps([n for n in ('torch', 'pandas', 'numpy', 'monai') if n in sys.modules]))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -6,7 +6,7 @@ import jaxtyping
 import pytest
 import torch
 
-from labeldropout import experiments
+from labeldropout.learning import experiments
 from labeldropout.losses import (
     LOSSES,
     adaptive_binary_cross_entropy,

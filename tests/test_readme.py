@@ -10,8 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from labeldropout.__main__ import parser
-from labeldropout.claims.ledger import MARK, joined_ledger
+from labeldropout.analysis.claims.ledger import MARK, joined_ledger
+from labeldropout.cli.main import parser
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

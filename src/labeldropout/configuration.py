@@ -1,8 +1,52 @@
-"""The configuration checked against its schema, with the nearest valid name for a misspelt key."""
+"""Configurations: read, laid over the default one, and checked against their schema."""
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
+
+import yaml
+
+DEFAULTS = Path("config/config.yaml")
+
+
+SCHEMA = Path("workflow/schemas/config.schema.yaml")
+
+
+def overlay(settings: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with others laid over them, section by section, as Snakemake does with its configuration files."""
+    result = dict(settings)
+    for key, value in over.items():
+        below = result.get(key)
+        result[key] = (
+            overlay(below if isinstance(below, Mapping) else {}, value) if isinstance(value, Mapping) else value
+        )
+    return result
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path}: not YAML ({error}).") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: expected settings by name, found {type(content).__name__}.")  # noqa: TRY004 - a bad file, not a bad argument
+    return content
+
+
+def read_configuration(path: Path, root: Path) -> dict[str, Any]:
+    """A configuration laid over the default one, as the workflow reads it.
+
+    Args:
+        path: The configuration.
+        root: Folder of the workflow.
+
+    Raises:
+        ValueError: No YAML, or a key that the schema does not know.
+    """
+    config = overlay(_read_yaml(root / DEFAULTS), _read_yaml(path))
+    check_keys(config, _read_yaml(root / SCHEMA), str(path))
+    return config
 
 
 def nearest(name: str, valid: list[str]) -> str:

@@ -19,7 +19,7 @@ import psutil
 import pytest
 from workflow_copy import Workflow, copy_workflow, hashes
 
-from labeldropout.reproduction import LOCK, MARKER, has_locks, orphans
+from labeldropout.running.reproduce import LOCK, MARKER, has_locks, orphans
 
 KILLS = int(os.environ.get("LABELDROPOUT_KILLS", "3"))
 LAST = 0.85

@@ -119,7 +119,7 @@ def test_same_bytes_in_another_place(first, tmp_path):
 
 def test_edited_figure_trains_nothing(finished_study):
     """With the module of one figure edited, the run draws that figure, writes its record, and trains nothing."""
-    finished_study.edit_module("figures/figure_3")
+    finished_study.edit_module("publication/figures/figure_3")
     assert finished_study.planned() == {"figures_item": 1, "run_record": 1, "all": 1}
     before = hashes(finished_study.root / RESULTS)
     finished_study.finish()

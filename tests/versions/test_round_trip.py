@@ -50,7 +50,7 @@ def test_edit_after_the_pull_is_noticed(pushed, tmp_path):
 def test_edit_before_the_pull_is_not_blessed(pushed, tmp_path):
     """Where sources differ from those of the lock, the pull says which, and tells Snakemake nothing."""
     clone = pushed.clone(tmp_path / "clone")
-    clone.edit_module("figures/figure_3")
+    clone.edit_module("publication/figures/figure_3")
     said = clone.refused(*clone.make("pull"))
     assert "src" in said
     assert "run dvc repro" in said

@@ -46,7 +46,7 @@ def test_snakemake_after_dvc_has_nothing_to_do(pushed):
 def test_edited_figure_is_drawn_and_nothing_else(pushed):
     """With the module of one figure edited, `dvc repro` draws that figure, writes the record, and trains nothing."""
     before = hashes(pushed.root / RESULTS)
-    pushed.edit_module("figures/figure_3")
+    pushed.edit_module("publication/figures/figure_3")
     assert jobs(pushed.done("dvc", "repro")) == [{}, FIGURE_3]
     assert hashes(pushed.root / RESULTS) == before
 
@@ -84,7 +84,7 @@ def test_metrics_and_plots_show_what_a_change_did(pushed):
 def test_killed_run_goes_on_with_the_same_command(pushed):
     """After kill -9 of `dvc repro` and all that it started, the locks of DVC and Snakemake hold nobody up."""
     before = hashes(pushed.root / RESULTS)
-    pushed.edit_module("figures/figure_1")
+    pushed.edit_module("publication/figures/figure_1")
     output = pushed.root.parent / "said.txt"
     with output.open("w") as file:
         process = subprocess.Popen(

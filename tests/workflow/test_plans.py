@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from labeldropout.planning import count_jobs, read_configuration, read_experiments
-from labeldropout.published import is_of_the_study
+from labeldropout.configuration import read_configuration
+from labeldropout.items import is_of_the_study
+from labeldropout.running.plan import count_jobs, read_experiments
 
 ROOT = Path(__file__).resolve().parents[2]
 ALL_ROWS = list(csv.DictReader((ROOT / "config" / "experiments.tsv").read_text().splitlines(), delimiter="\t"))
 LOSSES = "src/labeldropout/losses.py"
-EXPERIMENTS = "src/labeldropout/experiments.py"
+EXPERIMENTS = "src/labeldropout/learning/experiments.py"
 ROWS = [row for row in ALL_ROWS if is_of_the_study(row["shown_in"].split("+"))]
 N_MODELS = len(ROWS)
 N_TRAININGS = sum(len(row["seeds"].split(",")) for row in ROWS)
@@ -284,21 +285,21 @@ def test_a_new_loss_reruns_nothing(finished):
 
 def test_edited_figure_redraws_that_figure_only(finished):
     """What draws one figure is the code of one figure."""
-    finished.edit("src/labeldropout/figures/figure_3.py", "def draw(", "LIMIT = 1\n\n\ndef draw(")
+    finished.edit("src/labeldropout/publication/figures/figure_3.py", "def draw(", "LIMIT = 1\n\n\ndef draw(")
     assert finished.planned() == {}
-    finished.edit("src/labeldropout/figures/figure_3.py", "simulated=simulated)", "simulated=simulated and LIMIT)")
+    finished.edit("src/labeldropout/publication/figures/figure_3.py", "simulated=simulated)", "simulated=simulated and LIMIT)")
     assert finished.planned() == {"figures_item": 1, **AND_THE_RECORD}
 
 
 def test_edited_style_redraws_and_trains_nothing(finished):
     """All figures share a style; no model does."""
-    finished.edit("src/labeldropout/figures/style.py", "def save(", "STYLE['font.size'] = 20\n\n\ndef save(")
+    finished.edit("src/labeldropout/publication/figures/style.py", "def save(", "STYLE['font.size'] = 20\n\n\ndef save(")
     assert finished.planned() == {"figures_item": DEFAULT["figures_item"], **AND_THE_RECORD}
 
 
 def test_edited_statistics_train_nothing(finished):
     """Tables and figures follow the statistics; models do not."""
-    finished.edit("src/labeldropout/statistics.py", "def holm(", "def holm(*more, ")
+    finished.edit("src/labeldropout/analysis/statistics.py", "def holm(", "def holm(*more, ")
     planned = finished.planned()
     assert planned["compare"] >= 1
     assert not {"train", "train_candidate", "evaluate"} & set(planned)

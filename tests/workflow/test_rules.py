@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from labeldropout.__main__ import VERBS
+from labeldropout.cli.main import VERBS
 from labeldropout.configuration import check_keys
-from labeldropout.experiments import COLUMNS
+from labeldropout.learning.experiments import COLUMNS
 
 ROOT = Path(__file__).resolve().parents[2]
 RULE_FILES = sorted((ROOT / "workflow" / "rules").glob("*.smk"))

@@ -1,132 +1,3 @@
-rule annotation_kit_export:
-    message:
-        "Export test images for an observer to draw on."
-    input:
-        cases=expand("<results>/cases/{dataset}/cases.csv", dataset=config["kit"]["dataset"]),
-        split="<results>/splits/patients.csv",
-    output:
-        kit="<results>/annotation/kit/kit.csv",
-    log:
-        "<results>/logs/annotation_kit_export/log.log",
-    priority: 40
-    resources:
-        mem_mb=2000,
-        runtime=30,
-    params:
-        code=fingerprint("annotation:export_kit"),
-        store=folders("cases"),
-        folder=subpath(output.kit, parent=True),
-        images=config["kit"]["images"],
-        seed=config["seed"],
-    shell:
-        "labeldropout annotation-kit export --cases {params.store:q} --split {input.split:q}"
-        " --images {params.images} --seed {params.seed}"
-        " --output {params.folder:q} > {log:q} 2>&1"
-
-
-rule observe:
-    message:
-        "Let the simulated observer draw on the exported images."
-    input:
-        kit="<results>/annotation/kit/kit.csv",
-        truth=expand("<results>/truth/{dataset}/cases.csv", dataset=config["kit"]["dataset"]),
-    output:
-        drawn="<results>/annotation/drawn/drawn.csv",
-    log:
-        "<results>/logs/observe/log.log",
-    priority: 40
-    resources:
-        mem_mb=2000,
-        runtime=30,
-    params:
-        code=fingerprint("annotation:observe"),
-        kit=subpath(input.kit, parent=True),
-        truth=folders("truth"),
-        folder=subpath(output.drawn, parent=True),
-        seed=config["seed"],
-    shell:
-        "labeldropout observe --kit {params.kit:q} --truth {params.truth:q}"
-        " --drawn {params.folder:q} --seed {params.seed} > {log:q} 2>&1"
-
-
-rule annotation_kit_import:
-    message:
-        "Read the drawn masks into a store of cases."
-    input:
-        cases=expand("<results>/cases/{dataset}/cases.csv", dataset=config["kit"]["dataset"]),
-        kit="<results>/annotation/kit/kit.csv",
-        drawn=drawn_masks,
-    output:
-        cases="<results>/annotation/observed/cases.csv",
-        images="<results>/annotation/observed/images.u8",
-        targets="<results>/annotation/observed/targets.u8",
-    log:
-        "<results>/logs/annotation_kit_import/log.log",
-    priority: 40
-    resources:
-        mem_mb=2000,
-        runtime=30,
-    params:
-        code=fingerprint("annotation:import_kit"),
-        store=folders("cases"),
-        kit=subpath(input.kit, parent=True),
-        drawn=drawn_folder,
-        folder=subpath(output.cases, parent=True),
-    shell:
-        "labeldropout annotation-kit import --cases {params.store:q} --kit {params.kit:q}"
-        " --drawn {params.drawn:q} --output {params.folder:q} > {log:q} 2>&1"
-
-
-rule evaluate:
-    message:
-        "Predict and score all test sets of {wildcards.model}."
-    input:
-        weights=trained_seeds,
-        cases=test_cases,
-        prepared=test_data,
-        observed=observed_masks,
-        split="<results>/splits/patients.csv",
-    output:
-        scores="<results>/scores/{model}.csv",
-        predictions="<results>/predictions/{model}.npz",
-        provenance="<results>/scores/{model}.provenance.json",
-    log:
-        "<results>/logs/evaluate/{model}.log",
-    benchmark:
-        "<results>/benchmarks/evaluate/{model}.tsv"
-    priority: 20
-    threads: 1
-    resources:
-        gpu=1,
-        trainings_per_gpu=1,
-        mem_mb=training_memory_mb,
-        runtime=240,
-    params:
-        code=evaluation_code,
-        cases=folders("cases"),
-        prepared=folders("prepared"),
-        observed=observed_flag,
-        settings=surface_tolerance(),
-        device=config["device"],
-    shell:
-        "labeldropout evaluate --weights {input.weights:q} --cases {params.cases:q}"
-        " --prepared {params.prepared:q} {params.observed:q} --split {input.split:q}"
-        " --settings {params.settings:q}"
-        " --device {params.device} --gpus {resources.gpu}"
-        " --trainings-per-gpu {resources.trainings_per_gpu} --threads {threads}"
-        " --scores {output.scores:q} --predictions {output.predictions:q} > {log:q} 2>&1"
-
-
-rule scores:
-    message:
-        "Everything that tables and figures are made from: what DVC's stage of the models keeps."
-    input:
-        rules.models.input,
-        rules.grid.input,
-        rules.annotation_kit_export.output,
-        expand("<results>/scores/{model}.csv", model=STUDY_MODELS),
-
-
 rule compare:
     message:
         "Make the table {wildcards.item}."
@@ -195,7 +66,7 @@ rule claims_table:
         mem_mb=2000,
         runtime=60,
     params:
-        code=fingerprint("claims.judging:judge_claims"),
+        code=fingerprint("analysis.claims.judge:judge_claims"),
         part=ledger_part,
         experiments=ledger_experiments,
         settings=comparison_settings(),
@@ -223,7 +94,7 @@ rule summarise_histories:
         mem_mb=2000,
         runtime=10,
     params:
-        code=fingerprint("summary:join_histories"),
+        code=fingerprint("analysis.summarise:join_histories"),
         simulated=figure_simulated,
     shell:
         "labeldropout summarise histories --histories {input.histories:q}"
@@ -251,101 +122,166 @@ rule summarise_tables:
         mem_mb=2000,
         runtime=10,
     params:
-        code=fingerprint("summary:main_numbers"),
+        code=fingerprint("analysis.summarise:main_numbers"),
         simulated=figure_simulated,
     shell:
         "labeldropout summarise tables --tables {input.tables:q} --selected {input.selected:q}"
         " --simulated {params.simulated} --output {output.summary:q} > {log:q} 2>&1"
 
 
-rule figures_item:
+rule biomarkers_measure:
     message:
-        "Draw {wildcards.item}."
+        "Read volumes and ejection fractions off the masks of {wildcards.model}."
     input:
-        tables=figure_tables,
-        cases=figure_cases,
-        predictions=figure_predictions,
+        predictions="<results>/predictions/{model}.npz",
+        cases=test_cases,
+        hearts=true_hearts,
     output:
-        svg=report(
-            "<results>/figures/{item}.svg",
-            caption="../report/figures.rst",
-            category="Figures",
-            labels={"item": "{item}"},
-        ),
-        png="<results>/figures/{item}.png",
-        provenance="<results>/figures/{item}.provenance.json",
+        table="<results>/biomarkers/{model}.csv",
     log:
-        "<results>/logs/figures_item/{item}.log",
+        "<results>/logs/biomarkers_measure/{model}.log",
     benchmark:
-        "<results>/benchmarks/figures_item/{item}.tsv"
+        "<results>/benchmarks/biomarkers_measure/{model}.tsv"
+    priority: 15
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        code=fingerprint("analysis.biomarkers.measure:measure_model"),
+        structures=segmented_structures,
+        cases=folders("cases"),
+        hearts=hearts_flag,
+        simulated=model_simulated,
+    shell:
+        "labeldropout biomarkers measure --model {wildcards.model}"
+        " --structures {params.structures:q} --predictions {input.predictions:q}"
+        " --cases {params.cases:q} {params.hearts:q} --simulated {params.simulated}"
+        " --output {output.table:q} > {log:q} 2>&1"
+
+
+rule biomarkers_agree:
+    message:
+        "Compare predicted biomarkers with reference and truth."
+    input:
+        measured=expand("<results>/biomarkers/{model}.csv", model=BIOMARKER_MODELS),
+    output:
+        csv=report(
+            "<results>/tables/biomarkers.csv",
+            caption="../report/tables.rst",
+            category="Tables",
+            labels={"item": "biomarkers", "format": "csv"},
+        ),
+        markdown="<results>/tables/biomarkers.md",
+        latex="<results>/tables/biomarkers.tex",
+        patients="<results>/tables/biomarkers_patients.csv",
+        provenance="<results>/tables/biomarkers.provenance.json",
+    log:
+        "<results>/logs/biomarkers_agree/log.log",
+    benchmark:
+        "<results>/benchmarks/biomarkers_agree/all.tsv"
+    priority: 10
     resources:
         mem_mb=2000,
         runtime=30,
     params:
-        code=figure_code,
+        code=fingerprint("analysis.biomarkers.agree:write_agreement"),
         simulated=figure_simulated,
-        cases=folders("cases"),
-        stem=subpath(output.svg, strip_suffix=".svg"),
+        stem=subpath(output.csv, strip_suffix=".csv"),
     shell:
-        "labeldropout figures --item {wildcards.item} --table {input.tables:q}"
-        " --cases {params.cases:q} --predictions {input.predictions:q}"
+        "labeldropout biomarkers agree --measured {input.measured:q}"
         " --simulated {params.simulated} --output {params.stem:q} > {log:q} 2>&1"
 
 
-rule figure_1:
+rule probe_ask:
     message:
-        "Figure 1."
+        "Tell the domain from the answers of {wildcards.model}."
     input:
-        "<results>/figures/figure_1.svg",
-        "<results>/figures/figure_1.png",
+        weights=trained_seeds,
+        prepared=test_data,
+        known=known_structures,
+        split="<results>/splits/patients.csv",
+    output:
+        table="<results>/probes/{model}.csv",
+    log:
+        "<results>/logs/probe_ask/{model}.log",
+    benchmark:
+        "<results>/benchmarks/probe_ask/{model}.tsv"
+    priority: 15
+    threads: 1
+    resources:
+        gpu=1,
+        trainings_per_gpu=1,
+        mem_mb=training_memory_mb,
+        runtime=120,
+    params:
+        code=probe_code,
+        prepared=folders("prepared"),
+        known=known_flag,
+        settings=probe_settings,
+        device=config["device"],
+    shell:
+        "labeldropout probe ask --weights {input.weights:q} --prepared {params.prepared:q}"
+        " {params.known:q} --split {input.split:q} --settings {params.settings:q}"
+        " --device {params.device} --gpus {resources.gpu}"
+        " --trainings-per-gpu {resources.trainings_per_gpu} --threads {threads}"
+        " --output {output.table:q} > {log:q} 2>&1"
 
 
-rule figure_2:
+rule probe_join:
     message:
-        "Figure 2."
+        "Put the probes of all models into one table."
     input:
-        "<results>/figures/figure_2.svg",
-        "<results>/figures/figure_2.png",
+        probes=expand("<results>/probes/{model}.csv", model=PROBED_MODELS),
+    output:
+        csv=report(
+            "<results>/tables/shortcut.csv",
+            caption="../report/tables.rst",
+            category="Tables",
+            labels={"item": "shortcut", "format": "csv"},
+        ),
+        markdown="<results>/tables/shortcut.md",
+        latex="<results>/tables/shortcut.tex",
+        provenance="<results>/tables/shortcut.provenance.json",
+    log:
+        "<results>/logs/probe_join/log.log",
+    priority: 10
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=fingerprint("analysis.shortcut.probe:write_probes"),
+        simulated=figure_simulated,
+        stem=subpath(output.csv, strip_suffix=".csv"),
+    shell:
+        "labeldropout probe join --probes {input.probes:q}"
+        " --simulated {params.simulated} --output {params.stem:q} > {log:q} 2>&1"
 
 
-rule figure_3:
+rule tables:
     message:
-        "Figure 3."
+        "Every table of the study."
     input:
-        "<results>/figures/figure_3.svg",
-        "<results>/figures/figure_3.png",
+        rules.grid.input,
+        expand("<results>/tables/{item}.csv", item=SHOWN),
+        "<results>/tables/summary.json",
+        "<results>/tables/training_curves.csv",
+        "<results>/tables/claims.csv",
 
 
-rule figure_4:
+rule tests:
     message:
-        "Figure 4."
+        "The paper's tests, all in one table."
     input:
-        "<results>/figures/figure_4.svg",
-        "<results>/figures/figure_4.png",
+        "<results>/tables/tests.csv",
+        "<results>/tables/tests.md",
+        "<results>/tables/tests.tex",
 
 
-rule figure_5:
+rule tests_instrument:
     message:
-        "Figure 5."
+        "The tests of our own experiments, all in one table."
     input:
-        "<results>/figures/figure_5.svg",
-        "<results>/figures/figure_5.png",
-
-
-rule supplementary_figure_1:
-    message:
-        "Supplementary Figure 1."
-    input:
-        "<results>/figures/supplementary_figure_1.svg",
-        "<results>/figures/supplementary_figure_1.png",
-
-
-rule training_curves:
-    message:
-        "The training curves of every model."
-    input:
-        "<results>/figures/training_curves.svg",
-        "<results>/figures/training_curves.png",
+        "<results>/tables/tests_instrument.csv",
 
 
 rule table_1:
@@ -364,68 +300,3 @@ rule table_2:
         "<results>/tables/table_2.csv",
         "<results>/tables/table_2.md",
         "<results>/tables/table_2.tex",
-
-
-rule tests:
-    message:
-        "The paper's tests, all in one table."
-    input:
-        "<results>/tables/tests.csv",
-        "<results>/tables/tests.md",
-        "<results>/tables/tests.tex",
-
-
-rule claims:
-    message:
-        "The ledger of the paper's claims."
-    input:
-        "<results>/tables/claims.csv",
-        "<results>/figures/claims.svg",
-        "<results>/figures/claims.png",
-
-
-rule annotation_kit:
-    message:
-        "The images on which an observer draws."
-    input:
-        rules.annotation_kit_export.output,
-
-
-rule figures:
-    message:
-        "Every figure of the study."
-    input:
-        expand("<results>/figures/{item}.svg", item=SHOWN_FIGURES),
-
-
-rule tables:
-    message:
-        "Every table of the study."
-    input:
-        rules.grid.input,
-        expand("<results>/tables/{item}.csv", item=SHOWN),
-        "<results>/tables/summary.json",
-        "<results>/tables/training_curves.csv",
-        "<results>/tables/claims.csv",
-
-
-rule run_record:
-    message:
-        "Write down what the study ran on, and the hash of every result."
-    input:
-        models=rules.models.input,
-        tables=rules.tables.input,
-        figures=rules.figures.input,
-    output:
-        record="<results>/run_record.json",
-    log:
-        "<results>/logs/run_record/log.log",
-    localrule: True
-    params:
-        code=fingerprint("provenance:run_record"),
-        study=config["study"],
-        benchmarks=benchmark_folder(),
-    shell:
-        "labeldropout run-record --study {params.study:q} --benchmarks {params.benchmarks:q}"
-        " --files {input.models:q} {input.tables:q} {input.figures:q}"
-        " --output {output.record:q} > {log:q} 2>&1"

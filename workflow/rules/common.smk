@@ -10,9 +10,9 @@ from snakemake.logging import logger
 from snakemake.utils import validate
 
 from labeldropout.configuration import check_columns, check_keys
-from labeldropout.experiments import COLUMNS, LOSSES, code_choices, parse_row
+from labeldropout.learning.experiments import COLUMNS, LOSSES, code_choices, parse_row
 from labeldropout.fingerprint import fingerprint
-from labeldropout.published import INSTRUMENT_ITEMS, is_of_the_study
+from labeldropout.items import INSTRUMENT_ITEMS, is_of_the_study
 
 
 def stop_run(error):
@@ -211,7 +211,7 @@ def raw_data(wildcards):
             return raw
         if was_split():
             return []
-        about = importlib.import_module(f"labeldropout.datasets.{wildcards.dataset}")
+        about = importlib.import_module(f"labeldropout.data.{wildcards.dataset}")
         stop_run(f"{raw}: the data set {about.TITLE} is not there. {about.HOW_TO_GET}")
     return raw
 
@@ -236,17 +236,19 @@ def curation_flag(wildcards, input):
 
 def simulator_code(wildcards):
     """What simulates a data set; the simulations of the others are left out."""
-    return fingerprint("cohorts:simulate", choices={"_SIMULATORS": [wildcards.dataset]})
+    return fingerprint("data.simulate:simulate", choices={"_SIMULATORS": [wildcards.dataset]})
 
 
 def importer_code(wildcards):
     """What imports a data set; the importers of the others are left out."""
-    return fingerprint("importing:import_dataset", choices={"DATASETS": [wildcards.dataset]})
+    return fingerprint(
+        "data.import_dataset:import_dataset", choices={"DATASETS": [wildcards.dataset]}
+    )
 
 
 def splitter_code():
     """What divides the data sets of this study."""
-    return fingerprint("splitting:split", choices={"DATASETS": DATASETS})
+    return fingerprint("data.split:split", choices={"DATASETS": DATASETS})
 
 
 def import_settings(wildcards):
@@ -349,23 +351,25 @@ def model_choices(wildcards):
 def resolver_code(wildcards):
     """What writes out the settings of a model."""
     return fingerprint(
-        "experiments:parse_row", "experiments:resolve", choices=model_choices(wildcards)
+        "learning.experiments:parse_row",
+        "learning.resolve:resolve",
+        choices=model_choices(wildcards),
     )
 
 
 def training_code(wildcards):
     """What trains a model."""
-    return fingerprint("training:train_model", choices=model_choices(wildcards))
+    return fingerprint("learning.train:train_model", choices=model_choices(wildcards))
 
 
 def evaluation_code(wildcards):
     """What predicts and scores the test sets of a model."""
-    return fingerprint("evaluation:evaluate_model", choices=model_choices(wildcards))
+    return fingerprint("learning.evaluate:evaluate_model", choices=model_choices(wildcards))
 
 
 def probe_code(wildcards):
     """What tells the domain from the answers of a model."""
-    return fingerprint("probing:probe_model", choices=model_choices(wildcards))
+    return fingerprint("analysis.shortcut.probe:probe_model", choices=model_choices(wildcards))
 
 
 def training_data(wildcards):
@@ -572,12 +576,14 @@ def figure_simulated(wildcards):
 
 def figure_code(wildcards):
     """What draws this figure; the other figures are left out."""
-    return fingerprint("drawing:draw_figure", choices={"FIGURES": [wildcards.item]})
+    return fingerprint(
+        "publication.figures.draw:draw_figure", choices={"FIGURES": [wildcards.item]}
+    )
 
 
 def table_code(wildcards):
     """What makes this table; the other tables are left out."""
-    return fingerprint("comparison.items:compare", choices={"ITEMS": [wildcards.item]})
+    return fingerprint("analysis.compare:compare", choices={"ITEMS": [wildcards.item]})
 
 
 def training_memory_mb(wildcards, attempt):

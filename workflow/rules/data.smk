@@ -88,7 +88,7 @@ rule train_cone:
         mem_mb=8000,
         runtime=720,
     params:
-        code=fingerprint("cone_network:train_cone_network"),
+        code=fingerprint("data.cone_network:train_cone_network"),
         settings=as_json(config["cone_network"]),
         seed=config["seed"],
         device=config["device"],
@@ -134,7 +134,7 @@ rule segment_cone:
         mem_mb=4000,
         runtime=240,
     params:
-        code=fingerprint("cone_segmentation:segment_cones"),
+        code=fingerprint("data.segment_cone:segment_cones"),
         method=cone_method,
         device=config["device"],
         store=subpath(input.cases, parent=True),
@@ -168,7 +168,7 @@ rule prepare:
         mem_mb=4000,
         runtime=120,
     params:
-        code=fingerprint("preparation:prepare"),
+        code=fingerprint("data.prepare:prepare"),
         grid_size=config["grid_size"],
         margin=config["crop_margin"],
         store=subpath(input.cases, parent=True),
@@ -206,3 +206,89 @@ rule split:
         "labeldropout split --cases {params.stores:q} --settings {params.settings:q}"
         " --root {params.roots:q} --seed {params.seed}"
         " --output {output.patients:q} > {log:q} 2>&1"
+
+
+rule annotation_kit_export:
+    message:
+        "Export test images for an observer to draw on."
+    input:
+        cases=expand("<results>/cases/{dataset}/cases.csv", dataset=config["kit"]["dataset"]),
+        split="<results>/splits/patients.csv",
+    output:
+        kit="<results>/annotation/kit/kit.csv",
+    log:
+        "<results>/logs/annotation_kit_export/log.log",
+    priority: 40
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        code=fingerprint("data.annotation_kit:export_kit"),
+        store=folders("cases"),
+        folder=subpath(output.kit, parent=True),
+        images=config["kit"]["images"],
+        seed=config["seed"],
+    shell:
+        "labeldropout annotation-kit export --cases {params.store:q} --split {input.split:q}"
+        " --images {params.images} --seed {params.seed}"
+        " --output {params.folder:q} > {log:q} 2>&1"
+
+
+rule observe:
+    message:
+        "Let the simulated observer draw on the exported images."
+    input:
+        kit="<results>/annotation/kit/kit.csv",
+        truth=expand("<results>/truth/{dataset}/cases.csv", dataset=config["kit"]["dataset"]),
+    output:
+        drawn="<results>/annotation/drawn/drawn.csv",
+    log:
+        "<results>/logs/observe/log.log",
+    priority: 40
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        code=fingerprint("data.observe:observe"),
+        kit=subpath(input.kit, parent=True),
+        truth=folders("truth"),
+        folder=subpath(output.drawn, parent=True),
+        seed=config["seed"],
+    shell:
+        "labeldropout observe --kit {params.kit:q} --truth {params.truth:q}"
+        " --drawn {params.folder:q} --seed {params.seed} > {log:q} 2>&1"
+
+
+rule annotation_kit_import:
+    message:
+        "Read the drawn masks into a store of cases."
+    input:
+        cases=expand("<results>/cases/{dataset}/cases.csv", dataset=config["kit"]["dataset"]),
+        kit="<results>/annotation/kit/kit.csv",
+        drawn=drawn_masks,
+    output:
+        cases="<results>/annotation/observed/cases.csv",
+        images="<results>/annotation/observed/images.u8",
+        targets="<results>/annotation/observed/targets.u8",
+    log:
+        "<results>/logs/annotation_kit_import/log.log",
+    priority: 40
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        code=fingerprint("data.annotation_kit:import_kit"),
+        store=folders("cases"),
+        kit=subpath(input.kit, parent=True),
+        drawn=drawn_folder,
+        folder=subpath(output.cases, parent=True),
+    shell:
+        "labeldropout annotation-kit import --cases {params.store:q} --kit {params.kit:q}"
+        " --drawn {params.drawn:q} --output {params.folder:q} > {log:q} 2>&1"
+
+
+rule annotation_kit:
+    message:
+        "The images on which an observer draws."
+    input:
+        rules.annotation_kit_export.output,

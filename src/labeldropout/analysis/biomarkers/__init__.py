@@ -1,0 +1,1 @@
+"""Volumes and ejection fractions, and how they agree."""

@@ -1,0 +1,276 @@
+"""`config/claims.yaml`: the claims, what is compared for each, and the numbers by which they are judged."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from labeldropout.analysis.claims.rules import MARGIN_KINDS, SHOWN_KINDS, Kind
+from labeldropout.analysis.study import STRUCTURES
+from labeldropout.configuration import nearest
+from labeldropout.data.catalogue import DATASETS
+
+PARTS = ("study", "instrument")
+"""The paper's own claims, and those that only our own experiments test."""
+
+
+REFERENCES = ("dataset", "observer")
+
+
+IMAGES = ("all", "kit")
+"""All test images, or those of the annotation kit."""
+
+
+FEW = 4
+"""Models that are named one by one."""
+
+_FILE_KEYS = ("level", "margin", "limit", "fewest_patients", "claims")
+
+
+_CLAIM_KEYS = ("statement", "where", "item", "part", "reported", "comparisons", "shows")
+
+
+_PAIRED = ("better", "worse")
+
+
+_SIDES = {
+    **dict.fromkeys((Kind.SUPERIOR, Kind.EQUIVALENT, Kind.NOT_WORSE, Kind.GAIN), _PAIRED),
+    **dict.fromkeys((Kind.BELOW, Kind.AGREE, Kind.MEAN), ("models",)),
+    Kind.TREND: ("pairs",),
+}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is compared, as declared."""
+
+    kind: Kind
+    sides: tuple[tuple[str, ...], ...]
+    """Models of every side; several are averaged per image. Of a trend: both sides of the first pair, of the second."""
+    dataset: str
+    structure: str
+    reference: str
+    images: str
+
+    @property
+    def is_paired(self) -> bool:
+        """Whether it has a better and a worse side."""
+        return _SIDES[self.kind] == _PAIRED
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim, as declared."""
+
+    name: str
+    statement: str
+    where: str
+    item: str
+    part: str
+    reported: str
+    """What the paper says where it gives no number."""
+    comparisons: tuple[Comparison, ...]
+    shows: tuple[Comparison, ...]
+
+
+@dataclass(frozen=True)
+class Declared:
+    """The claims and the numbers by which they are judged."""
+
+    level: float
+    margin: float
+    limit: float
+    fewest_patients: int
+    claims: tuple[Claim, ...]
+
+    def bound(self, kind: Kind) -> float:
+        """The margin or limit of a kind; NaN where it has none."""
+        return self.margin if kind in MARGIN_KINDS else self.limit if kind is Kind.BELOW else math.nan
+
+
+def _check_mapping(content: Any, where: str) -> None:
+    if type(content) is not dict:
+        raise ValueError(f"{where}: expected keys with values, found {type(content).__name__}.")
+
+
+def _check_keys(content: Any, known: Iterable[str], where: str, optional: Iterable[str] = ()) -> None:
+    _check_mapping(content, where)
+    valid = [*known, *optional]
+    for key in content:
+        if key not in valid:
+            raise ValueError(f"{where}: unknown key {key!r}. {nearest(str(key), valid)}")
+    for key in known:
+        if key not in content:
+            raise ValueError(f"{where}: key {key!r} is missing.")
+
+
+def _word(content: Mapping[str, Any], key: str, valid: Sequence[str], where: str, usual: str = "") -> str:
+    word = content.get(key, usual)
+    if word not in valid:
+        raise ValueError(f"{where}: unknown {key} {word!r}. {nearest(str(word), list(valid))}")
+    return str(word)
+
+
+def _text(content: Mapping[str, Any], key: str, where: str) -> str:
+    text = content[key]
+    if not isinstance(text, str) or not text.strip():
+        raise ValueError(f"{where}: {key} is {text!r} (expected text).")
+    return text
+
+
+def _names(content: Any, where: str) -> tuple[str, ...]:
+    if not isinstance(content, list) or not content or not all(isinstance(name, str) for name in content):
+        raise ValueError(f"{where}: expected a list of models, found {content!r}.")
+    if len(set(content)) != len(content):
+        raise ValueError(f"{where}: a model is named twice in {content}.")
+    return tuple(content)
+
+
+def _sides(kind: Kind, content: Mapping[str, Any], where: str) -> tuple[tuple[str, ...], ...]:
+    if kind is Kind.TREND:
+        pairs = content["pairs"]
+        if not isinstance(pairs, list) or len(pairs) < 2:
+            raise ValueError(f"{where}: pairs is {pairs!r} (expected a list of at least two).")
+        sides = []
+        for place, pair in enumerate(pairs, 1):
+            _check_keys(pair, _PAIRED, f"{where}, pair {place}")
+            sides += [_names(pair[key], f"{where}, pair {place}: {key}") for key in _PAIRED]
+        return tuple(sides)
+    if _SIDES[kind] == _PAIRED:
+        return tuple(_names(content[key], f"{where}: {key}") for key in _PAIRED)
+    models = _names(content["models"], f"{where}: models")
+    if kind is not Kind.AGREE:
+        return (models,)
+    if len(models) < 2:
+        raise ValueError(f"{where}: models is {list(models)} (expected at least two that agree).")
+    return tuple((model,) for model in models)
+
+
+def _comparison(content: Any, where: str, kinds: Sequence[Kind]) -> Comparison:
+    _check_mapping(content, where)
+    kind = Kind(_word(content, "kind", [str(kind) for kind in kinds], where))
+    _check_keys(content, ("kind", "dataset", "structure", *_SIDES[kind]), where, ("reference", "images"))
+    return Comparison(
+        kind=kind,
+        sides=_sides(kind, content, where),
+        dataset=_word(content, "dataset", list(DATASETS), where),
+        structure=_word(content, "structure", STRUCTURES, where),
+        reference=_word(content, "reference", REFERENCES, where, "dataset"),
+        images=_word(content, "images", IMAGES, where, "all"),
+    )
+
+
+def _comparisons(content: Any, where: str, kinds: Sequence[Kind]) -> tuple[Comparison, ...]:
+    if not isinstance(content, list) or not content:
+        raise ValueError(f"{where}: expected a list of comparisons, found {content!r}.")
+    found = tuple(_comparison(entry, f"{where} {place}", kinds) for place, entry in enumerate(content, 1))
+    if len(set(found)) != len(found):
+        raise ValueError(f"{where}: the same comparison stands there twice.")
+    return found
+
+
+def _claim(name: Any, content: Any, file: Path) -> Claim:
+    where = f"{file}: {name}"
+    if not re.fullmatch(r"C[1-9]\d*", str(name)):
+        raise ValueError(f"{where}: a claim is named C and a number.")
+    _check_keys(content, [key for key in _CLAIM_KEYS if key not in {"reported", "shows"}], where, ("reported", "shows"))
+    item = _text(content, "item", where)
+    if not re.fullmatch(r"[a-z0-9_]+", item):
+        raise ValueError(f"{where}: item {item!r} (expected the name of a target).")
+    judged = [kind for kind in Kind if kind not in SHOWN_KINDS]
+    return Claim(
+        name=str(name),
+        statement=_text(content, "statement", where),
+        where=_text(content, "where", where),
+        item=item,
+        part=_word(content, "part", PARTS, where),
+        reported=_text(content, "reported", where) if "reported" in content else "",
+        comparisons=_comparisons(content["comparisons"], f"{where}, comparison", judged),
+        shows=_comparisons(content["shows"], f"{where}, shows", SHOWN_KINDS) if "shows" in content else (),
+    )
+
+
+def _refuse_doubled_keys(node: Any, file: Path) -> None:
+    """YAML would silently keep the last of two equal keys."""
+    if isinstance(node, yaml.MappingNode):
+        keys = [key.value for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise ValueError(f"{file}: key {key!r} appears twice (line {node.start_mark.line + 1} and below).")
+        for _, value in node.value:
+            _refuse_doubled_keys(value, file)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            _refuse_doubled_keys(value, file)
+
+
+def _number(content: Mapping[str, Any], key: str, file: Path) -> float:
+    value = content[key]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise ValueError(f"{file}: {key} is {value!r} (expected a number above 0).")
+    return value
+
+
+def read_claims(path: Path) -> Declared:
+    """Read the declared claims.
+
+    Raises:
+        ValueError: Something in it is unknown, missing or doubled; the message names the place and the nearest name.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        _refuse_doubled_keys(yaml.compose(text, Loader=yaml.SafeLoader), path)
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not YAML ({error}).") from error
+    _check_keys(content, _FILE_KEYS, str(path))
+    if not isinstance(content["claims"], dict) or not content["claims"]:
+        raise ValueError(f"{path}: claims: expected claims by name.")
+    fewest = content["fewest_patients"]
+    if isinstance(fewest, bool) or not isinstance(fewest, int) or fewest < 2:
+        raise ValueError(f"{path}: fewest_patients is {fewest!r} (expected a whole number of at least 2).")
+    return Declared(
+        level=_number(content, "level", path),
+        margin=_number(content, "margin", path),
+        limit=_number(content, "limit", path),
+        fewest_patients=fewest,
+        claims=tuple(_claim(name, claim, path) for name, claim in content["claims"].items()),
+    )
+
+
+def joined(names: Sequence[str]) -> str:
+    """Names in a sentence, the middle ones of many left out."""
+    if len(names) > FEW:
+        return f"{names[0]} … {names[-1]} ({len(names)} models)"
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def _side(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"the mean of {joined(names)}"
+
+
+def words_of(comparison: Comparison, bound: float) -> str:
+    """Return what a comparison claims, in words, without the cell it is tested in.
+
+    Args:
+        comparison: As declared.
+        bound: Its margin or limit.
+    """
+    sides = [_side(names) for names in comparison.sides]
+    first, last = sides[0], sides[-1]
+    singles = joined([names[0] for names in comparison.sides])
+    pairs = [f"{one} above {other}" for one, other in zip(sides[::2], sides[1::2], strict=False)]
+    return {
+        Kind.SUPERIOR: f"{first} above {last}",
+        Kind.EQUIVALENT: f"{first} within {bound:g} of {last}",
+        Kind.NOT_WORSE: f"{first} less than {bound:g} below {last}",
+        Kind.BELOW: f"{first} below {bound:g}",
+        Kind.AGREE: f"{singles} within {bound:g} of each other",
+        Kind.TREND: f"growing from {pairs[0] if pairs else ''} to {pairs[-1] if pairs else ''} ({len(pairs)} pairs)",
+        Kind.MEAN: f"mean of {first}",
+        Kind.GAIN: f"relative gain of {first} over {last}",
+    }[comparison.kind]

@@ -1,0 +1,198 @@
+"""The claims tables of a study, as pages show them: one claim with its verdict, and every comparison behind it."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from labeldropout.analysis.claims.judge import CLAIMS, CLAIMS_TEXT
+from labeldropout.analysis.claims.rules import Kind, Outcome, Verdict
+from labeldropout.analysis.claims.words import HOLDS, cell_words, effect_words, is_signed, seeds_words
+from labeldropout.analysis.typesetting import NOTHING, interval, number, p_value
+from labeldropout.files import read_table
+
+LEDGERS = ("claims", "claims_instrument")
+"""Tables of the paper's claims and of those that only our own experiments test."""
+
+
+HEADER = (
+    "Comparison",
+    "Tested on",
+    "Holds",
+    "Effect [interval]",
+    "95 % interval",
+    "Images (patients)",
+    "p, image",
+    "p, patient (Holm)",
+    "Rank-biserial",
+    "Seeds",
+    "Paper",
+)
+
+
+_LABELS = {**HOLDS, Outcome.SHOWN: "shown, not judged"}
+
+
+_HOLDS = {"yes": "yes", "no": "no", "shown": _LABELS[Outcome.SHOWN]}
+
+
+_LOOKS = {
+    Verdict.REPRODUCED: ("yes", "✓"),
+    Verdict.NOT_REPRODUCED: ("no", "✗"),
+    Verdict.NOT_TESTABLE: ("open", "?"),
+}
+
+
+@dataclass(frozen=True)
+class Told:
+    """A comparison as a sentence."""
+
+    holds: str
+    """yes, no, not testable or shown."""
+    label: str
+    """The same as the first word of a sentence."""
+    text: str
+    """What was compared, what came out and what the paper says; or why it could not be tested."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim and what became of it."""
+
+    name: str
+    statement: str
+    where: str
+    verdict: str
+    target: str
+    """What `snakemake` is asked for to rebuild it."""
+    table: str
+    """One of `LEDGERS`."""
+    rows: Sequence[Any]
+    """Its comparisons: rows of `CLAIMS`, as `itertuples` gives them."""
+
+    @property
+    def kind(self) -> str:
+        """Class of its verdict on the page: yes, no or open."""
+        return _LOOKS[Verdict(self.verdict)][0]
+
+    @property
+    def sign(self) -> str:
+        """A sign for its verdict, for who does not see colours."""
+        return _LOOKS[Verdict(self.verdict)][1]
+
+    @property
+    def header(self) -> Sequence[str]:
+        """Columns of `comparisons`."""
+        return HEADER
+
+    @property
+    def comparisons(self) -> list[list[str]]:
+        """Its comparisons as text, in the order of `header`."""
+        return [_cells(row) for row in self.rows]
+
+    @property
+    def tally(self) -> str:
+        """How many of its comparisons hold."""
+        judged = [row for row in self.rows if row.holds != "shown"]
+        return f"{sum(row.holds == 'yes' for row in judged)} of {len(judged)} comparisons hold"
+
+    @property
+    def deciding(self) -> str:
+        """The comparison that decided: the first that fails, else the first that cannot be tested, else the first."""
+        told = [_told(row) for row in self.rows]
+        by_holds = [next((one for one in told if one.holds == word), None) for word in ("no", "not testable", "yes")]
+        one = next((one for one in by_holds if one is not None), None)
+        return f"{one.label}: {one.text}" if one else ""
+
+    @property
+    def reported(self) -> str:
+        """What the paper says, where it says the same of all its comparisons; else empty."""
+        texts = {row.reported for row in self.rows}
+        return str(texts.pop()) if len(texts) == 1 else ""
+
+    @property
+    def told(self) -> list[Told]:
+        """Its comparisons as sentences, without what `reported` says already."""
+        return [_told(row, with_reported=not self.reported) for row in self.rows]
+
+    def is_held(self, place: int) -> bool:
+        """Whether the comparison at this place (0, 1, ... as declared) holds."""
+        return bool(self.rows[place].holds == "yes")
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many claims have a verdict."""
+
+    words: str
+    count: int
+
+
+def _effect(row: Any) -> str:
+    """Effect with the interval that decides, and its coverage where that is not 95 %; the reason if there is none."""
+    if math.isnan(row.effect):
+        return row.why or NOTHING
+    return effect_words(row) + ("" if row.confidence == 0.95 else f" ({100 * row.confidence:.0f} %)")
+
+
+def _told(row: Any, *, with_reported: bool = True) -> Told:
+    text = f"{row.comparison}, {cell_words(row)}"
+    if row.why:
+        text += f" ({row.why})"
+    else:
+        text += f": {_effect(row)}; {row.n} images of {row.n_patients} patients"
+    if not row.why and not math.isnan(row.p_holm):
+        text += f"; p on patients {p_value(row.p_patient)}, after Holm {p_value(row.p_holm)}"
+        text += f"; rank-biserial {number(row.rank_biserial, 2)}"
+    if not row.why and seeds_words(row):
+        text += f"; {seeds_words(row)}"
+    if row.reported and with_reported:
+        text += f"; the paper: {row.reported}"
+    return Told(row.holds, _LABELS[row.holds], text)
+
+
+def _cells(row: Any) -> list[str]:
+    return [
+        row.comparison,
+        cell_words(row),
+        _HOLDS.get(row.holds, row.why or row.holds),
+        _effect(row),
+        NOTHING if row.kind == Kind.GAIN else interval(row.low_95, row.high_95, signed=is_signed(row.kind)),
+        f"{row.n} ({row.n_patients})",
+        p_value(row.p_image),
+        f"{p_value(row.p_patient)} ({p_value(row.p_holm)})",
+        number(row.rank_biserial, 2),
+        seeds_words(row) or NOTHING,
+        row.reported or NOTHING,
+    ]
+
+
+def read_ledger(tables: Path) -> list[Claim]:
+    """The claims of both tables, as far as they are there, in their order.
+
+    Args:
+        tables: Folder of the tables.
+
+    Raises:
+        ValueError: Not such a table, or a verdict is unknown; the message names the file.
+    """
+    claims = []
+    for name in LEDGERS:
+        path = tables / f"{name}.csv"
+        if not path.is_file():
+            continue
+        for claim, table in read_table(path, CLAIMS, CLAIMS_TEXT).groupby("claim", sort=False):
+            rows = list(table.itertuples(index=False))
+            first: Any = rows[0]
+            if first.verdict not in set(Verdict):
+                raise ValueError(f"{path}: {claim}: unknown verdict {first.verdict!r} (expected {list(Verdict)}).")
+            target = first.target.removeprefix("snakemake ")
+            claims.append(Claim(str(claim), first.statement, first.where, first.verdict, target, name, rows))
+    return claims
+
+
+def verdict_counts(claims: Iterable[Claim]) -> list[Count]:
+    """How many claims have each verdict, in the order of `Verdict`."""
+    found = [claim.verdict for claim in claims]
+    return [Count(verdict.value, found.count(verdict.value)) for verdict in Verdict]

@@ -1,0 +1,50 @@
+"""A judged comparison in words: where it was tested, what came out, and how far its trainings differ.
+
+A row is one of `CLAIMS`, as `itertuples` gives it.
+"""
+
+import math
+from typing import Any
+
+from labeldropout.analysis.claims.rules import Kind, Outcome
+from labeldropout.analysis.typesetting import interval, number
+
+HOLDS = {
+    Outcome.YES: "holds",
+    Outcome.NO: "fails",
+    Outcome.NOT_TESTABLE: "not testable",
+    Outcome.SHOWN: "shown",
+}
+"""What is said of a comparison."""
+
+
+def is_signed(kind: str) -> bool:
+    """Whether the effect of a kind is a difference with a direction."""
+    return kind not in (Kind.BELOW, Kind.AGREE, Kind.MEAN)
+
+
+def cell_words(row: Any) -> str:
+    """Return the structure and the images that a comparison is about."""
+    whose = ", observer's masks" if row.reference == "observer" else ""
+    kit = ", images of the kit" if row.images == "kit" and not whose else ""
+    return f"{row.structure} on {row.dataset}{whose}{kit}"
+
+
+def effect_words(row: Any, low: str = "low", high: str = "high") -> str:
+    """Return the effect in the unit of its kind, with the interval of these two columns."""
+    ends = [float(getattr(row, column)) for column in (low, high)]
+    is_gain = row.kind == Kind.GAIN
+    scale, decimals, unit = (100, 0, " %") if is_gain else (1, 3, "")
+    signed = is_signed(row.kind)
+    around = interval(*(scale * end for end in ends), decimals, signed=signed)
+    return f"{number(scale * row.effect, decimals, signed=signed)}{unit} {around}"
+
+
+def seeds_words(row: Any) -> str:
+    """Return the standard deviations over seeds of two sides of one model each; empty for other comparisons."""
+    spreads = (row.seed_sd_better, row.seed_sd_worse)
+    if not row.n_seeds_better:
+        return ""
+    if all(map(math.isnan, spreads)):
+        return "one seed each"
+    return "SD over seeds " + " and ".join("(one seed)" if math.isnan(spread) else number(spread) for spread in spreads)

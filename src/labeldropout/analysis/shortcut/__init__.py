@@ -1,0 +1,1 @@
+"""Whether a model gives away which data set an image comes from."""

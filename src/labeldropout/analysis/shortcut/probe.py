@@ -1,0 +1,453 @@
+"""The verb `probe`: whether a model gives the domain of an image away, by what it draws and by its logits.
+
+The explanation of the paper: where labels are missing in one domain, a network learns to tell the domain, and leaves
+out what is never drawn there. If so, the set of structures that it draws, or its logits at the pixels of a missing
+structure, tell the domain. Images of different domains look different, and some of that reaches any logit; so the
+same probe at the pixels of the left ventricle, which is labelled everywhere, stands beside it.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from labeldropout.analysis.shortcut.domain_probe import (
+    FOLDS,
+    Readout,
+    cross_validate,
+    draw_folds,
+    large_enough,
+    log_odds,
+    permute_domains,
+    presence,
+    read_out,
+    resample_within,
+)
+from labeldropout.analysis.study import _DATA
+from labeldropout.analysis.typesetting import interval, latex, markdown, number, p_value
+from labeldropout.data.case_store import CaseStore
+from labeldropout.data.crop import to_grid
+from labeldropout.data.parts import PATIENTS, part_of_cases
+from labeldropout.data.prepared import Prepared, read_prepared
+from labeldropout.devices import choose_device
+from labeldropout.files import read_table, replacing, write_table
+from labeldropout.labels import Part, State, Structure
+from labeldropout.learning.model import BATCH_SIZE, Model, crop_of, load_model
+
+_METRIC = "{} of telling the domain: of one domain against the others; domain all: {}"
+
+SHORTCUT = {
+    "model": "row of config/experiments.tsv",
+    "seed": "seed of the training, or all: means over seeds",
+    "feature": "what the domain is told from: set (structures drawn), logits (mean centred log-probabilities at the"
+    " pixels of a structure); share: no probe, only the share of images in which a structure is drawn",
+    "structure": "whose pixels, or what is drawn; empty for the set",
+    "domain": "data set to be told from the others, or all; one with too few patients for cross-validation is left out"
+    " of a question: its rows have no numbers, nor has the row all where fewer than two are left",
+    "balanced_accuracy": _METRIC.format("balanced accuracy", "mean recall"),
+    "balanced_accuracy_low": "lower end of the 95 % interval, bootstrap over patients within domains, probe kept",
+    "balanced_accuracy_high": "upper end",
+    "balanced_accuracy_chance": "mean over permutations of the domains among patients, probe fitted anew",
+    "balanced_accuracy_p": "share of permutations as good (the study's own counted in)",
+    "auc": _METRIC.format("area under the ROC curve", "mean over domains"),
+    "auc_low": "lower end of the 95 % interval",
+    "auc_high": "upper end",
+    "auc_chance": "mean over permutations",
+    "auc_p": "share of permutations as good",
+    "share_drawn": "share of the domain's images in which the structure is drawn (feature share)",
+    "n": "test images of the domain, or of all that take part; for logits those where somebody knows where the"
+    " structure is",
+    "n_patients": "patients behind them; each counts once",
+    **_DATA,
+}
+"""`probes/<model>.csv` and `tables/shortcut.csv`: one row per seed, feature, structure and domain."""
+
+ALL = "all"
+
+
+SMALLEST_SHARE = 0.001
+"""A structure counts as drawn from this share of the grid on: 4 pixels of 64 x 64, a tenth of a small atrium."""
+
+
+FLOOR = 1e-12
+"""Probabilities below this count as this, before the logarithm."""
+
+
+PERMUTATIONS = 200
+
+_METRICS = ("balanced_accuracy", "auc")
+
+
+_ENDINGS = ("", "_low", "_high", "_chance", "_p")
+
+
+_NO_NUMBERS = {f"{metric}{ending}": np.nan for metric in _METRICS for ending in _ENDINGS}
+
+
+@dataclass(frozen=True)
+class Images:
+    """Test images of all data sets on the network's grid."""
+
+    pixels: np.ndarray
+    """uint8 (N, S, S)."""
+    truth: dict[Structure, np.ndarray]
+    """bool (N, S, S): where each structure is; nothing where nobody knows."""
+    domains: np.ndarray
+    """Place of the data set in `names`."""
+    patients: np.ndarray
+    names: tuple[str, ...]
+
+
+def _known_masks(prepared: Prepared, row: int, stores: Sequence[CaseStore]) -> dict[Structure, np.ndarray]:
+    """Where the structures are: as annotated, else as a further store (the truth, the observer) has it, else empty."""
+    facts = prepared.table.iloc[row]
+    size = prepared.images.shape[-1]
+    masks = {}
+    for structure in (Structure.LV, Structure.LVM, Structure.LA):
+        masks[structure] = np.zeros((size, size), bool)
+        if facts[structure.name] == State.LABELLED:
+            masks[structure] = prepared.targets[row] == structure
+            continue
+        for store in stores:
+            places = np.flatnonzero(store.table["case"] == facts["case"])
+            if len(places) and store.states(int(places[0]))[structure] is State.LABELLED:
+                target = np.asarray(store.target(int(places[0])))
+                masks[structure] = to_grid(target, crop_of(facts), size, labels=True) == structure
+                break
+    return masks
+
+
+def read_images(prepared: Sequence[Path], split: Path, further: Sequence[Path]) -> Images:
+    """Read the test part of all data sets, with the pixels of every structure as far as somebody knows them.
+
+    Args:
+        prepared: Prepared arrays, one folder per data set.
+        split: Table `PATIENTS`.
+        further: Stores that know more than the data sets: the simulator's truth, the observer's masks.
+
+    Raises:
+        ValueError: There are fewer than two data sets.
+    """
+    if len(prepared) < 2:
+        raise ValueError(f"{[str(path) for path in prepared]}: one domain (expected at least two to tell apart).")
+    patients, stores = read_table(split, PATIENTS), [CaseStore(path) for path in further]
+    pixels, masks, domains, names, people = [], [], [], [], []
+    for place, folder in enumerate(prepared):
+        arrays = read_prepared(folder)
+        rows = np.flatnonzero((part_of_cases(arrays.table, patients) == Part.TEST).to_numpy())
+        pixels.append(np.asarray(arrays.images[rows]))
+        masks += [_known_masks(arrays, int(row), stores) for row in rows]
+        domains += [place] * len(rows)
+        names.append(str(arrays.table["dataset"].iloc[0]))
+        people += [f"{place}/{name}" for name in arrays.table["patient"].iloc[rows]]
+    known = {structure: np.stack([of_image[structure] for of_image in masks]) for structure in masks[0]}
+    return Images(np.concatenate(pixels), known, np.array(domains), np.array(people), tuple(names))
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the probe keeps of a training's answers: features of every image, none of the probabilities."""
+
+    model: str
+    seed: int
+    structures: tuple[Structure, ...]
+    """What channels 1, 2, ... are."""
+    drawn: np.ndarray
+    """float64 (N, C - 1): 1 where a structure is drawn, else 0."""
+    logits: dict[Structure, np.ndarray]
+    """float64 (N, C): mean centred log-probabilities at a structure's pixels; NaN where nobody knows where it is."""
+
+    @classmethod
+    def of(
+        cls,
+        model: str,
+        seed: int,
+        structures: Sequence[Structure],
+        batches: Iterable[np.ndarray],
+        images: Images,
+    ) -> "Answers":
+        """Turn probabilities into features batch by batch: those of a whole test part need not fit into memory.
+
+        Args:
+            model: Row of the list of experiments.
+            seed: Of the training.
+            structures: What channels 1, 2, ... are.
+            batches: Probabilities, float32 (n, C, S, S), of all images in their order.
+            images: The images.
+        """
+        total = len(images.domains)
+        drawn = np.zeros((total, len(structures)))
+        logits = {structure: np.full((total, 1 + len(structures)), np.nan) for structure in structures}
+        start = 0
+        for probability in batches:
+            batch = slice(start, start + len(probability))
+            start = batch.stop
+            drawn[batch] = presence(probability.argmax(1), range(1, 1 + len(structures)), SMALLEST_SHARE)
+            for structure in structures:
+                masks = images.truth[structure][batch]
+                known = masks.any((1, 2))
+                if known.any():
+                    logits[structure][batch][known] = log_odds(probability[known], masks[known], FLOOR)
+        return cls(model, seed, tuple(structures), drawn, logits)
+
+
+@dataclass(frozen=True)
+class _Question:
+    """One question to a model: features of the images that can answer it."""
+
+    feature: str
+    """set or logits."""
+    structure: str
+    """Whose pixels; empty for the set."""
+    kept: np.ndarray
+    """bool (N,): images that can answer."""
+    features: list[np.ndarray]
+    """float64 (N, F) of every training."""
+
+
+def _questions(answers: Sequence[Answers], images: Images) -> list[_Question]:
+    """The set of structures drawn, and the logits at the pixels of each structure that is known somewhere."""
+    found = [_Question("set", "", np.ones(len(images.domains), bool), [one.drawn for one in answers])]
+    for structure in answers[0].structures:
+        kept = images.truth[structure].any((1, 2))
+        if kept.any():
+            found.append(_Question("logits", structure.name, kept, [one.logits[structure] for one in answers]))
+    return found
+
+
+@dataclass(frozen=True)
+class _Design:
+    """What is drawn at random for a probe: the same for every seed and model on the same images."""
+
+    folds: np.ndarray
+    permuted: list[tuple[np.ndarray, np.ndarray]]
+    """Domains dealt out anew, and folds for them."""
+    counts: np.ndarray
+    """Resampled patients."""
+
+    @classmethod
+    def draw(cls, domains: np.ndarray, patients: np.ndarray, draws: int, seed: int) -> "_Design":
+        rng = np.random.default_rng(seed)
+        folds = draw_folds(domains, patients, rng)
+        permuted = []
+        for _ in range(PERMUTATIONS):
+            dealt = permute_domains(domains, patients, rng)
+            permuted.append((dealt, draw_folds(dealt, patients, rng)))
+        _, first = np.unique(patients, return_index=True)
+        return cls(folds, permuted, resample_within(domains[first], draws, rng))
+
+
+def _metrics(readout: Readout, counts: np.ndarray) -> np.ndarray:
+    """Balanced accuracy and area: (draws, domains + 1, 2)."""
+    found = readout.metrics(counts)
+    return np.stack([found["accuracy"], found["auc"]], axis=-1)
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """Metrics of one probe and training; the last axes are (domains + 1, 2)."""
+
+    value: np.ndarray
+    draws: np.ndarray
+    chance: np.ndarray
+
+    @classmethod
+    def of(cls, values: np.ndarray, domains: np.ndarray, patients: np.ndarray, design: _Design) -> "_Outcome":
+        readout = read_out(cross_validate(values, domains, design.folds), domains, patients)
+        once = np.ones((1, len(readout.patient_domains)))
+        chance = [
+            _metrics(read_out(cross_validate(values, dealt, folds), dealt, patients), once)[0]
+            for dealt, folds in design.permuted
+        ]
+        return cls(_metrics(readout, once)[0], _metrics(readout, design.counts), np.stack(chance))
+
+    @classmethod
+    def over_seeds(cls, several: Sequence["_Outcome"]) -> "_Outcome":
+        """Mean over trainings, patients and permutations being drawn once for all of them."""
+        return cls(*(np.mean([getattr(one, name) for one in several], axis=0) for name in ("value", "draws", "chance")))
+
+    def rows(self) -> list[dict[str, float]]:
+        """Numbers of each domain, and last of all."""
+        low, high = np.quantile(self.draws, [0.025, 0.975], axis=0)
+        p = (1 + (self.chance >= self.value - 1e-12).sum(0)) / (1 + len(self.chance))
+        parts = dict(zip(_ENDINGS, (self.value, low, high, self.chance.mean(0), p), strict=True))
+        return [
+            {
+                f"{metric}{ending}": float(numbers[place, column])
+                for column, metric in enumerate(_METRICS)
+                for ending, numbers in parts.items()
+            }
+            for place in range(len(self.value))
+        ]
+
+
+def probe_trainings(answers: Sequence[Answers], images: Images, draws: int, seed: int) -> pd.DataFrame:
+    """How well the domain can be told from each training of one model, and over all of them.
+
+    A domain with fewer than `FOLDS` patients is left out of a question: its rows have no numbers, and nor has the row
+    of all where fewer than two domains are left.
+
+    Args:
+        answers: Of every training of the model.
+        images: The images.
+        draws: Resampled sets of patients behind an interval.
+        seed: Of folds, permutations and resampling.
+
+    Returns:
+        `SHORTCUT` without the column `data`.
+    """
+    found = []
+    designs: dict[bytes, _Design] = {}
+    for question in _questions(answers, images):
+        asked = question.kept.copy()
+        asked[asked] = large_enough(images.domains[asked], images.patients[asked])
+        large, domains = np.unique(images.domains[asked], return_inverse=True)
+        if len(large) < 2:
+            asked[:] = False
+        patients = images.patients[asked]
+        outcomes: dict[str, _Outcome] = {}
+        if asked.any():
+            if (key := asked.tobytes()) not in designs:
+                designs[key] = _Design.draw(domains, patients, draws, seed)
+            several = [_Outcome.of(features[asked], domains, patients, designs[key]) for features in question.features]
+            outcomes = {str(one.seed): outcome for one, outcome in zip(answers, several, strict=True)}
+            outcomes["all"] = _Outcome.over_seeds(several)
+        for name in (*(str(one.seed) for one in answers), "all"):
+            numbers = dict(zip([*large, ALL], outcomes[name].rows(), strict=True)) if outcomes else {}
+            for domain in (*np.unique(images.domains[question.kept]), ALL):
+                mine = asked if domain == ALL else question.kept & (images.domains == domain)
+                found.append(
+                    {
+                        "model": answers[0].model,
+                        "seed": name,
+                        "feature": question.feature,
+                        "structure": question.structure,
+                        "domain": ALL if domain == ALL else images.names[domain],
+                        **numbers.get(domain, _NO_NUMBERS),
+                        "n": int(mine.sum()),
+                        "n_patients": len(set(images.patients[mine])),
+                    }
+                )
+    return pd.DataFrame([*found, *_shares(answers, images)])
+
+
+def _shares(answers: Sequence[Answers], images: Images) -> list[dict[str, Any]]:
+    """In what share of a domain's images each structure is drawn: what the probe of the set goes by."""
+    found = []
+    for channel, structure in enumerate(answers[0].structures):
+        for place in np.unique(images.domains):
+            mine = images.domains == place
+            shares = {str(one.seed): float(one.drawn[mine, channel].mean()) for one in answers}
+            shares["all"] = float(np.mean(list(shares.values())))
+            found += [
+                {
+                    "model": answers[0].model,
+                    "seed": seed,
+                    "feature": "share",
+                    "structure": structure.name,
+                    "domain": images.names[place],
+                    "share_drawn": share,
+                    "n": int(mine.sum()),
+                    "n_patients": len(set(images.patients[mine])),
+                }
+                for seed, share in shares.items()
+            ]
+    return found
+
+
+def _batches(model: Model, pixels: np.ndarray) -> Iterator[np.ndarray]:
+    """Probabilities of a few images at a time."""
+    for start in range(0, len(pixels), BATCH_SIZE):
+        yield model.probabilities(pixels[start : start + BATCH_SIZE])
+
+
+def probe_model(
+    weights: Sequence[Path],
+    prepared: Sequence[Path],
+    split: Path,
+    further: Sequence[Path],
+    settings: dict[str, Any],
+    device: str,
+    threads: int,
+    output: Path,
+) -> None:
+    """Probe every training of one model, from files to a table `SHORTCUT`.
+
+    Args:
+        weights: `weights.safetensors` of every seed.
+        prepared: Prepared arrays, one folder per data set.
+        split: Table `PATIENTS`.
+        further: Stores that know where unannotated structures are: the truth, else the observer's masks.
+        settings: `draws` and `seed` of the resampling, and `simulated`.
+        device: auto, cpu or cuda.
+        threads: Threads on a CPU.
+        output: The table.
+
+    Raises:
+        ValueError: The trainings segment different structures, or the data do not fit.
+    """
+    torch.set_num_threads(threads)
+    images = read_images(prepared, split, further)
+    models: list[Model] = [load_model(path, choose_device(device)) for path in weights]
+    if len({model.structures for model in models}) != 1:
+        raise ValueError(f"{[str(path) for path in weights]}: trainings of different structures (expected one model).")
+    answers = [
+        Answers.of(str(model.config["model"]), model.seed, model.structures, _batches(model, images.pixels), images)
+        for model in models
+    ]
+    table = probe_trainings(answers, images, int(settings["draws"]), int(settings["seed"]))
+    columns = {"share_drawn": np.nan, "data": "simulated" if settings["simulated"] else "real"}
+    table = table.assign(**{name: value for name, value in columns.items() if name not in table})
+    write_table(table, output, SHORTCUT)
+
+
+def _with_interval(row: dict[str, Any], metric: str) -> str:
+    """A number with its interval, or one dash for both."""
+    text = number(row[metric], 2)
+    return text if math.isnan(row[metric]) else f"{text} {interval(row[f'{metric}_low'], row[f'{metric}_high'], 2)}"
+
+
+def write_probes(probes: Sequence[Path], output: Path, *, simulated: bool) -> list[Path]:
+    """Join the probes of all models in `<output>.csv`, `.md` and `.tex`; return their paths.
+
+    Args:
+        probes: Tables `SHORTCUT`, in the order in which they are shown.
+        output: Path without ending.
+        simulated: Whether the caption must say that the data are.
+    """
+    table = pd.concat([read_table(path, SHORTCUT, ("seed", "structure", "data")) for path in probes], ignore_index=True)
+    shown = table[(table["seed"] == "all") & (table["domain"] == ALL)]
+    reading = pd.DataFrame(
+        [
+            {
+                "Model": row["model"],
+                "Domain told from": "structures drawn" if row["feature"] == "set" else f"logits at {row['structure']}",
+                "n": row["n"],
+                "Balanced accuracy": _with_interval(row, "balanced_accuracy"),
+                "By chance": number(row["balanced_accuracy_chance"], 2),
+                "AUC": _with_interval(row, "auc"),
+                "AUC by chance": number(row["auc_chance"], 2),
+                "p": p_value(row["auc_p"]),
+            }
+            for row in shown.to_dict("records")
+        ]
+    )
+    caption = (
+        "How well the domain can be told from what a model draws and from its logits at the pixels of a structure:"
+        " linear probe, cross-validated over patients; intervals by bootstrap over patients, chance and p by"
+        f" {PERMUTATIONS} permutations of the domains; means over seeds. The left ventricle is labelled everywhere: its"
+        f" logits show how much of the domain any logit carries. A domain with fewer than {FOLDS} patients is left out"
+        " of a question; a dash where fewer than two are left."
+    )
+    caption = f"Simulated data. {caption}" if simulated else caption
+    files = [output.with_suffix(ending) for ending in (".csv", ".md", ".tex")]
+    write_table(table, files[0], SHORTCUT)
+    for path, text in zip(files[1:], (markdown(caption, reading), latex(caption, output.name, reading)), strict=True):
+        with replacing(path, "w") as file:
+            file.write(text)
+    return files

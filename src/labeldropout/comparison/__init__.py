@@ -1,1 +1,0 @@
-"""The tables behind figures and tables, the panels' cases, and the tests; beside the paper's numbers."""

@@ -1,0 +1,577 @@
+"""CAMUS: 500 patients, apical two- and four-chamber views, end diastole and end systole, three structures."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from labeldropout.case import Case, DatasetError
+from labeldropout.data.image_files import StoredImage, read_metaimage, read_nifti
+from labeldropout.data.import_report import ImportReport
+from labeldropout.labels import FOREGROUND, Instant, State, Structure, View
+
+NAME = "camus"
+
+
+TITLE = "CAMUS: Cardiac Acquisitions for Multi-structure Ultrasound Segmentation"
+
+
+LICENCE = (
+    "CC BY-NC-SA 4.0 according to third parties; LICENSE_TERMS.md of the download decides. Not for redistribution here."
+)
+
+
+CITATION = (
+    "S. Leclerc et al., Deep learning for segmentation using an open large-scale dataset in 2D echocardiography, "
+    "IEEE Transactions on Medical Imaging 38(9):2198-2210, 2019, doi:10.1109/TMI.2019.2900516 (citing it is mandatory)."
+)
+
+
+HOW_TO_GET = (
+    "Download CAMUS_public (about 3.7 GB) from the CREATIS human heart collection, "
+    "https://www.creatis.insa-lyon.fr/Challenge/camus/, under its licence (CC BY-NC-SA 4.0 according to third parties; "
+    "see LICENSE_TERMS.md), and put it, or a link to it, at data/raw/camus, so that "
+    "data/raw/camus/CAMUS_public/database_nifti/patient0001 exists. The older release with training/ and testing/ and "
+    "the patients as MetaImage files are read as well."
+)
+
+
+REPORTED = {"subjects": 500, "images": 1000, "structures": "LV, LVM, LA", "views": "A2C, A4C"}
+"""Table 1 of the paper; both views at both instants make 2,000 stills."""
+
+
+PATTERN = dict.fromkeys(FOREGROUND, State.LABELLED)
+"""State of each structure in the released label maps."""
+
+_UNLABELLED = dict.fromkeys(FOREGROUND, State.UNKNOWN)
+
+
+_FILE_VIEWS = {View.A2C: "2CH", View.A4C: "4CH"}
+
+
+_QUALITIES = ("Good", "Medium", "Poor")
+
+
+_LISTS = ("training", "validation", "testing")
+
+
+_USUAL_SPACINGS = ((0.154, 0.308), (0.308, 0.308))
+
+
+_PATIENT = re.compile(r"patient\d{4}")
+
+
+_TED = re.compile(r"patient\d{3}|patient\d+_[24]CH_sequence_gt\.mhd")
+
+
+_LAYOUTS = (
+    "[CAMUS_public/]database_nifti/patientXXXX/*.nii.gz, [CAMUS_public/database/]training/patientXXXX/*.mhd, "
+    "or patientXXXX/*.mhd"
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of the import."""
+
+    keep_largest: bool = False
+    """Keep only the largest component of each structure; how much that removes is reported in any case."""
+    sequences: bool = False
+    """Also read the frames between ED and ES from the labelled half sequences (NIfTI release)."""
+    shipped_split: bool = True
+    """Read the lists beside the patients into `split_hint`."""
+    subgroup: int | None = None
+    """Which of the folds in `listSubGroups` to read, where there is such a folder."""
+
+
+class _Patient(NamedTuple):
+    name: str
+    folder: Path
+
+
+@dataclass(frozen=True)
+class _Layout:
+    kind: Literal["NEW", "OLD", "FLAT"]
+    base: Path
+    patients: list[_Patient]
+
+
+def _patients(folder: Path, prefix: str = "") -> list[_Patient]:
+    if not folder.is_dir():
+        return []
+    found = []
+    for path in sorted(folder.iterdir()):
+        if _TED.fullmatch(path.name) or (path.is_dir() and any(_TED.fullmatch(inner.name) for inner in _gt_of(path))):
+            raise DatasetError.about(
+                NAME,
+                path,
+                "this is TED, not CAMUS",
+                "patientXXXX with four digits and ED and ES stills",
+                path.name,
+                "TED shares patients with CAMUS: keep it elsewhere.",
+            )
+        if path.is_dir() and _PATIENT.fullmatch(path.name):
+            found.append(_Patient(prefix + path.name, path))
+    return found
+
+
+def _gt_of(folder: Path) -> Sequence[Path]:
+    return sorted(folder.glob("*_sequence_gt.mhd")) if _PATIENT.fullmatch(folder.name) else ()
+
+
+def _layouts(root: Path) -> list[_Layout]:
+    below = ("", "CAMUS_public", "database_nifti", "CAMUS_public/database_nifti", "database", "CAMUS_public/database")
+    found = []
+    for base in (root / name for name in below):
+        prefix = f"{base.name}_" if base.name in {"training", "testing"} else ""
+        if patients := _patients(base, prefix):
+            nifti = any(next(patient.folder.glob("*.nii*"), None) for patient in patients)
+            if nifti:
+                patients = [_Patient(patient.folder.name, patient.folder) for patient in patients]
+            found.append(_Layout("NEW" if nifti else "OLD" if prefix else "FLAT", base, patients))
+        parts = [*_patients(base / "training", "training_"), *_patients(base / "testing", "testing_")]
+        if parts:
+            found.append(_Layout("OLD", base, parts))
+    return sorted(found, key=lambda layout: ("NEW", "OLD", "FLAT").index(layout.kind))
+
+
+def _find_layout(root: Path, report: ImportReport) -> _Layout:
+    found = _layouts(root)
+    if not found:
+        there = ", ".join(sorted(path.name for path in root.iterdir())[:5]) if root.is_dir() else "no such folder"
+        raise DatasetError.about(NAME, root, "no CAMUS here", _LAYOUTS, there or "an empty folder", HOW_TO_GET)
+    layout = found[0]
+    report.note(f"Layout {layout.kind}, in {layout.base.relative_to(root).as_posix()!r} below the root.")
+    for other in found[1:]:
+        report.note(f"Not read, since {layout.kind} wins: {other.kind} in {other.base.relative_to(root).as_posix()}.")
+    return layout
+
+
+def read_lists(files: Mapping[str, Path], patients: Sequence[str]) -> dict[str, str]:
+    """Part of every patient, from one text file per part with one `patientXXXX` per line.
+
+    Args:
+        files: File of each part.
+        patients: The patients that the lists must cover, each once.
+
+    Raises:
+        DatasetError: A file is missing, a patient unknown, named twice, or in no list.
+    """
+    part_of: dict[str, str] = {}
+    for part, path in files.items():
+        try:
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise DatasetError.about(NAME, path, "cannot read the list", "one patientXXXX per line", error) from error
+        for number, line in enumerate(lines, start=1):
+            name = line.strip()
+            if not name:
+                continue
+            if name not in patients:
+                raise DatasetError.about(NAME, f"{path}:{number}", "unknown patient", "a patient's folder", repr(name))
+            if name in part_of:
+                raise DatasetError.about(
+                    NAME, f"{path}:{number}", "patient listed twice", f"{name} once", f"also in {files[part_of[name]]}"
+                )
+            part_of[name] = part
+    unlisted = sorted(set(patients) - set(part_of))
+    if unlisted:
+        names = ", ".join(path.name for path in files.values())
+        raise DatasetError.about(
+            NAME,
+            next(iter(files.values())).parent,
+            "patients in no list",
+            f"all {len(patients)} in {names}",
+            f"{len(unlisted)} unlisted, first {unlisted[0]}",
+            "To import a part of the data set, set the option shipped_split to false.",
+        )
+    return part_of
+
+
+def _list_files(base: Path, fold: int | None) -> dict[str, Path]:
+    """Files of the split that is shipped beside the patients; empty if there is none."""
+    for folder in (base, base.parent):
+        if fold is None and (folder / "database_split").is_dir():
+            return {part: folder / "database_split" / f"subgroup_{part}.txt" for part in _LISTS}
+        if fold is not None and (folder / "listSubGroups").is_dir():
+            return {part: folder / "listSubGroups" / f"subGroup{fold}_{part}.txt" for part in _LISTS}
+    return {}
+
+
+def shipped_fold(root: Path, fold: int) -> dict[str, str]:
+    """Part of every patient in fold `fold` of a `listSubGroups` folder; empty where the data set has no such folder.
+
+    Raises:
+        DatasetError: There is a folder, and its lists are not as `read_lists` wants them.
+    """
+    for layout in _layouts(Path(root)):
+        if layout.kind != "OLD" and (files := _list_files(layout.base, fold)):
+            return read_lists(files, [patient.name for patient in layout.patients])
+    return {}
+
+
+def _hints(layout: _Layout, options: Options, report: ImportReport) -> dict[str, str]:
+    if layout.kind == "OLD":
+        if options.subgroup is not None:
+            raise DatasetError.about(
+                NAME,
+                layout.base,
+                "no folds for this release",
+                "the numbering of the 500 patients",
+                "training/ and testing/, numbered separately",
+                "Remove the option subgroup.",
+            )
+        return {}
+    files = _list_files(layout.base, options.subgroup)
+    if options.subgroup is not None and not files:
+        raise DatasetError.about(NAME, layout.base, "no lists", f"listSubGroups for fold {options.subgroup}", "none")
+    if not options.shipped_split or not files:
+        return {}
+    report.note(f"Split lists read from {next(iter(files.values())).parent.name}.")
+    return read_lists(files, [patient.name for patient in layout.patients])
+
+
+def _read_info(path: Path, needed: bool) -> dict[str, str]:
+    """Entries of an `Info_*.cfg` by key in lower case; `EF` also answers for the older `LVef`."""
+    if not path.is_file():
+        if needed:
+            raise DatasetError.about(NAME, path, "missing file", "Key: value lines", "no such file")
+        return {}
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise DatasetError.about(NAME, path, "not text", "Key: value lines", f"byte {error.start}") from error
+    info: dict[str, str] = {}
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        key, colon, value = (part.strip() for part in line.partition(":"))
+        if not colon or not key:
+            raise DatasetError.about(NAME, f"{path}:{number}", "not an entry", "Key: value", repr(line[:60]))
+        key = "ef" if key.lower() == "lvef" else key.lower()
+        if key in info:
+            raise DatasetError.about(NAME, f"{path}:{number}", "duplicate key", f"{key} once", "twice")
+        info[key] = value
+    quality = info.get("imagequality", "")
+    if quality and quality not in _QUALITIES:
+        raise DatasetError.about(NAME, path, "unknown ImageQuality", ", ".join(_QUALITIES), repr(quality))
+    return info
+
+
+def _stored(folder: Path, stem: str, kind: str) -> Path | None:
+    """The file of a still or sequence, None if there is none."""
+    endings = (".nii.gz", ".nii") if kind == "NEW" else (".mhd",)
+    found = [path for ending in endings if (path := folder / f"{stem}{ending}").is_file()]
+    if len(found) > 1:
+        raise DatasetError.about(NAME, found[0], "duplicate file", "one file", ", ".join(path.name for path in found))
+    return found[0] if found else None
+
+
+def _needed(folder: Path, stem: str, kind: str) -> Path:
+    path = _stored(folder, stem, kind)
+    if path is None:
+        ending = ".nii.gz" if kind == "NEW" else ".mhd"
+        raise DatasetError.about(NAME, folder / f"{stem}{ending}", "missing file", "an image", "no such file")
+    return path
+
+
+def _read(path: Path) -> StoredImage:
+    return read_metaimage(path, NAME) if path.suffix == ".mhd" else read_nifti(path, NAME)
+
+
+def _intensities(stored: StoredImage, n_axes: int) -> np.ndarray:
+    values = stored.values
+    if values.ndim != n_axes:
+        raise DatasetError.about(
+            NAME, stored.path, "wrong shape", f"{n_axes} axes longer than 1", " x ".join(map(str, values.shape))
+        )
+    if values.dtype != np.uint8:
+        if not np.isfinite(values).all():
+            n_bad = int((~np.isfinite(values)).sum())
+            raise DatasetError.about(
+                NAME, stored.path, "pixels that are no numbers", "finite values", f"{n_bad} pixels"
+            )
+        if values.min() < -0.5 or values.max() > 255.5:
+            raise DatasetError.about(
+                NAME,
+                stored.path,
+                "intensities out of range",
+                "0 to 255",
+                f"{values.min():g} to {values.max():g} (slope {stored.slope:g})",
+            )
+        values = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return np.ascontiguousarray(values)
+
+
+def _labels(stored: StoredImage, image: StoredImage) -> np.ndarray:
+    values = stored.values
+    if values.shape != image.values.shape or stored.pixel_spacing_mm != image.pixel_spacing_mm:
+        raise DatasetError.about(
+            NAME,
+            stored.path,
+            "shape or spacing differs from the image's",
+            f"{image.values.shape}, {image.pixel_spacing_mm} mm as {image.path.name}",
+            f"{values.shape}, {stored.pixel_spacing_mm} mm",
+        )
+    numbers = values.astype(np.float64)
+    rounded = np.rint(numbers)
+    good = (np.abs(numbers - rounded) <= 1e-3) & (rounded >= 0) & (rounded <= max(Structure))
+    if not good.all():
+        wrong = ", ".join(f"{value:g}" for value in np.unique(numbers[~good])[:6])
+        raise DatasetError.about(
+            NAME,
+            stored.path,
+            "unknown label",
+            "0, 1, 2 or 3",
+            f"{wrong} (slope {stored.slope:g})",
+        )
+    return np.ascontiguousarray(rounded.astype(np.uint8))
+
+
+def _largest(target: np.ndarray) -> np.ndarray:
+    """The label map with the largest 4-connected component of each structure only; a tie goes to the upper one."""
+    from scipy import ndimage
+
+    kept = np.zeros_like(target)
+    for structure in FOREGROUND:
+        components, n_components = ndimage.label(target == structure)
+        if n_components:
+            sizes = np.bincount(components.ravel())[1:]
+            kept[components == 1 + int(sizes.argmax())] = structure
+    return kept
+
+
+@dataclass
+class _Census:
+    """Counts for the self-check."""
+
+    patients: set[str] = field(default_factory=set)
+    n_stills: int = 0
+    qualities: dict[View, Counter[str]] = field(default_factory=lambda: {view: Counter() for view in View})
+    first_lv_px: dict[Instant, int] = field(default_factory=dict)
+    odd_spacings: list[str] = field(default_factory=list)
+    n_with_la: int = 0
+    la_above: list[str] = field(default_factory=list)
+    stray: dict[str, int] = field(default_factory=dict)
+    ends_like_stills: list[bool] = field(default_factory=list)
+
+    def count(self, case: Case, item: str) -> None:
+        """Take one still into the counts."""
+        self.patients.add(case.group_name)
+        self.n_stills += 1
+        self.qualities[case.view][case.quality] += case.instant is Instant.ED
+        spacing = case.pixel_spacing_mm
+        if not any(np.allclose(spacing, usual, rtol=0.1) for usual in _USUAL_SPACINGS):
+            self.odd_spacings.append(f"{item} ({spacing[0]:g}, {spacing[1]:g})")
+        self.n_with_la += bool((case.target == Structure.LA).any())
+        if "LA-above-LV" in case.flags:
+            self.la_above.append(item)
+        if len(self.patients) == 1 and case.view is View.A4C:
+            self.first_lv_px[case.instant] = int((case.target == Structure.LV).sum())
+
+    def tell(self, report: ImportReport, options: Options) -> None:
+        """Put the counts into the report.
+
+        Raises:
+            DatasetError: More than one in a hundred left atria lie above the ventricle.
+        """
+        report.check("patients", 500, len(self.patients))
+        report.check("stills", 2000, self.n_stills)
+        for view, expected in ((View.A4C, "288/165/47"), (View.A2C, "217/214/69")):
+            found = "/".join(str(self.qualities[view][quality]) for quality in _QUALITIES)
+            report.check(f"{_FILE_VIEWS[view]} views of quality {'/'.join(_QUALITIES)}", expected, found)
+        areas = " > ".join(str(self.first_lv_px.get(instant, "none")) for instant in Instant)
+        report.check("pixels of LV, first patient, 4CH, ED > ES", "33363 > 18261", areas)
+        n_stray = sum(self.stray.values())
+        done = "removed" if options.keep_largest else "would remove"
+        report.check(f"pixels that keep_largest {done}", "few", f"{n_stray} in {len(self.stray)} stills")
+        if self.ends_like_stills:
+            same, n = sum(self.ends_like_stills), len(self.ends_like_stills)
+            report.check("ends of half sequences with the stills' labels", n, same)
+        if self.odd_spacings:
+            report.note(
+                f"Unusual pixel spacing (row, column) in mm in {len(self.odd_spacings)} stills, "
+                f"first {self.odd_spacings[0]}; usual are {_USUAL_SPACINGS}."
+            )
+        if self.la_above:
+            listed = ", ".join(self.la_above[:20])
+            report.note(f"Left atrium above the left ventricle in {len(self.la_above)} stills: {listed}.")
+            if len(self.la_above) > 0.01 * self.n_with_la:
+                raise DatasetError.about(
+                    NAME,
+                    self.la_above[0],
+                    "left atrium above the left ventricle",
+                    "LA below LV (probe on top)",
+                    f"{len(self.la_above)} of {self.n_with_la} stills the other way: {listed}",
+                    "The pictures are flipped or transposed.",
+                )
+
+
+def _above(target: np.ndarray) -> bool:
+    """Whether the centroid of LA lies above that of LV."""
+    rows = [np.nonzero(target == structure)[0] for structure in (Structure.LA, Structure.LV)]
+    return all(row.size for row in rows) and bool(rows[0].mean() < rows[1].mean())
+
+
+class _Reader:
+    """Reads the files of one layout."""
+
+    def __init__(self, root: Path, layout: _Layout, options: Options, hints: Mapping[str, str]) -> None:
+        self.root = root
+        self.layout = layout
+        self.options = options
+        self.hints = hints
+        self.census = _Census()
+
+    def _case(
+        self, patient: _Patient, view: View, instant: Instant | None, frame: int, stored: StoredImage,
+        image: np.ndarray, target: np.ndarray | None, quality: str,
+    ) -> Case:  # fmt: skip
+        states = _UNLABELLED if target is None else PATTERN
+        flags = () if instant else ("sequence",)
+        if target is None:
+            target = np.zeros_like(image)
+            flags = ("no-labels",)
+        else:
+            kept = _largest(target)
+            if n_stray := int((kept != target).sum()):
+                name = f"{patient.name}_{_FILE_VIEWS[view]}_{instant or frame}"
+                self.census.stray[name] = n_stray
+                target = kept if self.options.keep_largest else target
+            if not (target == Structure.LA).any():
+                flags = (*flags, "no-LA")
+            elif _above(target):
+                flags = (*flags, "LA-above-LV")
+        return Case(
+            dataset=NAME,
+            group_name=patient.name,
+            frame=frame,
+            image=image,
+            target=target,
+            states=dict(states),
+            pixel_spacing_mm=stored.pixel_spacing_mm,
+            view=view,
+            instant=instant,
+            source=stored.pixel_file.relative_to(self.root).as_posix(),
+            source_sha256=stored.sha256,
+            quality=quality,
+            flags=flags,
+            split_hint=self.hints.get(patient.name, ""),
+        )
+
+    def _info(self, patient: _Patient, view: View) -> dict[str, str]:
+        return _read_info(patient.folder / f"Info_{_FILE_VIEWS[view]}.cfg", needed=self.layout.kind != "FLAT")
+
+    def still(self, patient: _Patient, view: View, instant: Instant) -> Case:
+        """The image of one view and instant; the instant is the file name's."""
+        info = self._info(patient, view)
+        stem = f"{patient.folder.name}_{_FILE_VIEWS[view]}_{instant}"
+        stored = _read(_needed(patient.folder, stem, self.layout.kind))
+        image = _intensities(stored, 2)
+        gt = _stored(patient.folder, f"{stem}_gt", self.layout.kind)
+        if gt is None and patient.name.startswith("testing_"):
+            target = None
+        else:
+            target = _labels(_read(gt or _needed(patient.folder, f"{stem}_gt", self.layout.kind)), stored)
+        return self._case(patient, view, instant, 0, stored, image, target, info.get("imagequality", ""))
+
+    def half_sequence(self, patient: _Patient, view: View, stills: Mapping[Instant, Case]) -> list[Case]:
+        """The frames between ED and ES; the two ends are the stills, and are compared with them."""
+        info = self._info(patient, view)
+        stem = f"{patient.folder.name}_{_FILE_VIEWS[view]}_half_sequence"
+        stored = _read(_needed(patient.folder, stem, self.layout.kind))
+        images = _intensities(stored, 3)
+        targets = _labels(_read(_needed(patient.folder, f"{stem}_gt", self.layout.kind)), stored)
+        cfg = patient.folder / f"Info_{_FILE_VIEWS[view]}.cfg"
+        ends = self._ends(cfg, info, len(images))
+        for instant, frame in ends.items():
+            if instant in stills:
+                still = stills[instant].target
+                self.census.ends_like_stills.append(np.array_equal(still, targets[frame]))
+        return [
+            self._case(patient, view, None, frame, stored, images[frame], targets[frame], info.get("imagequality", ""))
+            for frame in range(1, len(images) - 1)
+        ]
+
+    @staticmethod
+    def _ends(cfg: Path, info: Mapping[str, str], n_frames: int) -> dict[Instant, int]:
+        """Index from 0 of ED and ES, which are the two ends of a half sequence, either way round."""
+        try:
+            first, last, n_said = (int(info[key]) for key in ("ed", "es", "nbframe"))
+        except (KeyError, ValueError) as error:
+            raise DatasetError.about(NAME, cfg, "ED, ES, NbFrame", "three frame numbers", f"{error}") from error
+        if n_said != n_frames or {first, last} != {1, n_said}:
+            raise DatasetError.about(
+                NAME,
+                cfg,
+                "ED and ES are not the ends of the half sequence",
+                f"1 and {n_frames} of {n_frames} frames",
+                f"ED {first}, ES {last}, NbFrame {n_said}",
+            )
+        return {Instant.ED: first - 1, Instant.ES: last - 1}
+
+    def read(self, report: ImportReport) -> Iterator[Case]:
+        """All cases of the layout."""
+        for patient in self.layout.patients:
+            for view, file_view in _FILE_VIEWS.items():
+                stills: dict[Instant, Case] = {}
+                for instant in Instant:
+                    item = f"{patient.name}_{file_view}_{instant}"
+                    report.found += 1
+                    case = report.attempt(item, self.still, patient, view, instant)
+                    if case is not None and self._usable(case, item, report):
+                        stills[instant] = case
+                        self.census.count(case, item)
+                        yield case
+                if self.options.sequences:
+                    item = f"{patient.name}_{file_view}_half_sequence"
+                    report.found += 1
+                    for case in report.attempt(item, self.half_sequence, patient, view, stills) or ():
+                        if self._usable(case, f"{item} frame {case.frame}", report):
+                            yield case
+
+    @staticmethod
+    def _usable(case: Case, item: str, report: ImportReport) -> bool:
+        """Whether LV and LVM are drawn, as they are in every view of this data set; else the case is skipped."""
+        if case.states[Structure.LV] is State.UNKNOWN:
+            return True
+        drawn = set(np.unique(case.target))
+        empty = [structure.name for structure in (Structure.LV, Structure.LVM) if structure not in drawn]
+        if empty:
+            report.skip(f"{' and '.join(empty)} empty", item)
+        return not empty
+
+
+def read_cases(root: Path, options: Options, report: ImportReport) -> Iterator[Case]:
+    """Yield every still of a CAMUS download, patient by patient.
+
+    Both releases are read: `database_nifti` of today, and the MetaImage files of 2019, whose `training` and `testing`
+    number their patients separately. Nothing is reoriented. All structures of a label map are labelled; a still of
+    `testing` without label map has none.
+
+    Args:
+        root: The download, or any level of it down to the folder of the patients.
+        options: Options of the import.
+        report: Counts, remarks and the self-check.
+
+    Raises:
+        DatasetError: Nothing recognisable under the root, or a file is not as the format says.
+    """
+    root = Path(root)
+    layout = _find_layout(root, report)
+    if options.sequences and layout.kind != "NEW":
+        raise DatasetError.about(
+            NAME,
+            layout.base,
+            "no labelled half sequences",
+            "the NIfTI release",
+            f"layout {layout.kind}",
+            "Set the option sequences to false.",
+        )
+    reader = _Reader(root, layout, options, _hints(layout, options, report))
+    yield from reader.read(report)
+    reader.census.tell(report, options)

@@ -1,0 +1,87 @@
+"""How CAMUS looks: the settings of its scanner, and whom it shows."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from labeldropout.case import Case
+from labeldropout.data.camus import writer as camus_writer
+from labeldropout.data.cohort import _ALL_LABELLED, _PHASE, Cohort, _check_keys, _count, _of_quality, _rng, _still
+from labeldropout.labels import Instant, Structure, View
+from labeldropout.simulation.anatomy import Heart, draw_heart, volumes_ml
+from labeldropout.simulation.picture import annotate, draw_examination
+from labeldropout.simulation.scanner import interpolate
+
+# Annotators follow the shape of a chamber a little beyond the sector.
+_CAMUS_BEYOND_MM = 1.5
+
+
+_CAMUS_QUALITIES = (("Good", 0.5), ("Medium", 0.37), ("Poor", 0.13))
+
+
+def _simulate_camus(settings: dict[str, Any], severity: float, seed: int, root: Path) -> Cohort:
+    """CAMUS: both views at both instants of every patient, all structures drawn."""
+    _check_keys("camus", settings, ("patients", "release"))
+    release = settings.get("release", "nifti")
+    if release not in {"nifti", "mhd"}:
+        raise ValueError(f"settings.release: {release!r} (expected nifti or mhd).")
+    acquisition = interpolate("camus", severity)
+    hearts: dict[str, Heart] = {}
+    cfg: dict[tuple[str, View], dict[str, object]] = {}
+    kept: list[Case] = []
+
+    def cases() -> Iterator[Case]:
+        for index in range(_count(settings, "patients", 1)):
+            rng = _rng(seed, "camus", index)
+            group = camus_writer.group_name(index + 1, release)
+            heart = hearts[group] = draw_heart(rng)
+            part = str(rng.choice(("training", "validation", "testing"), p=(0.8, 0.1, 0.1)))
+            sex, age = str(rng.choice(("F", "M"))), int(rng.integers(20, 91))
+            for view in View:
+                names, shares = zip(*_CAMUS_QUALITIES, strict=True)
+                quality = str(rng.choice(names, p=shares))
+                # The MetaImage release has finer rows than columns.
+                aspect = 0.5 if release == "mhd" else 1.0
+                examination = draw_examination(heart, view, _of_quality(acquisition, quality), rng, aspect)
+                cfg[group, view] = _camus_entries(heart, release, sex, age, rng)
+                for instant in Instant:
+                    opening = float(rng.beta(1, 2)) if instant is Instant.ED else 0.0
+                    folder = (
+                        f"CAMUS_public/database_nifti/{group}" if release == "nifti" else "/".join(group.split("_"))
+                    )
+                    stem = f"{group.rpartition('_')[2]}_{'2CH' if view is View.A2C else '4CH'}_{instant}"
+                    width = examination.frame.mm_per_px
+                    case = Case(
+                        dataset="camus",
+                        group_name=group,
+                        frame=0,
+                        image=_still(examination, _PHASE[instant], opening, rng),
+                        target=annotate(examination, _PHASE[instant], _CAMUS_BEYOND_MM),
+                        states=_ALL_LABELLED,
+                        pixel_spacing_mm=(aspect * width, width),
+                        view=view,
+                        instant=instant,
+                        source=f"{folder}/{stem}.{'nii.gz' if release == 'nifti' else 'mhd'}",
+                        source_sha256="",
+                        quality=quality,
+                        split_hint=part if release == "nifti" else "",
+                    )
+                    kept.append(case)
+                    yield case
+
+    camus_writer.write_cases(cases(), root, release, cfg)
+    return Cohort(kept, hearts)
+
+
+def _camus_entries(heart: Heart, release: str, sex: str, age: int, rng: np.random.Generator) -> dict[str, object]:
+    """Entries of an `Info_*.cfg`: frame numbers from 1, and which instant comes first differs."""
+    n_frames = int(rng.integers(14, 26))
+    ed, es = (1, n_frames) if rng.random() < 0.8 else (n_frames, 1)
+    edv, esv = (volumes_ml(heart, phase)[Structure.LV] for phase in (0.0, 1.0))
+    ef = round(100 * (edv - esv) / edv)
+    entries: dict[str, object] = {"ED": ed, "ES": es, "NbFrame": n_frames, "Sex": sex, "Age": age}
+    if release == "mhd":
+        return {**entries, "LVedv": round(edv, 1), "LVesv": round(esv, 1), "LVef": ef}
+    return {**entries, "EF": ef, "FrameRate": round(float(rng.uniform(40, 70)), 1)}

@@ -1,0 +1,154 @@
+"""Verb `import-dataset`: a data set in its own format becomes a store of cases, with pictures to review."""
+
+import difflib
+import logging
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from labeldropout.case import DatasetError
+from labeldropout.data.case_store import CaseStore, write_cases
+from labeldropout.data.catalogue import DATASETS
+from labeldropout.data.contact_sheet import contact_sheet
+from labeldropout.data.import_report import ImportReport, OnBadCase
+from labeldropout.files import write_table
+
+logger = logging.getLogger(__name__)
+
+_REPORT_OPTIONS = ("skip_limit",)
+
+
+def import_dataset(
+    name: str,
+    root: Path,
+    output: Path,
+    options: dict[str, Any],
+    on_bad_case: OnBadCase = "stop",
+    curation: Path | None = None,
+) -> int:
+    """Import a data set into a store of cases.
+
+    Files, all in `output`: the store (`store.write_cases`), `contact_sheet.png`, and for a data set that is curated
+    `<name>_curation.proposed.csv`; the user's own list is never written.
+
+    Args:
+        name: Key of `DATASETS`.
+        root: Folder with the data set's own files.
+        output: Folder of the store.
+        options: Fields of the importer's `Options`, and `skip_limit`.
+        on_bad_case: Whether a bad case stops the import or is recorded in rejected.csv and left out.
+        curation: List of the images to use, for a data set that has one.
+
+    Returns:
+        Number of cases.
+
+    Raises:
+        DatasetError: The data set, an option, or one of its files is not as expected; the message says what to do.
+    """
+    if name not in DATASETS:
+        raise DatasetError.about(
+            name, "--name", "unknown data set", _listed(DATASETS), repr(name), _near(name, DATASETS)
+        )
+    module = DATASETS[name]
+    report = ImportReport(name, on_bad_case)
+    chosen = _options(name, module.Options, options, curation, report)
+    proposed = Path(output) / f"{name}_curation.proposed.csv"
+    if curation is not None and Path(curation).resolve() == proposed.resolve():
+        advice = "Copy the proposal to a place of your own, edit it there, and give that path."
+        raise DatasetError.about(
+            name, curation, "the import would overwrite your list", "a file elsewhere", "the proposal's place", advice
+        )
+    root = Path(root)
+    if not root.is_dir():
+        found = "a file" if root.exists() else "nothing"
+        raise DatasetError.about(name, root, f"{module.TITLE} is not there", "a folder", found, module.HOW_TO_GET)
+    n_cases = write_cases(module.read_cases(root, chosen, report), Path(output), report)
+    store = CaseStore(Path(output))
+    remarks: dict[str, str] = {}
+    if hasattr(module, "propose_curation"):
+        proposal = module.propose_curation(store, chosen)
+        write_table(proposal, proposed)
+        reasons = dict(zip(proposal["file"], proposal["reason"], strict=True))
+        remarks = {
+            case: reasons[key] for case, key in zip(store.table["case"], module.curation_keys(store), strict=True)
+        }
+    contact_sheet(store, Path(output) / "contact_sheet.png", remarks=remarks)
+    for note in report.notes:
+        logger.log(logging.WARNING if _is_loud(note) else logging.INFO, "%s: %s", name, note)
+    if report.rejected:
+        logger.warning("%s: %d bad cases left out, see %s", name, len(report.rejected), Path(output) / "rejected.csv")
+    return n_cases
+
+
+def _is_loud(note: str) -> bool:
+    """Whether an importer wrote the note's first clause in capitals."""
+    return note.partition(":")[0].isupper()
+
+
+def _options(name: str, kind: type, options: dict[str, Any], curation: Path | None, report: ImportReport) -> Any:
+    """The importer's options, with every key known and every simple value of its field's type."""
+    hints = get_type_hints(kind)
+    known = {field.name: hints[field.name] for field in fields(kind)}
+    settable = sorted({*known, *_REPORT_OPTIONS} - {"curation"})
+    values: dict[str, Any] = {}
+    for key, value in options.items():
+        if key not in settable:
+            found = f"{key!r}; the list is given by --curation" if key == "curation" else repr(key)
+            raise DatasetError.about(name, "options", "unknown option", _listed(settable), found, _near(key, settable))
+        if key in _REPORT_OPTIONS:
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+                raise DatasetError.about(name, f"option {key}", "wrong value", "a share from 0 to 1", repr(value))
+            setattr(report, key, float(value))
+            continue
+        values[key] = _value(name, key, known[key], value)
+    if curation is not None:
+        if "curation" not in known:
+            raise DatasetError.about(name, "--curation", "not a curated data set", "no list", curation)
+        values["curation"] = Path(curation)
+    return kind(**values)
+
+
+_FROM_JSON: dict[type, tuple[type, ...]] = {
+    bool: (bool,),
+    int: (int,),
+    float: (int, float),
+    str: (str,),
+    Path: (str, Path),
+    NoneType: (NoneType,),
+    tuple: (list, tuple),
+    Mapping: (dict,),
+}
+
+
+def _value(name: str, key: str, declared: Any, value: Any) -> Any:
+    """A value out of JSON as its field declares it.
+
+    Raises:
+        DatasetError: Another type, or a word that is not among the field's words.
+    """
+    if get_origin(declared) is Literal:
+        words = get_args(declared)
+        if value not in words:
+            expected = " or ".join(map(repr, words))
+            raise DatasetError.about(name, f"option {key}", "wrong value", expected, repr(value), _near(value, words))
+        return value
+    members = get_args(declared) if get_origin(declared) in {Union, UnionType} else (declared,)
+    kinds = [get_origin(member) or member for member in members]
+    allowed = tuple(python for kind in kinds for python in _FROM_JSON[kind])
+    if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
+        expected = " or ".join("nothing" if kind is NoneType else kind.__name__ for kind in kinds)
+        raise DatasetError.about(name, f"option {key}", "wrong value", expected, repr(value))
+    if Path in kinds and value is not None:
+        return Path(value)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _listed(words: Any) -> str:
+    return ", ".join(sorted(words))
+
+
+def _near(word: Any, words: Any) -> str:
+    near = difflib.get_close_matches(str(word), list(words), 1)
+    return f"Did you mean {near[0]!r}?" if near else ""

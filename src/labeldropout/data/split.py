@@ -1,0 +1,243 @@
+"""`split`: a part for every patient, and the check that no patient is in two."""
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from labeldropout.data.camus.folds import official_fold
+from labeldropout.data.camus.importer import shipped_fold
+from labeldropout.data.catalogue import DATASETS
+from labeldropout.data.parts import PATIENTS, check_patients
+from labeldropout.files import read_table
+from labeldropout.labels import Part
+
+_LOG = logging.getLogger(__name__)
+
+
+_MIN_GROUPS = 10
+
+
+_LISTED = {
+    ("camus", "shipped"): {"training": Part.TRAINING, "validation": Part.VALIDATION, "testing": Part.TEST},
+    ("echonet", "official"): {"TRAIN": Part.TRAINING, "VAL": Part.VALIDATION, "TEST": Part.TEST},
+    ("unity", "official"): {"train": Part.TRAINING, "tune": Part.VALIDATION, "ival": Part.TEST},
+}
+"""The data sets' own words for the three parts."""
+
+
+_OFFICIAL_FOLD = re.compile(r"official:(\d+)")
+
+
+_OLD_RELEASE = re.compile(r"(?:training|testing)_")
+
+
+def _patients_table(path: Path) -> pd.DataFrame:
+    table = read_table(path, PATIENTS, tuple(PATIENTS))
+    check_patients(table, path)
+    return table
+
+
+def _fractions(settings: Mapping[str, Any]) -> dict[Part, float]:
+    given = settings.get("fractions")
+    if not isinstance(given, Mapping) or set(given) != set(Part):
+        raise ValueError(f"split.fractions: expected {', '.join(Part)} (found {given}).")
+    fractions = {part: float(given[part]) for part in Part}
+    if not all(fraction > 0 for fraction in fractions.values()) or abs(sum(fractions.values()) - 1) > 1e-9:
+        raise ValueError(f"split.fractions: expected positive numbers with sum 1 (found {dict(given)}).")
+    return fractions
+
+
+def _groups(cases: pd.DataFrame, dataset: str) -> pd.DataFrame:
+    """One row per patient, sorted: `patient`, `group_name`, `split_hint`.
+
+    Raises:
+        ValueError: The data set puts the cases of a patient into different parts, or has too few patients.
+    """
+    groups = cases[["patient", "group_name", "split_hint"]].drop_duplicates().sort_values("patient")
+    torn = groups[groups.duplicated("patient", keep=False)]
+    if len(torn):
+        row = torn.iloc[0]
+        hints = ", ".join(repr(hint) for hint in torn[torn["patient"] == row["patient"]]["split_hint"])
+        raise ValueError(
+            f"{dataset}: {row['group_name']}: the cases of one group are listed in several parts "
+            f"(expected one, found {hints})."
+        )
+    if len(groups) < _MIN_GROUPS:
+        raise ValueError(f"{dataset}: too few groups to split (expected at least {_MIN_GROUPS}, found {len(groups)}).")
+    return groups.reset_index(drop=True)
+
+
+def _units(cases: pd.DataFrame) -> dict[str, str]:
+    """First patient of every patient's unit: patients who share a file of the same content are one unit."""
+    leader = {patient: patient for patient in sorted(cases["patient"].unique())}
+
+    def first(patient: str) -> str:
+        while leader[patient] != patient:
+            patient = leader[patient]
+        return patient
+
+    for _, patients in cases.groupby("source_sha256")["patient"]:
+        firsts = sorted({first(patient) for patient in patients})
+        for other in firsts[1:]:
+            leader[other] = firsts[0]
+    return {patient: first(patient) for patient in leader}
+
+
+def _random_parts(
+    patients: Sequence[str],
+    units: Mapping[str, str],
+    fractions: Mapping[Part, float],
+    kept: Mapping[str, Part],
+    rng: np.random.Generator,
+) -> dict[str, Part]:
+    """Parts at random; every new unit goes, in shuffled order, where most patients are still missing.
+
+    With nothing kept this gives the fractions to within one unit; with kept patients it approaches them as far as the
+    new ones allow, and never moves a kept one.
+    """
+    parts = {patient: kept[patient] for patient in patients if patient in kept}
+    members: dict[str, list[str]] = {}
+    for patient in patients:
+        members.setdefault(units[patient], []).append(patient)
+    missing = {part: fractions[part] * len(patients) for part in Part}
+    for part in parts.values():
+        missing[part] -= 1
+    for unit in rng.permutation(sorted(members)):
+        new = [patient for patient in members[unit] if patient not in parts]
+        settled = [parts[patient] for patient in members[unit] if patient in parts]
+        part = settled[0] if settled else max(Part, key=missing.__getitem__)
+        parts.update(dict.fromkeys(new, part))
+        missing[part] -= len(new)
+    return parts
+
+
+def _fold_parts(groups: pd.DataFrame, fold: int, root: Path | None) -> dict[str, Part]:
+    """Parts of an official CAMUS fold, compared with the data set's own lists where it has them."""
+    old = sorted(name for name in groups["group_name"] if _OLD_RELEASE.match(name))
+    if old:
+        raise ValueError(
+            f"camus: {old[0]}: the official folds number the 500 patients of the NIfTI release, and how training/ and "
+            "testing/ of the older release map to them is not known (expected patientXXXX). Use split.source random."
+        )
+    parts = official_fold(fold)
+    unknown = sorted(set(groups["group_name"]) - set(parts))
+    if unknown:
+        raise ValueError(
+            f"camus: {unknown[0]} is in no official fold (expected patient0001 to patient{len(parts):04d})."
+        )
+    words = _LISTED["camus", "shipped"]
+    for name, word in (shipped_fold(root, fold) if root else {}).items():
+        if parts.get(name) is not words[word]:
+            raise ValueError(
+                f"camus: {root}: listSubGroups, fold {fold}: {name} differs from the official fold "
+                f"(expected {parts.get(name)}, found {word})."
+            )
+    if len(groups) < len(parts):
+        _LOG.warning("camus: official fold %d has %d patients, of which %d are here.", fold, len(parts), len(groups))
+    return {row.patient: parts[row.group_name] for row in groups.itertuples()}
+
+
+def _listed_parts(groups: pd.DataFrame, words: Mapping[str, Part], dataset: str) -> dict[str, Part]:
+    wrong = groups[~groups["split_hint"].isin(list(words))]
+    if len(wrong):
+        row = wrong.iloc[0]
+        raise ValueError(
+            f"{dataset}: {row['group_name']}: no part in the data set's own lists (expected one of {', '.join(words)}, "
+            f"found {row['split_hint']!r}; {len(wrong)} such groups)."
+        )
+    return {row.patient: words[row.split_hint] for row in groups.itertuples()}
+
+
+def _official_parts(
+    groups: pd.DataFrame, source: str, dataset: str, root: Path | None, kept: Mapping[str, Part]
+) -> dict[str, Part]:
+    fold = _OFFICIAL_FOLD.fullmatch(source) if dataset == "camus" else None
+    if fold is None and (dataset, source) not in _LISTED:
+        valid = ["random", *(word for name, word in _LISTED if name == dataset)]
+        valid += ["official:1 to official:10"] if dataset == "camus" else []
+        raise ValueError(f"split.source.{dataset}: unknown value {source!r} (expected one of {', '.join(valid)}).")
+    if fold:
+        parts = _fold_parts(groups, int(fold[1]), root)
+    else:
+        parts = _listed_parts(groups, _LISTED[dataset, source], dataset)
+    moved = [patient for patient, part in parts.items() if kept.get(patient, part) != part]
+    if moved:
+        raise ValueError(
+            f"{dataset}: patient {moved[0]}: the kept split says {kept[moved[0]]}, {source} says {parts[moved[0]]} "
+            f"({len(moved)} such patients). Remove split.keep, or use split.source random."
+        )
+    return parts
+
+
+def _one_dataset(
+    cases: pd.DataFrame,
+    dataset: str,
+    settings: Mapping[str, Any],
+    kept: Mapping[str, Part],
+    seed: int,
+    root: Path | None,
+) -> dict[str, Part]:
+    groups = _groups(cases, dataset)
+    source = str(settings["source"].get(dataset, ""))
+    if not source:
+        raise ValueError(f"split.source: no entry for {dataset} (found {settings['source']}).")
+    units = _units(cases)
+    if source == "random":
+        rng = np.random.default_rng([seed, *dataset.encode()])
+        parts = _random_parts(list(groups["patient"]), units, _fractions(settings), kept, rng)
+    else:
+        parts = _official_parts(groups, source, dataset, root, kept)
+    for patient, unit in units.items():
+        if parts[patient] is not parts[unit]:
+            _LOG.warning("%s: %s and %s share a file and are in different parts.", dataset, unit, patient)
+    for part in Part:
+        if part not in parts.values():
+            raise ValueError(
+                f"{dataset}: no group in the {part} part (expected at least one of {len(groups)}; source {source})."
+            )
+    return parts
+
+
+def split(
+    tables: Sequence[pd.DataFrame], settings: Mapping[str, Any], seed: int, roots: Mapping[str, Path] | None = None
+) -> pd.DataFrame:
+    """Return the part of every patient (`records.PATIENTS`), sorted by data set and patient.
+
+    A data set's parts depend on its own cases, the settings and the seed; not on other data sets.
+
+    Args:
+        tables: `cases.csv` of every store.
+        settings: `fractions` (training, validation, test; sum 1), `source` by data set (`random`; `official:1` to
+            `official:10` or `shipped` for CAMUS; `official` for EchoNet and Unity), and `keep` (path of an earlier
+            table whose patients stay where they are, or None).
+        seed: Of the random parts.
+        roots: Native roots; where CAMUS' has `listSubGroups`, an official fold is compared with it.
+
+    Raises:
+        ValueError: Unknown settings, a group in two parts, fewer than ten groups or an empty part in a data set, an
+            official part that is missing or contradicts the kept one, or folds for CAMUS' older release.
+    """
+    unknown = set(settings) - {"fractions", "source", "keep"}
+    if unknown or not isinstance(settings.get("source"), Mapping):
+        raise ValueError(f"split: expected fractions, source by data set, and keep (found {sorted(settings)}).")
+    keep = settings.get("keep")
+    earlier = _patients_table(Path(keep)) if keep else pd.DataFrame(columns=list(PATIENTS))
+    by_dataset: dict[str, pd.DataFrame] = {}
+    for table in tables:
+        for name, cases in table.groupby("dataset"):
+            if name in by_dataset or name not in DATASETS:
+                wrong = "in two tables" if name in by_dataset else f"unknown (expected one of {', '.join(DATASETS)})"
+                raise ValueError(f"split: data set {name} is {wrong}.")
+            by_dataset[str(name)] = cases
+    rows = []
+    for name in sorted(by_dataset):
+        old = earlier[earlier["dataset"] == name]
+        kept = {patient: Part(part) for patient, part in zip(old["patient"], old["part"], strict=True)}
+        parts = _one_dataset(by_dataset[name], name, settings, kept, seed, (roots or {}).get(name))
+        rows += [{"dataset": name, "patient": patient, "part": part.value} for patient, part in sorted(parts.items())]
+    return pd.DataFrame(rows, columns=list(PATIENTS))

@@ -1,0 +1,1 @@
+"""From prepared arrays to weights and scores."""

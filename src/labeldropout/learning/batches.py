@@ -1,0 +1,240 @@
+"""The cases of one training, resident on the device, and the batches cut from them."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from labeldropout.data.parts import part_of_cases
+from labeldropout.data.prepared import read_prepared
+from labeldropout.label_dropout import (
+    draw_hidden_by_pattern,
+    draw_hidden_structures,
+    hide_annotations,
+    label_sets,
+    partially_labelled,
+)
+from labeldropout.labels import Part, State, Structure
+from labeldropout.learning.augmentation import augment, draw_augmentation
+from labeldropout.learning.experiments import ANY
+
+
+@dataclass(frozen=True)
+class Cases:
+    """Cases of one part of the split, on one device."""
+
+    images: Tensor
+    """uint8 (N, H, W)."""
+    targets: Tensor
+    """uint8 (N, H, W): channel of the network, not value of `Structure`."""
+    annotated: Tensor
+    """bool (N, C), on the CPU, where label dropout draws; channel 0 is always true."""
+    table: pd.DataFrame
+    """case, dataset, patient and the rest of `PREPARED`, row by row."""
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one optimisation step sees."""
+
+    image: Tensor
+    """float32 (N, 1, H, W), intensity / 255."""
+    target: Tensor
+    """uint8 (N, H, W)."""
+    annotated: Tensor
+    """bool (N, C)."""
+    rows: np.ndarray
+    """Rows of `Cases.table`."""
+
+
+def _channels(structures: Sequence[Structure]) -> np.ndarray:
+    """Channel of the network for every value of a label map; structures that are not segmented are background."""
+    channels = np.zeros(256, np.uint8)
+    for channel, structure in enumerate(structures, start=1):
+        channels[structure] = channel
+    return channels
+
+
+def load_cases(
+    folders: Sequence[Path], patients: pd.DataFrame, part: Part, structures: Sequence[Structure], device: torch.device
+) -> Cases:
+    """Read the cases of one part of the split from several data sets, in the order of the folders.
+
+    Args:
+        folders: Folders of prepared arrays.
+        patients: Table `PATIENTS`.
+        part: Which part.
+        structures: What the network segments, in channel order.
+        device: Where images and targets shall lie.
+
+    Raises:
+        ValueError: No case in this part, or the data sets differ in grid size.
+    """
+    images, targets, tables = [], [], []
+    for folder in folders:
+        prepared = read_prepared(folder)
+        rows = np.flatnonzero((part_of_cases(prepared.table, patients) == part).to_numpy())
+        images.append(prepared.images[rows])
+        targets.append(_channels(structures)[prepared.targets[rows]])
+        tables.append(prepared.table.iloc[rows])
+    if len({array.shape[1:] for array in images}) > 1:
+        sizes = {str(folder): array.shape[1:] for folder, array in zip(folders, images, strict=True)}
+        raise ValueError(f"The data sets differ in grid size: {sizes}.")
+    table = pd.concat(tables, ignore_index=True)
+    if table.empty:
+        raise ValueError(f"No case in the {part} part of {', '.join(str(folder) for folder in folders)}.")
+    states = table[[structure.name for structure in structures]].to_numpy()
+    annotated = np.column_stack([np.ones(len(table), bool), states != State.UNKNOWN])
+    return Cases(
+        images=torch.from_numpy(np.concatenate(images)).to(device),
+        targets=torch.from_numpy(np.concatenate(targets)).to(device),
+        annotated=torch.from_numpy(annotated),
+        table=table,
+    )
+
+
+def draw_unlabelled_cases(
+    table: pd.DataFrame, hidden: Sequence[dict[str, Any]], structures: Sequence[Structure], study_seed: int
+) -> np.ndarray:
+    """Which training cases lose which label: bool (N, C); the same for every model and seed of a study.
+
+    Args:
+        table: The training cases.
+        hidden: structure, dataset and share (or as_many_as), as in `config.json`.
+        structures: Channel order.
+        study_seed: Seed of the study, not of the training.
+    """
+    loses = np.zeros((len(table), 1 + len(structures)), bool)
+    for item in hidden:
+        structure = Structure[item["structure"]]
+        is_known = table[structure.name] != State.UNKNOWN
+        candidates = np.flatnonzero(is_known & ((table["dataset"] == item["dataset"]) | (item["dataset"] == ANY)))
+        by_name = candidates[np.argsort(table["case"].to_numpy()[candidates], kind="stable")]
+        rng = np.random.default_rng([study_seed, int(structure), *item["dataset"].encode()])
+        if "as_many_as" in item:
+            n_hidden = int((is_known & (table["dataset"] == item["as_many_as"])).sum())
+        else:
+            n_hidden = round(item["share"] * len(by_name))
+        loses[rng.permutation(by_name)[:n_hidden], 1 + list(structures).index(structure)] = True
+    return loses
+
+
+def hide_labels(cases: Cases, loses: np.ndarray) -> Cases:
+    """The cases without the labels that they lose."""
+    hidden = torch.from_numpy(loses)
+    targets, _ = hide_annotations(
+        cases.targets, cases.annotated.to(cases.targets.device), hidden.to(cases.targets.device)
+    )
+    return Cases(cases.images, targets, cases.annotated & ~hidden, cases.table)
+
+
+class Batches:
+    """Batches of augmented training cases, some of their annotations hidden; iterate once per epoch.
+
+    `position` counts the batches given in the epoch in progress, `rows` holds the rows of all its batches.
+    """
+
+    def __init__(
+        self,
+        cases: Cases,
+        batch_size: int,
+        augmentation: dict[str, Any] | None,
+        label_dropout: dict[str, Any] | None,
+        structures: Sequence[Structure],
+        seed: int,
+    ) -> None:
+        """Prepare the draws.
+
+        Args:
+            cases: Training cases.
+            batch_size: Cases per batch; an epoch's last batch may be smaller.
+            augmentation: Section of `config.json`; None switches it off.
+            label_dropout: Section of `config.json`; None switches it off.
+            structures: Channel order.
+            seed: Seed of the training; order, augmentation and label dropout each get a stream of their own, so that
+                trainings that differ only in label dropout see the same images in the same order.
+
+        Raises:
+            ValueError: Label dropout names a structure that is not partially labelled in these cases.
+        """
+        self.cases = cases
+        self.batch_size = batch_size
+        self.augmentation = augmentation
+        self.label_dropout = label_dropout
+        self.order_rng, self.augmentation_rng, self.dropout_rng = (
+            np.random.default_rng([seed, stream]) for stream in range(3)
+        )
+        self.droppable = torch.zeros(cases.annotated.shape[1], dtype=torch.bool)
+        if label_dropout:
+            partial = partially_labelled(cases.annotated)
+            for name in label_dropout["structures"]:
+                channel = 1 + list(structures).index(Structure[name])
+                if not partial[channel]:
+                    raise ValueError(
+                        f"Label dropout of {name}: not partially labelled in these training cases (annotated in"
+                        f" {int(cases.annotated[:, channel].sum())} of {len(cases)}; expected some, not all)."
+                    )
+                self.droppable[channel] = True
+        self.label_sets = label_sets(cases.annotated)
+        self.position = 0
+        self.rows: list[np.ndarray] = []
+        self._skipped = 0
+        self._epoch_start = self.order_rng.bit_generator.state
+
+    def state(self) -> dict[str, Any]:
+        """Where the draws stand, as JSON; to be asked between two batches."""
+        between_epochs = self.position == 0
+        return {
+            "position": self.position,
+            "order": self.order_rng.bit_generator.state if between_epochs else self._epoch_start,
+            "augmentation": self.augmentation_rng.bit_generator.state,
+            "label_dropout": self.dropout_rng.bit_generator.state,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Let the next iteration give the batches that follow upon `state()`."""
+        self.position = self._skipped = state["position"]
+        self.order_rng.bit_generator.state = self._epoch_start = state["order"]
+        self.augmentation_rng.bit_generator.state = state["augmentation"]
+        self.dropout_rng.bit_generator.state = state["label_dropout"]
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.cases) / self.batch_size)
+
+    def _draw_hidden(self, annotated: Tensor) -> Tensor:
+        """Which annotations of a batch label dropout hides: bool (N, C)."""
+        probability = self.label_dropout["probability"]
+        if self.label_dropout["mode"] == "pattern":
+            return draw_hidden_by_pattern(annotated, *self.label_sets, probability, self.dropout_rng)
+        return draw_hidden_structures(annotated, self.droppable, probability, self.dropout_rng)
+
+    def __iter__(self) -> Iterator[Batch]:
+        cases, device = self.cases, self.cases.images.device
+        self._epoch_start = self.order_rng.bit_generator.state
+        order = self.order_rng.permutation(len(cases))
+        self.rows = [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)]
+        self.position, self._skipped = self._skipped, 0
+        for rows in self.rows[self.position :]:
+            index = torch.from_numpy(rows).to(device)
+            image = cases.images[index].unsqueeze(1).float().div_(255)
+            target = cases.targets[index]
+            annotated = cases.annotated[rows]
+            if self.augmentation:
+                parameters = draw_augmentation(len(rows), self.augmentation, self.augmentation_rng)
+                image, target = augment(image, target, parameters)
+            if self.label_dropout:
+                target, annotated = hide_annotations(
+                    target, annotated.to(device), self._draw_hidden(annotated).to(device)
+                )
+            self.position += 1
+            yield Batch(image, target, annotated.to(device), rows)
+        self.position = 0

@@ -1,0 +1,195 @@
+"""`Experiment`: the columns of the list as fields, a row turned into one, and its settings written out."""
+
+import difflib
+from dataclasses import dataclass, fields
+
+from labeldropout.labels import FOREGROUND, Structure
+
+LOSSES = ("standard", "adaptive", "marginal", "marginal_exclusion", "adaptive_bce")
+
+
+DROPOUT_MODES = ("single", "pattern")
+
+
+ANY = "any"
+"""In place of a data set: labels hidden without regard to the domain."""
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """A label that is hidden from the training part of a data set."""
+
+    structure: Structure
+    dataset: str
+    """The data set, or `ANY`: cases are drawn from all that the model is trained on, whatever their domain."""
+    share: float | None
+    """Share of the training cases that lose the label, in (0, 1]; None where `as_many_as` says how many."""
+    as_many_as: str | None = None
+    """A data set: as many cases lose the label as its training part has with it. Only with `ANY`."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One row of `config/experiments.tsv`: one model, trained once per seed."""
+
+    model: str
+    """Name of the row and of the model's folder."""
+    experiment: str
+    """Number in the paper: 1 to 4, 4b; 5 to 9 are ours."""
+    shown_in: tuple[str, ...]
+    """Figures and tables that need this model."""
+    train_on: tuple[str, ...]
+    """Data sets whose training parts are used."""
+    structures: tuple[Structure, ...]
+    """What the network segments; other structures are background."""
+    hidden: tuple[Hidden, ...]
+    """Labels hidden from the training parts."""
+    loss: str
+    """One of `LOSSES`."""
+    augmentation: bool
+    dropout_structures: tuple[Structure, ...]
+    """Structures that label dropout may hide; empty without label dropout."""
+    dropout_probability: float
+    """Probability that label dropout hides something, in [0, 1]."""
+    dropout_mode: str
+    """One of `DROPOUT_MODES`; empty without label dropout."""
+    network: str
+    """Key of `NETWORKS`."""
+    seeds: tuple[int, ...]
+    evaluated_on: tuple[str, ...]
+    """Data sets whose test parts are predicted and scored."""
+    severity: float | None = None
+    """Domain shift of the simulated data sets of this model, in [0, 1]; None is the study's own."""
+
+
+def code_choices(loss: str, network: str) -> dict[str, list[str]]:
+    """Of the tables of losses and networks, the entries that a model runs: `choices` of its code's fingerprint."""
+    return {"LOSSES": [loss], "_FIXES_BACKGROUND_AT_ZERO": [loss], "NETWORKS": [network]}
+
+
+COLUMNS = tuple(field.name for field in fields(Experiment))
+
+
+def _names(cell: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in cell.split("+") if part.strip())
+
+
+def _one_of(cell: str, valid: tuple[str, ...], where: str) -> str:
+    if cell not in valid:
+        near = difflib.get_close_matches(cell, valid, 1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise ValueError(f"{where}: unknown value {cell!r} (expected one of {', '.join(valid)}).{hint}")
+    return cell
+
+
+def _structures(cell: str, where: str) -> tuple[Structure, ...]:
+    valid = tuple(structure.name for structure in FOREGROUND)
+    return tuple(sorted(Structure[_one_of(name, valid, where)] for name in _names(cell)))
+
+
+def _hidden(cell: str, train_on: tuple[str, ...], where: str) -> tuple[Hidden, ...]:
+    """Read `LA@unity:1.0+LVM@camus:0.5`, or `LA@any:unity`: as many as Unity has, from all data sets alike."""
+    items = []
+    for part in _names(cell):
+        try:
+            name, rest = part.split("@")
+            dataset, share = rest.split(":")
+            value = None if dataset == ANY and share in train_on else float(share)
+        except ValueError as error:
+            raise ValueError(
+                f"{where}: cannot read {part!r} (expected STRUCTURE@DATASET:SHARE, as in LA@unity:1.0,"
+                f" or STRUCTURE@{ANY}:DATASET)."
+            ) from error
+        if value is not None and not 0 < value <= 1:
+            raise ValueError(f"{where}: share {value} (expected more than 0 and at most 1).")
+        structure = _structures(name, where)[0]
+        dataset = _one_of(dataset, (*train_on, ANY), where)
+        items.append(Hidden(structure, dataset, value, share if value is None else None))
+    return tuple(items)
+
+
+def _severity(cell: str, where: str) -> float | None:
+    if not cell:
+        return None
+    try:
+        severity = float(cell)
+    except ValueError as error:
+        raise ValueError(f"{where}: {cell!r} is no number.") from error
+    if not 0 <= severity <= 1:
+        raise ValueError(f"{where}: {severity} (expected 0 to 1).")
+    return severity
+
+
+def _label_dropout(cells: dict[str, str], at: dict[str, str], where: str) -> tuple[float, str]:
+    """Probability and mode, which belong together with the structures: all three or none."""
+    try:
+        probability = float(cells["dropout_probability"] or 0)
+    except ValueError as error:
+        raise ValueError(f"{at['dropout_probability']}: {cells['dropout_probability']!r} is no number.") from error
+    if not 0 <= probability <= 1:
+        raise ValueError(f"{at['dropout_probability']}: {probability} (expected 0 to 1).")
+    mode = _one_of(cells["dropout_mode"], ("", *DROPOUT_MODES), at["dropout_mode"])
+    if len({probability > 0, bool(cells["dropout_structures"]), bool(mode)}) > 1:
+        raise ValueError(
+            f"{where}: row {cells['model']!r}: label dropout needs dropout_structures, dropout_probability > 0 and"
+            f" dropout_mode together (found {cells['dropout_structures']!r}, {probability}, {mode!r})."
+        )
+    return probability, mode
+
+
+def _seeds(cell: str, where: str) -> tuple[int, ...]:
+    try:
+        seeds = tuple(int(seed) for seed in cell.split(","))
+    except ValueError as error:
+        raise ValueError(f"{where}: {cell!r} (expected numbers joined by ',').") from error
+    if len(set(seeds)) != len(seeds):
+        raise ValueError(f"{where}: {cell!r} repeats a seed.")
+    return seeds
+
+
+def parse_row(row: dict[str, str], datasets: tuple[str, ...], where: str = "config/experiments.tsv") -> Experiment:
+    """Turn a row of the list into an `Experiment`.
+
+    Args:
+        row: Cells by column; a missing column is an empty cell.
+        datasets: Names of the data sets of the study.
+        where: The file, for messages.
+
+    Raises:
+        ValueError: A column or a cell is not valid; the message names row, column, value and valid values.
+    """
+    for column in row:
+        _one_of(column, COLUMNS, f"{where}: column")
+    cells = {column: (row.get(column) or "").strip() for column in COLUMNS}
+    model = cells["model"]
+    at = {column: f"{where}: row {model!r}, column {column!r}" for column in COLUMNS}
+    if not model or not all(character.isalnum() or character in "-_" for character in model):
+        raise ValueError(f"{at['model']}: {model!r} is no name (expected letters, digits, '-' and '_').")
+    for column in ("train_on", "evaluated_on"):
+        if not cells[column]:
+            raise ValueError(f"{at[column]}: empty (expected data sets joined by '+').")
+        for name in _names(cells[column]):
+            _one_of(name, datasets, at[column])
+    structures = _structures(cells["structures"], at["structures"])
+    hidden = _hidden(cells["hidden"], _names(cells["train_on"]), at["hidden"])
+    dropout_structures = _structures(cells["dropout_structures"], at["dropout_structures"])
+    for structure in (*dropout_structures, *(item.structure for item in hidden)):
+        _one_of(structure.name, tuple(known.name for known in structures), at["structures"])
+    probability, mode = _label_dropout(cells, at, where)
+    return Experiment(
+        model=model,
+        experiment=cells["experiment"],
+        shown_in=_names(cells["shown_in"]),
+        train_on=_names(cells["train_on"]),
+        structures=structures,
+        hidden=hidden,
+        loss=_one_of(cells["loss"], LOSSES, at["loss"]),
+        augmentation=_one_of(cells["augmentation"], ("yes", "no"), at["augmentation"]) == "yes",
+        dropout_structures=dropout_structures,
+        dropout_probability=probability,
+        dropout_mode=mode,
+        network=cells["network"],
+        seeds=_seeds(cells["seeds"], at["seeds"]),
+        evaluated_on=_names(cells["evaluated_on"]),
+        severity=_severity(cells["severity"], at["severity"]),
+    )

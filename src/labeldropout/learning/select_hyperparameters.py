@@ -1,0 +1,46 @@
+"""From the validation scores of the grid to the initial learning rate and batch size that serve all models."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from labeldropout.files import read_json, read_table
+from labeldropout.learning.validation import HISTORY
+
+
+def select(candidates: Sequence[Path], seed: int) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The candidate of best validation Dice (decision 9).
+
+    Args:
+        candidates: Folders with `config.json` and `seed-<n>/history.csv`.
+        seed: Which n.
+
+    Returns:
+        A row per candidate (learning_rate, batch_size, dice, epoch, selected), best first, and the values chosen. Equal
+        Dice: the lower learning rate, then the smaller batch.
+    """
+    rows = []
+    for folder in candidates:
+        settings = read_json(folder / "config.json")["optimisation"]
+        history = read_table(folder / f"seed-{seed}" / "history.csv", HISTORY)
+        best = history[(history["dataset"] == "all") & (history["best"] == 1)].iloc[-1]
+        rows.append(
+            {
+                "learning_rate": settings["learning_rate"],
+                "batch_size": settings["batch_size"],
+                "dice": float(best["dice"]),
+                "epoch": int(best["epoch"]),
+            }
+        )
+    table = pd.DataFrame(rows).sort_values(
+        ["dice", "learning_rate", "batch_size"], ascending=[False, True, True], ignore_index=True
+    )
+    table["selected"] = (table.index == 0).astype(int)
+    first = table.iloc[0]
+    return table, {
+        "learning_rate": float(first["learning_rate"]),
+        "batch_size": int(first["batch_size"]),
+        "dice": float(first["dice"]),
+    }

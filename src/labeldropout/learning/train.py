@@ -1,0 +1,403 @@
+"""Training one model with one seed: from its configuration to weights, history and a record of the run."""
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors.torch import save
+from tqdm import tqdm
+
+from labeldropout import provenance
+from labeldropout.data.parts import PATIENTS
+from labeldropout.devices import choose_device
+from labeldropout.files import read_json, read_table, replacing, write_json, write_table
+from labeldropout.fingerprint import fingerprint
+from labeldropout.labels import Part, Structure
+from labeldropout.learning.batches import Batches, Cases, draw_unlabelled_cases, hide_labels, load_cases
+from labeldropout.learning.checkpoints import Checkpoint, Checkpoints, Pace, StoppedError, hold, stop_on_signals
+from labeldropout.learning.experiments import code_choices
+from labeldropout.learning.model import Model, build_model, forward
+from labeldropout.learning.validation import HISTORY, summarise_validation, validation_dice
+from labeldropout.losses import LOSSES
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training leaves."""
+
+    weights: dict[str, torch.Tensor]
+    """State of the network at the best epoch, on the CPU."""
+    history: pd.DataFrame
+    """Table `HISTORY`."""
+    images_per_s: float | None
+    """Training images per second of the optimisation loop, validation and what was done before a resumption excluded;
+    None if the last checkpoint left nothing to optimise."""
+    resumed_from_epoch: list[int]
+    """The epoch in which each resumption took the training up; empty if it ran without a break."""
+
+
+@dataclass
+class Progress:
+    """Where a training stands between two batches, besides network, optimiser, schedule and draws."""
+
+    epoch: int = 1
+    learning_rate: float = 0.0
+    """At the start of this epoch."""
+    losses: list[torch.Tensor] = field(default_factory=list)
+    """Of the batches of this epoch so far."""
+    best: dict[str, torch.Tensor] = field(default_factory=dict)
+    best_dice: float = -1.0
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    resumed_from_epoch: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What a training moves on with every batch."""
+
+    model: Model
+    batches: Batches
+    optimiser: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+
+    def state(self, progress: Progress) -> Checkpoint:
+        """All that the rest of the training depends on."""
+        optimiser, device = self.optimiser.state_dict(), self.model.device
+        tensors = {f"network.{name}": value for name, value in self.model.network.state_dict().items()}
+        for index, values in optimiser["state"].items():
+            tensors |= {f"optimiser.{index}.{name}": value for name, value in values.items()}
+        tensors |= {f"best.{name}": value for name, value in progress.best.items()}
+        tensors["generator.cpu"] = torch.get_rng_state()
+        if device.type == "cuda":
+            tensors["generator.cuda"] = torch.cuda.get_rng_state(device)
+        if progress.losses:
+            tensors["losses"] = torch.stack(progress.losses)
+        state = {
+            "batches": self.batches.state(),
+            "optimiser": optimiser["param_groups"],
+            "schedule": self.schedule.state_dict(),
+            "epoch": progress.epoch,
+            "learning_rate": progress.learning_rate,
+            "best_dice": progress.best_dice,
+            "rows": progress.rows,
+            "resumed_from_epoch": progress.resumed_from_epoch,
+        }
+        return Checkpoint(state, tensors)
+
+    def restore(self, checkpoint: Checkpoint) -> Progress:
+        """Go back to where `state` was asked."""
+        state, device = checkpoint.state, self.model.device
+
+        def named(prefix: str) -> dict[str, torch.Tensor]:
+            tensors = checkpoint.tensors.items()
+            return {name.removeprefix(prefix): value for name, value in tensors if name.startswith(prefix)}
+
+        self.model.network.load_state_dict(named("network."))
+        of_parameter: dict[int, dict[str, torch.Tensor]] = {}
+        for name, value in named("optimiser.").items():
+            index, key = name.split(".", 1)
+            of_parameter.setdefault(int(index), {})[key] = value.to(device)
+        self.optimiser.load_state_dict({"state": of_parameter, "param_groups": state["optimiser"]})
+        self.schedule.load_state_dict(state["schedule"])
+        self.batches.restore(state["batches"])
+        losses = checkpoint.tensors.get("losses")
+        progress = Progress(
+            epoch=state["epoch"],
+            learning_rate=state["learning_rate"],
+            losses=[] if losses is None else list(losses.to(device).unbind()),
+            best=named("best."),
+            best_dice=state["best_dice"],
+            rows=state["rows"],
+            resumed_from_epoch=[*state["resumed_from_epoch"], state["epoch"]],
+        )
+        torch.set_rng_state(checkpoint.tensors["generator.cpu"])
+        if device.type == "cuda":
+            torch.cuda.set_rng_state(checkpoint.tensors["generator.cuda"], device)
+        return progress
+
+
+def _refuse_non_finite(losses: torch.Tensor, batches: list[np.ndarray], table: pd.DataFrame, epoch: int) -> None:
+    """Stop a training whose loss is no number any more.
+
+    Raises:
+        ValueError: Names epoch, batch and cases.
+    """
+    bad = torch.nonzero(~torch.isfinite(losses)).flatten()
+    if len(bad):
+        first = int(bad[0])
+        cases = ", ".join(table["case"].iloc[batches[first]])
+        raise ValueError(
+            f"Training: loss is {float(losses[first])} in epoch {epoch}, batch {first + 1} (expected a finite number);"
+            f" cases: {cases}. Lower the learning rate or look at these cases."
+        )
+
+
+def train_epoch(
+    model: Model,
+    batches: Batches,
+    optimiser: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+    losses: list[torch.Tensor] | None = None,
+    after_batch: Callable[[], None] | None = None,
+) -> tuple[torch.Tensor, list[np.ndarray]]:
+    """One pass over the training cases, or the rest of it.
+
+    Args:
+        model: What is trained.
+        batches: An epoch's batches, or those that `Batches.restore` left of it.
+        optimiser: Its optimiser.
+        schedule: Its schedule.
+        losses: Losses of the batches of this epoch that are done; those of the others are added to it.
+        after_batch: Called after every batch.
+
+    Returns:
+        Loss of every batch, float64 on the CPU (fetched once, so that a GPU never waits), and the rows of every batch.
+    """
+    loss_function = LOSSES[model.config["loss"]]
+    losses = [] if losses is None else losses
+    model.network.train()
+    for batch in batches:
+        loss = loss_function(forward(model.network, batch.image), batch.target, batch.annotated)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        losses.append(loss.detach())
+        if after_batch:
+            after_batch()
+    return torch.stack(losses).double().cpu(), batches.rows
+
+
+def build_optimiser(
+    model: Model, settings: dict[str, Any], n_steps: int
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    """SGD with Nesterov momentum (section 2 of the paper), its rate decaying as a polynomial to 0 after `n_steps`."""
+    optimiser = torch.optim.SGD(
+        model.network.parameters(),
+        lr=settings["learning_rate"],
+        momentum=settings["momentum"],
+        weight_decay=settings["weight_decay"],
+        nesterov=True,
+    )
+    return optimiser, torch.optim.lr_scheduler.PolynomialLR(optimiser, n_steps, settings["decay_power"])
+
+
+def _write_checkpoint(checkpoints: Checkpoints, engine: Engine, progress: Progress) -> None:
+    """Write the restart state; if a signal asked for it, stop here.
+
+    Raises:
+        StoppedError: A signal came.
+    """
+    done = engine.batches.position
+    is_written = checkpoints.write(f"epoch-{progress.epoch:06d}-batch-{done:06d}", engine.state(progress))
+    if checkpoints.stop:
+        epochs = engine.model.config["optimisation"]["epochs"]
+        place = f"after batch {done} of epoch {progress.epoch}" if done else f"after epoch {progress.epoch - 1}"
+        how = "" if is_written else ", from an earlier checkpoint: this one could not be written"
+        raise StoppedError(
+            f"stopped by {checkpoints.stop.by} {place} of {epochs}; the same command resumes it from"
+            f" {checkpoints.folder}{how}."
+        )
+
+
+def train(
+    config: dict[str, Any],
+    seed: int,
+    training: Cases,
+    validation: Cases,
+    device: torch.device,
+    checkpoints: Checkpoints | None = None,
+) -> Trained:
+    """Train with SGD, Nesterov momentum and polynomial decay; keep the epoch of best validation Dice.
+
+    Args:
+        config: Content of `config.json`.
+        seed: Seed of weights, order, augmentation and label dropout.
+        training: Training cases, hidden labels already hidden.
+        validation: Validation cases with all that the data sets annotate.
+        device: Where the cases lie.
+        checkpoints: Restart state to resume from and to write; None to do without.
+
+    Raises:
+        ValueError: The loss is no finite number, or no validation case can be scored.
+        StoppedError: A signal asked to stop; the restart state is written.
+    """
+    settings = config["optimisation"]
+    model = build_model(config, seed, device)
+    structures = model.structures
+    batches = Batches(
+        training, settings["batch_size"], config["augmentation"], config["label_dropout"], structures, seed
+    )
+    engine = Engine(model, batches, *build_optimiser(model, settings, settings["epochs"] * len(batches)))
+    progress = Progress()
+    if checkpoints and (found := checkpoints.read()):
+        path, checkpoint = found
+        progress = engine.restore(checkpoint)
+        log.warning("resumed at epoch %d of %d from %s", progress.epoch, settings["epochs"], path)
+
+    def after_batch() -> None:
+        if checkpoints and (checkpoints.stop or checkpoints.is_due(after_epoch=False)):
+            _write_checkpoint(checkpoints, engine, progress)
+
+    datasets = list(validation.table["dataset"])
+    n_images, seconds = 0, 0.0
+    epochs = range(progress.epoch, settings["epochs"] + 1)
+    for epoch in tqdm(epochs, desc=f"{config['model']} seed {seed}", unit="epoch", disable=None):
+        progress.epoch, n_done = epoch, len(progress.losses)
+        if not n_done:
+            progress.learning_rate = engine.schedule.get_last_lr()[0]
+        started = time.perf_counter()
+        losses, seen = train_epoch(model, batches, engine.optimiser, engine.schedule, progress.losses, after_batch)
+        seconds += time.perf_counter() - started
+        n_images += sum(len(part) for part in seen[n_done:])
+        _refuse_non_finite(losses, seen, training.table, epoch)
+        mean_loss = float(np.average(losses.numpy(), weights=[len(part) for part in seen]))
+        summary = summarise_validation(validation_dice(model, validation), datasets, structures)
+        dice = summary[-1]["dice"]
+        if np.isnan(dice):
+            raise ValueError("Validation: no case can be scored (expected annotated structures in that part).")
+        is_best = dice > progress.best_dice
+        if is_best:
+            progress.best_dice = dice
+            weights = model.network.state_dict()
+            progress.best = {
+                name: value.cpu().clone(memory_format=torch.contiguous_format) for name, value in weights.items()
+            }
+        progress.rows += [
+            {
+                "epoch": epoch,
+                "learning_rate": progress.learning_rate,
+                "loss": mean_loss,
+                **row,
+                "best": int(is_best),
+            }
+            for row in summary
+        ]
+        log.info("epoch %d: loss %.4f, validation Dice %.4f", epoch, mean_loss, dice)
+        progress.epoch, progress.losses = epoch + 1, []
+        is_last = epoch == settings["epochs"]
+        if checkpoints and not is_last and (checkpoints.stop or checkpoints.is_due(after_epoch=True)):
+            _write_checkpoint(checkpoints, engine, progress)
+    return Trained(
+        weights=progress.best,
+        history=pd.DataFrame(progress.rows)[list(HISTORY)],
+        images_per_s=n_images / seconds if n_images else None,
+        resumed_from_epoch=progress.resumed_from_epoch,
+    )
+
+
+def _hashes(config: Path, split: Path, prepared: Sequence[Path]) -> dict[str, str]:
+    """Hash of every file that a training reads, under names that do not depend on where the study lies."""
+    files = {"config.json": config, "splits/patients.csv": split}
+    for folder in prepared:
+        for name in ("images.npy", "targets.npy", "cases.csv"):
+            files[f"prepared/{folder.name}/{name}"] = folder / name
+    return {name: provenance.file_sha256(path) for name, path in files.items()}
+
+
+def _key(config: dict[str, Any], seed: int, inputs: dict[str, str], device: torch.device, threads: int) -> str:
+    """Hash of all that decides the bytes of a training: a checkpoint under another key is not its own."""
+    versions = provenance.versions()
+    decisive = {
+        "config": config,
+        "seed": seed,
+        "inputs": {name: digest for name, digest in inputs.items() if name != "config.json"},  # its layout is nothing
+        "device": device.type,
+        "threads": threads,
+        "code": fingerprint(train_model, choices=code_choices(config["loss"], config["network"]["name"])),
+        "versions": {name: versions[name] for name in ("python", "torch", "numpy", "monai")},
+    }
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def train_model(
+    config: Path,
+    prepared: Sequence[Path],
+    split: Path,
+    seed: int,
+    device: str,
+    threads: int,
+    output: Path,
+    benchmark: Path | None,
+    pace: Pace | None = None,
+) -> None:
+    """Train from files to files: `weights.safetensors`, `history.csv` and `run.json` in the output folder.
+
+    Args:
+        config: `config.json` of the model.
+        prepared: Folders of prepared arrays, named like their data sets.
+        split: Table `PATIENTS`.
+        seed: Seed of the training.
+        device: auto, cpu or cuda.
+        threads: Threads of a CPU training.
+        output: Folder `seed-<n>`.
+        benchmark: JSON for seconds and images/s of this process alone, and the epochs in which the training was taken
+            up again; None to leave it out.
+        pace: Where and how often restart state is written; None to do without. With it, a training that was killed is
+            resumed and ends with the bytes of an unbroken one, and SIGTERM or Ctrl-C end it after the batch. Needs the
+            main thread.
+
+    Raises:
+        StoppedError: A signal asked to stop; the restart state is written.
+    """
+    started = time.perf_counter()
+    settings = read_json(config)
+    torch.set_num_threads(threads)
+    chosen = choose_device(device)
+    if chosen.type == "cpu":
+        torch.use_deterministic_algorithms(mode=True)
+    folder_by_name = {folder.name: folder for folder in prepared}
+    missing = [name for name in settings["train_on"] if name not in folder_by_name]
+    if missing:
+        raise ValueError(f"{config}: trains on {missing}, but only {sorted(folder_by_name)} were given by --prepared.")
+    folders = [folder_by_name[name] for name in settings["train_on"]]
+    structures = [Structure[name] for name in settings["structures"]]
+    patients = read_table(split, PATIENTS)
+    training = load_cases(folders, patients, Part.TRAINING, structures, chosen)
+    validation = load_cases(folders, patients, Part.VALIDATION, structures, chosen)
+    loses = draw_unlabelled_cases(training.table, settings["hidden"], structures, settings["study_seed"])
+    inputs = _hashes(config, split, folders)
+    with ExitStack() as held:
+        checkpoints = None
+        if pace:
+            key = _key(settings, seed, inputs, chosen, threads)
+            checkpoints = held.enter_context(hold(key, pace, held.enter_context(stop_on_signals())))
+        trained = train(settings, seed, hide_labels(training, loses), validation, chosen, checkpoints)
+        record = {
+            "model": settings["model"],
+            "seed": seed,
+            "device": chosen.type,
+            "machine": provenance.device_name(),
+            "threads": threads,
+            "versions": provenance.versions(),
+            "inputs": inputs,
+            "n_training_cases": len(training),
+            "n_validation_cases": len(validation),
+            "best_epoch": int(trained.history.loc[trained.history["best"] == 1, "epoch"].max()),
+        }
+        metadata = {"labeldropout": json.dumps({"config": settings, "seed": seed}, sort_keys=True)}
+        with replacing(output / "weights.safetensors") as file:
+            file.write(save(trained.weights, metadata))
+        write_table(trained.history, output / "history.csv", HISTORY)
+        outputs = {name: provenance.file_sha256(output / name) for name in ("weights.safetensors", "history.csv")}
+        write_json({**record, "outputs": outputs}, output / "run.json")
+        if checkpoints:
+            checkpoints.remove()
+    if benchmark:
+        figures = {
+            "seconds": time.perf_counter() - started,
+            "images_per_s": trained.images_per_s,
+            "resumed_from_epoch": trained.resumed_from_epoch,
+        }
+        write_json({**figures, "device": provenance.device_name(), "commit": provenance.commit()}, benchmark)

@@ -1,0 +1,81 @@
+"""What sets a model of our own experiments apart, told from its columns, and how it looks in every figure."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from labeldropout.learning.experiments import ANY
+
+
+@dataclass(frozen=True)
+class Look:
+    """Marker and colour of a kind of model, and its title in words."""
+
+    title: str
+    colour: str
+    marker: str
+    line: str = "-"
+
+
+LOOKS = {
+    "benchmark": Look("All labels (benchmark)", "#3DAA7D", "s"),
+    "standard": Look("Standard loss", "#3F8FCB", "X"),
+    "adaptive": Look("Adaptive loss", "#B8447E", "o", "--"),
+    "single": Look("Adaptive loss, label dropout", "#E69F00", "^", ":"),
+    "pattern": Look("Adaptive loss, label dropout\nof whole label sets", "#5E3C99", "v"),
+    "marginal": Look("Marginal loss", "#1F3A68", "D", "-."),
+    "independent": Look("Hidden whatever the data set", "#56B4E9", "*"),
+    "without": Look("Other data set alone", "0.55", "P"),
+}
+"""Each kind has a marker of its own: a print in grey can still be read."""
+
+
+@dataclass(frozen=True)
+class Hiding:
+    """Which labels a model does not see, as its cell in the list of experiments says."""
+
+    structures: tuple[str, ...]
+    dataset: str
+    """Where they are hidden: a data set, or `ANY`."""
+
+
+def hiding(cell: str) -> Hiding | None:
+    """Read the column `hidden`; None if nothing is.
+
+    Args:
+        cell: As in `LVM@unity:1.0+LA@unity:1.0` or `LA@any:unity`.
+
+    Raises:
+        ValueError: The cell cannot be read, or labels are hidden in several data sets.
+    """
+    if not cell:
+        return None
+    parts = [part.split(":")[0].split("@") for part in cell.split("+")]
+    if any(len(part) != 2 for part in parts) or len({dataset for _, dataset in parts}) != 1:
+        raise ValueError(f"hidden {cell!r} cannot be shown (expected STRUCTURE@DATASET:SHARE, in one data set).")
+    return Hiding(tuple(structure for structure, _ in parts), parts[0][1])
+
+
+def remedy(row: pd.Series) -> str:
+    """What a model does about missing labels: the mode of label dropout, or without it its loss."""
+    return row["dropout_mode"] or row["loss"]
+
+
+def kind(row: pd.Series) -> str:
+    """The kind of a model: `benchmark` if no label is hidden from it, else where they are, and the remedy."""
+    hidden = hiding(row["hidden"])
+    if hidden is None:
+        return "benchmark"
+    return "independent" if hidden.dataset == ANY else remedy(row)
+
+
+def where_hidden(table: pd.DataFrame) -> Hiding:
+    """The one data set in which models of a table do not see labels, and the structures.
+
+    Raises:
+        ValueError: There is none, or there are several.
+    """
+    found = {hidden for cell in table["hidden"].unique() if (hidden := hiding(cell)) and hidden.dataset != ANY}
+    if len(found) != 1:
+        raise ValueError(f"expected labels hidden in one data set, found {sorted(map(str, found))}.")
+    return found.pop()

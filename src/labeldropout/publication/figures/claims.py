@@ -1,0 +1,194 @@
+"""The claims as a forest plot: every comparison with its interval, what it had to show, and the verdicts in words."""
+
+import math
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from labeldropout.analysis.claims.words import HOLDS, cell_words, effect_words
+from labeldropout.analysis.typesetting import p_value
+from labeldropout.publication.figures.style import set_title
+
+_LOOKS = {
+    "yes": {"color": "#0072B2", "marker": "o", "markersize": 5.5},
+    "no": {"color": "#D55E00", "marker": "X", "markersize": 6.5},
+}
+
+
+_VERDICT_COLOURS = {"reproduced": "#0072B2", "not reproduced": "#D55E00"}
+
+
+_REGION, _GREY = "#DDE9D5", "0.35"
+
+# Inches.
+_WIDTH = 11.0
+
+
+_LEFT, _AXES, _GAP = 4.35, 3.6, 0.12
+
+
+_LINE, _ROW, _STATEMENT, _TICKS, _BETWEEN = 0.125, 0.08, 0.17, 0.34, 0.16
+
+
+_TOP, _BOTTOM = 0.75, 0.15
+
+
+_LETTERS, _STATEMENT_LETTERS = 78, 120
+"""Letters per line of the comparisons and of the statements."""
+
+
+def draw(table: pd.DataFrame, title: str, *, simulated: bool) -> Figure:
+    """One block per claim: verdict, statement, and its comparisons one below the other.
+
+    Args:
+        table: `CLAIMS`.
+        title: Of the figure.
+        simulated: Whether the title must say that the data are simulated.
+    """
+    blocks = [_Block(rows) for _, rows in table.groupby("claim", sort=False)]
+    height = _TOP + _BOTTOM + sum(block.height for block in blocks)
+    figure = Figure(figsize=(_WIDTH, height))
+    top = height - _TOP
+    for block in blocks:
+        block.draw_into(figure, top, height)
+        top -= block.height
+    set_title(figure, title, simulated=simulated, y=1 - 0.1 / height)
+    figure.legend(handles=_legend(), loc="upper center", bbox_to_anchor=(0.5, 1 - 0.26 / height), ncols=5, fontsize=7.5)
+    return figure
+
+
+class _Block:
+    """A claim: how high it is, and how it is drawn."""
+
+    def __init__(self, rows: pd.DataFrame) -> None:
+        self.rows = list(rows.itertuples(index=False))
+        first = self.rows[0]
+        self.verdict = first.verdict
+        self.name = first.claim
+        self.statement = textwrap.wrap(first.statement, _STATEMENT_LETTERS)
+        self.labels = [textwrap.wrap(f"{row.comparison}: {cell_words(row)}", _LETTERS) for row in self.rows]
+        self.heights = [_ROW + _LINE * len(lines) for lines in self.labels]
+        self.has_axis = any(_is_drawn(row) for row in self.rows)
+        self.head = _STATEMENT * (1 + len(self.statement))
+        self.height = self.head + sum(self.heights) + (_TICKS if self.has_axis else 0) + _BETWEEN
+
+    def draw_into(self, figure: Figure, top: float, total: float) -> None:
+        """Draw the block below `top` (inches from the lower edge) of a figure that is `total` high."""
+        colour = _VERDICT_COLOURS.get(self.verdict, _GREY)
+        head = {"ha": "left", "va": "top", "transform": figure.transFigure}
+        verdict = f"{self.name}: {self.verdict}"
+        figure.text(0.1 / _WIDTH, top / total, verdict, color=colour, fontweight="bold", fontsize=9, **head)
+        place = (top - _STATEMENT) / total
+        figure.text(0.1 / _WIDTH, place, "\n".join(self.statement), fontsize=8, **head)
+        below = top - self.head
+        size = (_AXES / _WIDTH, sum(self.heights) / total)
+        axes = figure.add_axes((_LEFT / _WIDTH, below / total - size[1], *size))
+        places, y = [], 0.0
+        for height in self.heights:
+            places.append(y + height / 2)
+            y += height
+        axes.set(ylim=(y, 0), yticks=[], xlim=_limits(self.rows))
+        axes.spines["left"].set_visible(False)
+        for row, place, height, lines in zip(self.rows, places, self.heights, self.labels, strict=True):
+            _draw_row(axes, row, place, height, lines)
+        if self.has_axis:
+            axes.axvline(0, color="0.45", linewidth=0.7, zorder=1)
+            axes.grid(visible=True, axis="x")
+            axes.set_xlabel(_unit(self.rows), fontsize=7, labelpad=1.5)
+            axes.tick_params(axis="x", labelsize=6.5, pad=1.5)
+        else:
+            axes.set_xticks([])
+            axes.spines["bottom"].set_visible(False)
+
+
+def _is_drawn(row: Any) -> bool:
+    """Whether a row has a place on the axis: what is only shown may be in another unit."""
+    return row.holds in _LOOKS and not math.isnan(row.effect)
+
+
+def _region(row: Any) -> tuple[float, float]:
+    """Where the interval, or for tests the effect, has to lie."""
+    return {
+        "superior": (0.0, math.inf),
+        "trend": (0.0, math.inf),
+        "equivalent": (-row.bound, row.bound),
+        "not_worse": (-row.bound, math.inf),
+        "below": (-math.inf, row.bound),
+        "agree": (-math.inf, row.bound),
+    }[row.kind]
+
+
+def _limits(rows: Sequence[Any]) -> tuple[float, float]:
+    """Ends of the axis: every interval, 0 and every bound, with some room."""
+    numbers = [0.0]
+    for row in rows:
+        if _is_drawn(row):
+            numbers += [row.effect, row.low, row.high, row.low_95, row.high_95, *_region(row)]
+    finite = [value for value in numbers if math.isfinite(value)]
+    room = 0.06 * (max(finite) - min(finite)) or 0.05
+    return min(finite) - room, max(finite) + room
+
+
+def _unit(rows: Sequence[Any]) -> str:
+    kinds = {row.kind for row in rows if _is_drawn(row)}
+    if kinds == {"below"}:
+        return "mean Dice"
+    names = {"agree": "largest difference of means", "trend": "growth of the difference per pair"}
+    also = [name for kind, name in names.items() if kind in kinds]
+    plain = ["difference of mean Dice"] if kinds - {"agree", "trend", "below"} else []
+    return "; ".join([*plain, *also]) + ("" if plain else " (Dice)")
+
+
+def _draw_row(axes: Axes, row: Any, place: float, height: float, lines: Sequence[str]) -> None:
+    beside = axes.get_yaxis_transform()
+    left, right = -_GAP / _AXES, 1 + _GAP / _AXES
+    is_shown = row.holds == "shown"
+    axes.text(
+        left,
+        place,
+        "\n".join(lines),
+        transform=beside,
+        ha="right",
+        va="center",
+        fontsize=7,
+        color=_GREY if is_shown else "black",
+        linespacing=1.1,
+    )
+    axes.text(right, place, _result(row), transform=beside, ha="left", va="center", fontsize=7)
+    if not _is_drawn(row):
+        if row.why:
+            axes.text(0.01, place, row.why, transform=beside, fontsize=7, va="center", style="italic", color=_GREY)
+        return
+    ends = axes.get_xlim()
+    low, high = (min(max(value, ends[0]), ends[1]) for value in _region(row))
+    axes.fill_betweenx([place - 0.47 * height, place + 0.47 * height], low, high, color=_REGION, linewidth=0, zorder=0)
+    look = _LOOKS[row.holds]
+    axes.plot([row.low_95, row.high_95], [place, place], color=look["color"], linewidth=1.0, zorder=3)
+    if row.confidence != 0.95:
+        axes.plot([row.low, row.high], [place, place], color=look["color"], linewidth=2.8, zorder=3)
+    axes.plot([row.effect], [place], linestyle="", markeredgecolor="white", markeredgewidth=0.6, zorder=4, **look)
+
+
+def _result(row: Any) -> str:
+    """What came out, in words and numbers."""
+    word = HOLDS[row.holds]
+    if row.holds == "not testable" or math.isnan(row.effect):
+        return word
+    p = "" if math.isnan(row.p_holm) else f"; p {p_value(row.p_holm)}"
+    return f"{word}: {effect_words(row, 'low_95', 'high_95')}{p}; n {row.n} ({row.n_patients})"
+
+
+def _legend() -> list[Line2D | Patch]:
+    return [
+        Line2D([], [], linestyle="-", linewidth=1.0, label="holds, with 95 % interval", **_LOOKS["yes"]),
+        Line2D([], [], linestyle="-", linewidth=1.0, label="fails", **_LOOKS["no"]),
+        Line2D([], [], color="0.2", linewidth=2.8, label="90 % interval that decides"),
+        Patch(color=_REGION, label="where it has to lie (tests: and p < level)"),
+        Line2D([], [], linestyle="", label="p: after Holm; n: images (patients)"),
+    ]

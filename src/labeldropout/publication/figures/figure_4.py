@@ -1,0 +1,106 @@
+"""Figure 4: label dropout over its probability, and what it does to pictures."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from labeldropout.labels import Structure
+from labeldropout.publication.figures import panels
+from labeldropout.publication.figures.style import ROLE_COLOURS, STRUCTURE_TITLES, role, set_title
+
+_LINES = {
+    Structure.LA.name: {"color": "#B8447E", "marker": "o", "linestyle": "-"},
+    "mean": {"color": "0.35", "marker": "s", "linestyle": "--"},
+}
+"""What is drawn over the probability: the hidden structure, and all of them."""
+
+
+def draw(
+    table: pd.DataFrame,
+    dataset: str,
+    title: str,
+    rows: Sequence[panels.PictureRow],
+    models: Mapping[str, str],
+    *,
+    simulated: bool,
+) -> Figure:
+    """Dice score over the probability of label dropout beside pictures without and with it.
+
+    Args:
+        table: `FIGURE_TABLE` of experiment 4.
+        dataset: Name of the data set whose label was hidden.
+        title: Its title.
+        rows: The pictures.
+        models: Titles of their models.
+        simulated: Whether the title must say that the data are simulated.
+    """
+    width, height = panels.panel_size(rows, models)
+    figure = Figure(figsize=(4.6 + width, max(4.3, height + 0.2)), layout="constrained")
+    left, right = figure.add_gridspec(1, 2, width_ratios=(4.6, width))
+    curves = figure.add_subplot(left)
+    _draw_curves(curves, table[table["dataset"] == dataset], title)
+    handles, labels = curves.get_legend_handles_labels()
+    order = sorted(range(len(labels)), key=lambda index: labels[index])
+    figure.legend([handles[i] for i in order], [labels[i] for i in order], loc="outside lower left", ncols=2)
+    panels.draw_into(panels.panel_grid(right, rows, models), figure, rows, models)
+    figure.legend(handles=panels.structure_legend(), loc="outside lower right", ncols=3)
+    set_title(figure, f"Figure 4. Left atrium hidden in {title}: label dropout", simulated=simulated)
+    return figure
+
+
+def _draw_curves(axes: Axes, table: pd.DataFrame, title: str) -> None:
+    is_benchmark = np.array(
+        [role(*pair) == "benchmark" for pair in zip(table["model"], table["loss"], strict=True)], dtype=bool
+    )
+    for structure, look in _LINES.items():
+        rows = table[~is_benchmark & (table["structure"] == structure).to_numpy()].sort_values("probability")
+        name = STRUCTURE_TITLES[structure]
+        single = rows[rows["seed"] != "all"]
+        rows = rows[rows["seed"] == "all"]
+        axes.plot(
+            single["probability"] + 0.02,
+            single["dice_mean"],
+            ".",
+            markersize=3,
+            color=look["color"],
+            alpha=0.45,
+            zorder=2,
+        )
+        axes.errorbar(
+            rows["probability"], rows["dice_mean"], rows["dice_sd"], capsize=2.5, markersize=4, label=name, **look
+        )
+        benchmark = table[
+            is_benchmark & (table["structure"] == structure).to_numpy() & (table["seed"] == "all").to_numpy()
+        ]
+        for mean, spread in zip(benchmark["dice_mean"], benchmark["dice_sd"].fillna(0), strict=True):
+            axes.axhspan(mean - spread, mean + spread, color=ROLE_COLOURS["benchmark"], alpha=0.25, linewidth=0)
+            axes.axhline(
+                mean,
+                color=ROLE_COLOURS["benchmark"],
+                linestyle=look["linestyle"],
+                label=f"{name}, benchmark (all labels)",
+            )
+    reported = table[(table["seed"] == "all") & ~is_benchmark & table["reported"].notna()].sort_values("probability")
+    if len(reported):
+        axes.plot(
+            reported["probability"],
+            reported["reported"],
+            "x",
+            color="#B00020",
+            label="The paper's (real data)",
+            zorder=6,
+        )
+    axes.set(
+        xlabel="Probability of label dropout",
+        ylabel=f"Dice score, {title}",
+        xlim=(-0.04, 1.04),
+        ylim=(-0.03, 1.02),
+        title="(i) Mean and standard deviation over seeds; dots: each seed",
+        xticks=np.linspace(0, 1, 6),
+    )
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
+    axes.grid(visible=True, axis="y")

@@ -1,0 +1,103 @@
+"""The shortcut probe: how well each domain can be told from what a model says."""
+
+import textwrap
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from labeldropout.labels import Structure
+from labeldropout.publication.figures.style import STRUCTURE_COLOURS, by_known_order, set_title
+
+_LOOKS: dict[tuple[str, str], dict[str, str]] = {
+    ("set", ""): {"color": "0.35", "marker": "s", "label": "Set of structures drawn"},
+    **{
+        ("logits", structure.name): {
+            "color": STRUCTURE_COLOURS[structure],
+            "marker": marker,
+            "label": f"Logits at the {words}",
+        }
+        for structure, marker, words in (
+            (Structure.LV, "o", "LV cavity"),
+            (Structure.LVM, "^", "myocardium"),
+            (Structure.LA, "D", "left atrium"),
+        )
+    },
+}
+
+
+_STEP = 0.19
+"""Distance of two marks of one model."""
+
+
+_LETTERS_PER_INCH = 21
+"""Of the note, at 6 points."""
+
+
+def draw(table: pd.DataFrame, titles: Mapping[str, str], models: Mapping[str, str], *, simulated: bool) -> Figure:
+    """Area under the curve with its interval: a panel per domain, a row per model, a mark per feature.
+
+    Args:
+        table: `SHORTCUT`.
+        titles: Title of each data set, in the order in which they are shown.
+        models: Titles of models that have one.
+        simulated: Whether the title must say that the data are simulated.
+    """
+    probes = table[table["feature"] != "share"]
+    is_left_out = probes["auc"].isna().any()
+    shown = list(dict.fromkeys(probes["model"]))
+    domains = by_known_order(probes["domain"].tolist(), [*titles, "all"])
+    figure = Figure(figsize=(1.9 + 1.75 * len(domains), 1.2 + 0.72 * len(shown)), layout="constrained")
+    panels = figure.subplots(1, len(domains), sharex=True, sharey=True, squeeze=False)[0]
+    for axes, domain in zip(panels, domains, strict=True):
+        _draw_panel(axes, probes[probes["domain"] == domain], shown)
+        axes.set_title(
+            "Mean over data sets" if domain == "all" else f"{titles.get(domain, domain)}\nagainst the others"
+        )
+        axes.set_xlim(0.25, 1.02)
+        axes.set_xlabel("Area under the ROC curve", fontsize=7)
+        axes.grid(visible=True, axis="x")
+    panels[0].set_yticks(range(len(shown)), [models.get(name, name) for name in shown])
+    panels[0].set_ylim(len(shown) - 0.5, -0.5)
+    handles, labels = panels[0].get_legend_handles_labels()
+    note = (
+        "Mean over seeds with 95 % interval over patients; dots: each seed; grey line: mean of permuted data sets."
+        " The LV is labelled in all data sets: its logits are the control."
+    )
+    if is_left_out:
+        note += " No mark: too few patients for cross-validation."
+    note = textwrap.fill(note, int(_LETTERS_PER_INCH * figure.get_figwidth()))
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, title=note, title_fontsize=6)
+    set_title(figure, "Shortcut probe: can the data set be told from the model's answer?", simulated=simulated)
+    return figure
+
+
+def _draw_panel(axes: Axes, table: pd.DataFrame, shown: list[str]) -> None:
+    """The marks of one domain."""
+    table = table.dropna(subset="auc")
+    if len(table):
+        axes.axvline(float(table.loc[table["seed"] == "all", "auc_chance"].mean()), color="0.55", linewidth=0.9)
+    for place, (key, look) in enumerate(_LOOKS.items()):
+        mine = table[(table["feature"] == key[0]) & (table["structure"] == key[1])]
+        shift = (place - (len(_LOOKS) - 1) / 2) * _STEP
+        for is_whole in (False, True):
+            rows = mine[(mine["seed"] == "all") == is_whole]
+            heights = [shown.index(model) + shift for model in rows["model"]]
+            if not is_whole:
+                axes.plot(rows["auc"], heights, ".", markersize=2.5, color=look["color"], alpha=0.5, zorder=2)
+                continue
+            axes.errorbar(
+                rows["auc"],
+                heights,
+                xerr=[rows["auc"] - rows["auc_low"], rows["auc_high"] - rows["auc"]],
+                fmt=look["marker"],
+                color=look["color"],
+                label=look["label"],
+                markersize=4,
+                capsize=1.5,
+                elinewidth=0.9,
+                zorder=3,
+            )
+    for boundary in range(1, len(shown)):
+        axes.axhline(boundary - 0.5, color="0.88", linewidth=0.6)

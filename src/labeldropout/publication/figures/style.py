@@ -1,0 +1,129 @@
+"""The one look of all figures, and how they are saved: the same bytes for the same table.
+
+Colours are Okabe and Ito's, which stay apart for colour-blind readers; the models have the paper's green, blue and
+pink among them, and a hatch and a marker each, so that a print in grey can still be read.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from labeldropout.files import replacing
+from labeldropout.labels import COLOURS, Structure
+
+PNG_DPI = 200
+"""Also that of the layout: at fewer dots hinting makes text narrower than it is in the end."""
+
+STYLE: dict[str, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8.0,
+    "axes.titlesize": 8.5,
+    "axes.labelsize": 8.0,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "legend.fontsize": 7.5,
+    "figure.titlesize": 9.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": False,
+    "grid.color": "0.88",
+    "grid.linewidth": 0.6,
+    "hatch.linewidth": 0.6,
+    "lines.linewidth": 1.4,
+    "legend.frameon": False,
+    "figure.dpi": PNG_DPI,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "labeldropout",
+    "path.simplify": True,
+}
+"""Matplotlib settings while a figure is drawn and saved."""
+
+STRUCTURE_COLOURS = {structure: "#{:02X}{:02X}{:02X}".format(*colour) for structure, colour in COLOURS.items()}
+
+
+STRUCTURE_TITLES = {
+    Structure.LV.name: "LV cavity",
+    Structure.LVM.name: "Myocardium",
+    Structure.LA.name: "Left atrium",
+    "mean": "Mean foreground",
+}
+
+ROLE_TITLES = {
+    "benchmark": "Benchmark, all labels",
+    "standard": "Standard loss",
+    "adaptive": "Adaptive loss",
+}
+"""The three kinds of model that the paper compares, in its order."""
+
+
+ROLE_COLOURS = {"benchmark": "#3DAA7D", "standard": "#3F8FCB", "adaptive": "#D98BB4"}
+
+
+ROLE_HATCHES = {"benchmark": "", "standard": "////", "adaptive": "xxxx"}
+
+MODEL_TITLES = {
+    "e2-standard-aug": "Standard loss\nwith augmentation",
+    "e2-adaptive": "Adaptive loss\nwithout augmentation",
+    "e2-adaptive-aug": "Adaptive loss\nwith augmentation",
+    "e4b-label-dropout": "Adaptive loss, augmentation\nand label dropout",
+    "e4b-pattern": "Adaptive loss, label dropout\nof whole label sets",
+    "e4b-marginal": "Marginal loss\nwith augmentation",
+}
+"""Titles of the models that have a column or a row of their own; another model is shown under its own name."""
+
+
+def role(model: str, loss: str) -> str:
+    """The kind of a model: `benchmark` if its name says so, else its loss.
+
+    Args:
+        model: Row of the list of experiments.
+        loss: Its loss.
+    """
+    return "benchmark" if "benchmark" in model.split("-") else loss
+
+
+def by_known_order(names: Sequence[str], known: Sequence[str]) -> list[str]:
+    """The different names: first those that are known, in that order, then the others as they come."""
+    different = list(dict.fromkeys(names))
+    return [name for name in known if name in different] + [name for name in different if name not in known]
+
+
+def set_title(figure: Figure, title: str, *, simulated: bool, y: float | None = None) -> None:
+    """Put a title over the figure; it says so wherever the data are simulated.
+
+    Args:
+        figure: The figure.
+        title: Its title.
+        simulated: Whether its data are.
+        y: Place of the title, as a share of the height; for figures without a layout engine.
+    """
+    place = {} if y is None else {"y": y}
+    figure.suptitle(f"{title} (simulated data)" if simulated else title, fontweight="bold", **place)
+
+
+def _settle(figure: Figure) -> None:
+    """Place everything once, on round numbers: the solver of the layout differs from run to run in the last bits."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        axes.set_position([round(number, 6) for number in axes.get_position(original=True).bounds])
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write `<path>.svg` and `<path>.png`; the same figure gives the same bytes.
+
+    Args:
+        figure: What to write.
+        path: Path without ending.
+    """
+    with mpl.rc_context(STYLE):
+        _settle(figure)
+        with replacing(path.with_name(f"{path.name}.svg")) as file:
+            # The dpi of an SVG is that of the pictures in it; without metadata there is no date and no version.
+            figure.savefig(file, format="svg", dpi=PNG_DPI, metadata={"Date": None, "Creator": None})
+        with replacing(path.with_name(f"{path.name}.png")) as file:
+            figure.savefig(file, format="png", dpi=PNG_DPI, metadata={"Software": None})

@@ -1,0 +1,321 @@
+"""The settings of a scanner, from domain to domain and from examination to examination."""
+
+from dataclasses import dataclass, fields, replace
+from typing import Literal
+
+import numpy as np
+from scipy.ndimage import zoom
+
+from labeldropout.cone import Cone, cone_mask
+from labeldropout.simulation.scan_conversion import pixel_positions
+
+Overlays = Literal["none", "screen", "noise"]
+"""What lies outside the cone: nothing; what a scanner's screen shows; the faint noise that compression leaves."""
+
+
+Layout = Literal["box", "screen", "square"]
+"""How the cone lies in the picture: the picture is its box; somewhere on a screen; as large as a square allows."""
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """Settings of a scanner and its picture; levels in dB, 0 dB being the echo of the pericardium."""
+
+    half_angle_deg: float
+    """Half of the opening angle of the cone."""
+    depth_per_lv_length: float
+    """Depth of the picture over the length of the left ventricle at end diastole."""
+    near_mm: float
+    """From the virtual apex to the first sample."""
+    axial_sigma_mm: float
+    """Point-spread function along a beam."""
+    lateral_sigma_deg: float
+    """Point-spread function across the beams, in the focus."""
+    defocus: float
+    """How much wider the latter is at the ends of a beam, as a share."""
+    dynamic_range_db: float
+    gain_db: float
+    gamma: float
+    """Exponent of the grey map: above 1 darkens the middle."""
+    attenuation_db_per_cm: float
+    """What the scanner's depth compensation leaves."""
+    edge_drop_db: float
+    """Loss at the sides of the cone."""
+    drop_out_db: float
+    """Standard deviation of the loss from beam to beam."""
+    shadows: float
+    """Mean number of shadows of ribs and lung."""
+    blood_db: float
+    septal_wall_db: float
+    lateral_wall_db: float
+    surroundings_db: float
+    texture_db: float
+    """Standard deviation of slow changes within tissue."""
+    specular_db: float
+    """Gain of borders that face the probe over borders along the beam."""
+    haze_db: float
+    """Level of the reverberation that veils the cavity near the probe; decays with depth."""
+    noise_db: float
+    """Level of electronic noise at the first sample; grows with depth."""
+    smoothing_mm: float
+    """Blur of the finished echo, as scanners smooth their pictures."""
+    rows: int
+    """Height of the picture in pixels; for the layout `box` it follows from the depth and this is 0."""
+    columns: int
+    """Width of the picture, likewise."""
+    spacing_mm: float
+    """Size of a pixel for the layout `box`; elsewhere it follows from the depth and this is 0."""
+    layout: Layout
+    overlays: Overlays
+
+
+NATIVE = ("rows", "columns", "spacing_mm", "layout", "overlays")
+"""Fields that belong to a domain at every severity."""
+
+DOMAINS = {
+    # Research scans, exported without a screen around them: wide, dark, crisp.
+    "camus": Acquisition(
+        half_angle_deg=39.0,
+        depth_per_lv_length=1.7,
+        near_mm=4.0,
+        axial_sigma_mm=0.45,
+        lateral_sigma_deg=0.6,
+        defocus=0.4,
+        dynamic_range_db=58.0,
+        gain_db=0.0,
+        gamma=1.25,
+        attenuation_db_per_cm=0.35,
+        edge_drop_db=9.0,
+        drop_out_db=2.5,
+        shadows=0.8,
+        blood_db=-43.0,
+        septal_wall_db=-24.0,
+        lateral_wall_db=-31.0,
+        surroundings_db=-34.0,
+        texture_db=4.5,
+        specular_db=9.0,
+        haze_db=-40.0,
+        noise_db=-62.0,
+        smoothing_mm=0.25,
+        rows=0,
+        columns=0,
+        spacing_mm=0.625,
+        layout="box",
+        overlays="none",
+    ),
+    # Clinical screens of several makers: narrow, deep, hazy, smoothed, flat grey map.
+    "unity": Acquisition(
+        half_angle_deg=32.0,
+        depth_per_lv_length=1.8,
+        near_mm=2.0,
+        axial_sigma_mm=0.6,
+        lateral_sigma_deg=0.8,
+        defocus=0.7,
+        dynamic_range_db=66.0,
+        gain_db=1.0,
+        gamma=1.0,
+        attenuation_db_per_cm=0.6,
+        edge_drop_db=8.0,
+        drop_out_db=3.5,
+        shadows=1.2,
+        blood_db=-47.0,
+        septal_wall_db=-27.0,
+        lateral_wall_db=-38.0,
+        surroundings_db=-38.0,
+        texture_db=5.0,
+        specular_db=12.0,
+        haze_db=-36.0,
+        noise_db=-66.0,
+        smoothing_mm=0.5,
+        rows=300,
+        columns=400,
+        spacing_mm=0.0,
+        layout="screen",
+        overlays="screen",
+    ),
+    # Videos shrunk to 112 x 112: very wide, shallow, high contrast, coarse.
+    "echonet": Acquisition(
+        half_angle_deg=45.0,
+        depth_per_lv_length=1.6,
+        near_mm=1.0,
+        axial_sigma_mm=0.65,
+        lateral_sigma_deg=0.8,
+        defocus=0.5,
+        dynamic_range_db=50.0,
+        gain_db=-1.0,
+        gamma=1.35,
+        attenuation_db_per_cm=0.2,
+        edge_drop_db=10.0,
+        drop_out_db=4.0,
+        shadows=1.5,
+        blood_db=-42.0,
+        septal_wall_db=-20.0,
+        lateral_wall_db=-27.0,
+        surroundings_db=-31.0,
+        texture_db=4.5,
+        specular_db=10.0,
+        haze_db=-36.0,
+        noise_db=-52.0,
+        smoothing_mm=0.5,
+        rows=112,
+        columns=112,
+        spacing_mm=0.0,
+        layout="square",
+        overlays="noise",
+    ),
+}
+"""Each domain's own values, as means; `vary` spreads them over images."""
+
+FIRST_DOMAIN = "camus"
+
+_SPREAD = {
+    "half_angle_deg": 2.0,
+    "depth_per_lv_length": 0.09,
+    "near_mm": 0.8,
+    "axial_sigma_mm": 0.08,
+    "lateral_sigma_deg": 0.1,
+    "defocus": 0.15,
+    "dynamic_range_db": 4.0,
+    "gain_db": 3.5,
+    "gamma": 0.1,
+    "attenuation_db_per_cm": 0.25,
+    "edge_drop_db": 2.0,
+    "drop_out_db": 0.8,
+    "shadows": 0.4,
+    "blood_db": 3.0,
+    "septal_wall_db": 3.0,
+    "lateral_wall_db": 3.5,
+    "surroundings_db": 3.5,
+    "texture_db": 1.0,
+    "specular_db": 2.5,
+    "haze_db": 4.5,
+    "noise_db": 3.0,
+    "smoothing_mm": 0.1,
+}
+
+
+_FLOOR = {
+    "half_angle_deg": 24.0,
+    "depth_per_lv_length": 1.4,
+    "near_mm": 0.3,
+    "axial_sigma_mm": 0.3,
+    "lateral_sigma_deg": 0.4,
+    "defocus": 0.0,
+    "dynamic_range_db": 35.0,
+    "gamma": 0.6,
+    "attenuation_db_per_cm": -0.3,
+    "edge_drop_db": 0.0,
+    "drop_out_db": 0.2,
+    "shadows": 0.0,
+    "texture_db": 1.0,
+    "specular_db": 0.0,
+    "smoothing_mm": 0.0,
+}
+
+
+def interpolate(domain: str, severity: float) -> Acquisition:
+    """Mean settings of a domain at a severity of the shift: those of the first domain at 0, its own at 1.
+
+    Args:
+        domain: Key of `DOMAINS`.
+        severity: 0 to 1.
+
+    Raises:
+        ValueError: Unknown domain, or a severity outside 0 to 1.
+    """
+    if domain not in DOMAINS:
+        raise ValueError(f"Unknown domain {domain!r} (expected one of {', '.join(DOMAINS)}).")
+    if not 0 <= severity <= 1:
+        raise ValueError(f"Severity {severity} (expected 0 to 1).")
+    first, own = DOMAINS[FIRST_DOMAIN], DOMAINS[domain]
+    moved = {
+        name: (1 - severity) * getattr(first, name) + severity * getattr(own, name)
+        for name in (field.name for field in fields(Acquisition))
+        if name not in NATIVE
+    }
+    return replace(own, **moved)
+
+
+def vary(acquisition: Acquisition, rng: np.random.Generator) -> Acquisition:
+    """Draw the settings of one examination around the means of its domain."""
+    drawn = {}
+    for name, spread in _SPREAD.items():
+        value = getattr(acquisition, name) + spread * float(np.clip(rng.normal(), -2, 2))
+        drawn[name] = max(value, _FLOOR.get(name, -np.inf))
+    return replace(acquisition, **drawn)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """How a cone lies in a picture."""
+
+    cone: Cone
+    """In square pixels of the picture's width."""
+    shape: tuple[int, int]
+    mm_per_px: float
+    """Width of a pixel; its height too, times `pixel_aspect`."""
+    pixel_aspect: float = 1.0
+    """Height of a pixel over its width."""
+
+    @property
+    def mask(self) -> np.ndarray:
+        """Whether each pixel lies in the cone: bool (H, W)."""
+        row, column = pixel_positions(self.shape, self.pixel_aspect)
+        if self.pixel_aspect == 1:
+            return cone_mask(self.cone, self.shape)
+        radius = np.hypot(row - self.cone.apex_row, column - self.cone.apex_column)
+        angle = np.abs(np.arctan2(column - self.cone.apex_column, row - self.cone.apex_row))
+        return (radius >= self.cone.near_px) & (radius <= self.cone.far_px) & (angle <= self.cone.half_angle_rad)
+
+    @property
+    def positions_mm(self) -> tuple[np.ndarray, np.ndarray]:
+        """Depth (H, 1) and lateral position (1, W) of the pixels from the virtual apex, in mm."""
+        row, column = pixel_positions(self.shape, self.pixel_aspect)
+        return (row - self.cone.apex_row) * self.mm_per_px, (column - self.cone.apex_column) * self.mm_per_px
+
+
+def draw_frame(
+    acquisition: Acquisition, lv_length_mm: float, rng: np.random.Generator, pixel_aspect: float = 1.0
+) -> Frame:
+    """Draw how the cone lies in the picture.
+
+    Args:
+        acquisition: Settings of the examination.
+        lv_length_mm: Length of the left ventricle at end diastole, which sets the depth.
+        rng: Source of randomness.
+        pixel_aspect: Height of a pixel over its width.
+    """
+    half_angle = float(np.deg2rad(acquisition.half_angle_deg))
+    near_mm = acquisition.near_mm
+    far_mm = near_mm + acquisition.depth_per_lv_length * lv_length_mm
+    # The box of the cone, from the virtual apex: the first sample's arc begins lower at the sides.
+    top_mm, half_width_mm = near_mm * np.cos(half_angle), far_mm * np.sin(half_angle)
+    if acquisition.layout == "box":
+        mm_per_px = acquisition.spacing_mm
+        margin = rng.integers(1, 9, size=4)
+        rows = int(np.ceil((far_mm - top_mm) / mm_per_px)) + int(margin[:2].sum())
+        columns = int(np.ceil(2 * half_width_mm / mm_per_px)) + int(margin[2:].sum())
+        apex_row = float(margin[0]) - top_mm / mm_per_px
+        apex_column = float(margin[2]) + half_width_mm / mm_per_px
+    else:
+        rows, columns = acquisition.rows, acquisition.columns
+        if acquisition.layout == "square":
+            # The depth fills the height; wide cones lose their corners at the sides.
+            height, width = rows - rng.uniform(4, 9), np.inf
+        else:
+            height, width = rows * rng.uniform(0.8, 0.94), columns * rng.uniform(0.86, 0.96)
+        mm_per_px = float(max((far_mm - top_mm) / height, 2 * half_width_mm / width))
+        spare_rows = rows - (far_mm - top_mm) / mm_per_px
+        spare_columns = columns - 2 * half_width_mm / mm_per_px
+        apex_row = spare_rows * rng.uniform(0.3, 0.6) - top_mm / mm_per_px
+        apex_column = columns / 2 - 0.5 + max(spare_columns, 0.05 * columns) * rng.uniform(-0.25, 0.25)
+    cone = Cone(apex_row, apex_column, half_angle, near_mm / mm_per_px, far_mm / mm_per_px)
+    return Frame(cone, (round(rows / pixel_aspect), columns), mm_per_px, pixel_aspect)
+
+
+def _field(shape: tuple[int, int], coarse: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Smooth random field of mean 0 and standard deviation about 1: float32 (R, A)."""
+    knots = rng.standard_normal(coarse, dtype=np.float32)
+    factors = (shape[0] / coarse[0], shape[1] / coarse[1])
+    smooth = zoom(knots, factors, order=2, mode="nearest", grid_mode=True)[: shape[0], : shape[1]]
+    return smooth / max(float(smooth.std()), 1e-3)

@@ -1,0 +1,733 @@
+"""The ledger of the claims from made-up scores whose answers are known, and from the committed tables."""
+
+import csv
+import json
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+
+from labeldropout.analysis.claims.declared import read_claims
+from labeldropout.analysis.claims.judge import CLAIMS, CLAIMS_TEXT, judge_claims
+from labeldropout.analysis.claims.ledger import MARK, joined_ledger, put_ledger
+from labeldropout.analysis.claims.rules import (
+    SHOWN_KINDS,
+    TESTED_KINDS,
+    Kind,
+    Outcome,
+    is_met,
+    verdict,
+    why_not_testable,
+)
+from labeldropout.analysis.statistics import NO_DIFFERENCE, holm
+from labeldropout.cli.main import main
+from labeldropout.files import read_table
+from labeldropout.learning.evaluate import SCORES
+from labeldropout.publication.figures.draw import draw_figure
+
+ROOT = Path(__file__).parents[1]
+DECLARED = ROOT / "config" / "claims.yaml"
+REPORTED = ROOT / "config" / "reported.yaml"
+SETTINGS = {"statistics": {"draws": 2000, "seed": 0}, "simulated": True, "severity": 0.5}
+NAN = math.nan
+SPREAD = np.linspace(-0.05, 0.05, 8)
+"""How the images of eight patients differ under every model."""
+TWIST = 0.001 * np.array([1, -2, 3, -4, 4, -3, 2, -1])
+"""A small difference between two models, of mean 0."""
+
+
+def experiment(model, **cells):
+    """A row of the list of experiments."""
+    usual = {
+        "experiment": "4",
+        "train_on": "camus",
+        "structures": "LV+LVM+LA",
+        "loss": "adaptive",
+        "augmentation": "yes",
+        "network": "basic_unet",
+        "seeds": "0",
+        "evaluated_on": "camus+unity+echonet",
+    }
+    return {"model": model, **usual, **cells}
+
+
+def scored(model, values, structure="LA", dataset="unity", reference="dataset", seed=0, per_patient=1):
+    """Scores of one model on images 0, 1, ...; so many successive images belong to one patient."""
+    return [
+        {
+            **dict.fromkeys(SCORES, 1),
+            "model": model,
+            "seed": seed,
+            "case": f"{dataset}-c{place:02d}",
+            "dataset": dataset,
+            "patient": f"{dataset}-p{place // per_patient:02d}",
+            "view": "A2C",
+            "instant": "ED",
+            "structure": structure,
+            "reference": reference,
+            "dice": value,
+            "surface_dice_tolerance": "2 mm",
+        }
+        for place, value in enumerate(values)
+    ]
+
+
+def claim(*comparisons, **keys):
+    """A claim that makes these comparisons."""
+    usual = {"statement": "It does.", "where": "Section 9", "item": "figure_4", "part": "study"}
+    return {**usual, **keys, "comparisons": list(comparisons)}
+
+
+def superior(better, worse, **keys):
+    """A comparison that claims a difference."""
+    return {"kind": "superior", "better": [better], "worse": [worse], "dataset": "unity", "structure": "LA", **keys}
+
+
+def other(kind, **keys):
+    """A comparison of another kind."""
+    return {"kind": kind, "dataset": "unity", "structure": "LA", **keys}
+
+
+def at_severities(text):
+    """Rows of models with severities of their own: `ab:0 cd:` for a and b at 0, c and d at the study's own."""
+    pairs = [part.split(":") for part in text.split()]
+    return [experiment(name, severity=severity) for names, severity in pairs for name in names]
+
+
+@pytest.fixture
+def judge(tmp_path):
+    """Judge claims on scores; returns the table, and leaves it with the ledger in the folder `judge.output`."""
+
+    def run(claims, scores, experiments=None, part="study", strangers=(), settings=None, **numbers):
+        content = {"level": 0.05, "margin": 0.02, "limit": 0.5, "fewest_patients": 6, **numbers, "claims": claims}
+        (tmp_path / "claims.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+        table = pd.DataFrame(scores, columns=list(SCORES))
+        paths = []
+        for model, rows in table.groupby("model", sort=False):
+            paths.append(tmp_path / f"{model}.csv")
+            rows.to_csv(paths[-1], index=False)
+        patients = table[["dataset", "patient"]].drop_duplicates()
+        patients["part"] = ["training" if name in strangers else "test" for name in patients["patient"]]
+        patients.to_csv(tmp_path / "patients.csv", index=False)
+        judge_claims(
+            claims=tmp_path / "claims.yaml",
+            part=part,
+            scores=paths,
+            experiments=[experiment(name) for name in table["model"].unique()] if experiments is None else experiments,
+            split=tmp_path / "patients.csv",
+            reported=REPORTED,
+            settings=settings or SETTINGS,
+            output=tmp_path / "claims.csv",
+        )
+        return read_table(tmp_path / "claims.csv", CLAIMS, CLAIMS_TEXT)
+
+    run.folder = tmp_path
+    return run
+
+
+def test_true_claim_is_reproduced(judge):
+    """A difference of 0.1 in every patient is found, with its interval, both p values and the means beside it."""
+    table = judge({"C1": claim(superior("a", "b"))}, [*scored("a", 0.8 + SPREAD), *scored("b", 0.7 + SPREAD + TWIST)])
+    row = table.iloc[0]
+    assert (row["verdict"], row["holds"], row["kind"]) == ("reproduced", "yes", "superior")
+    assert row["effect"] == pytest.approx(0.1)
+    assert row["low"] < 0.1 < row["high"]
+    assert (row["low"], row["high"]) == (row["low_95"], row["high_95"])
+    assert row["mean_better"] == pytest.approx(0.8)
+    assert row["mean_worse"] == pytest.approx(0.7)
+    # All eight differences point the same way: 2 / 2^8, whatever the unit, as every image is its own patient.
+    assert row["p_patient"] == row["p_image"] == row["p_holm"] == pytest.approx(2 / 256)
+    assert row["rank_biserial"] == 1
+    assert (row["n"], row["n_patients"], row["n_left_out"]) == (8, 8, 0)
+    assert (row["target"], row["data"]) == ("snakemake figure_4", "simulated")
+
+
+def test_false_claim_is_not_reproduced(judge):
+    """The same scores the other way round: significant, and still not what was claimed."""
+    scores = [*scored("a", 0.8 + SPREAD), *scored("b", 0.7 + SPREAD + TWIST)]
+    row = judge({"C1": claim(superior("b", "a"))}, scores).iloc[0]
+    assert (row["verdict"], row["holds"]) == ("not reproduced", "no")
+    assert row["p_holm"] < 0.05
+
+
+def test_equal_scores_prove_no_difference_and_do_prove_agreement(judge):
+    """Equal scores: nothing is superior (p = 1), everything is equivalent, not worse, in agreement, without trend."""
+    models = {"better": ["a"], "worse": ["b"]}
+    pairs = [models, {"better": ["c"], "worse": ["d"]}]
+    kinds = [
+        superior("a", "b"),
+        other("equivalent", **models),
+        other("not_worse", **models),
+        other("agree", models=["a", "b", "c"]),
+        other("trend", pairs=pairs),
+    ]
+    scores = [row for name in "abcd" for row in scored(name, 0.8 + SPREAD)]
+    claims = {f"C{place}": claim(kind) for place, kind in enumerate(kinds, 1)}
+    table = judge(claims, scores, at_severities("ab:0 cd:1"))
+    assert table["holds"].tolist() == ["no", "yes", "yes", "yes", "no"]
+    assert table["effect"].tolist() == [0, 0, 0, 0, 0]
+    assert table.loc[table["kind"] == "superior", "p_patient"].item() == 1
+
+
+@pytest.mark.parametrize(
+    ("comparison", "true", "false"),
+    [
+        (other("equivalent", better=["a"], worse=["b"]), {"a": 0.8, "b": 0.805}, {"a": 0.8, "b": 0.83}),
+        (other("equivalent", better=["a"], worse=["b"]), {"a": 0.8, "b": 0.795}, {"a": 0.83, "b": 0.8}),
+        (other("not_worse", better=["a"], worse=["b"]), {"a": 0.9, "b": 0.8}, {"a": 0.77, "b": 0.8}),
+        (other("below", models=["a"]), {"a": 0.3}, {"a": 0.49}),
+        (other("agree", models=["a", "b", "c"]), {"a": 0.8, "b": 0.81, "c": 0.805}, {"a": 0.8, "b": 0.81, "c": 0.83}),
+        (
+            other("trend", pairs=[{"better": ["a"], "worse": ["b"]}, {"better": ["c"], "worse": ["d"]}]),
+            {"a": 0.9, "b": 0.88, "c": 0.9, "d": 0.6},
+            {"a": 0.9, "b": 0.6, "c": 0.9, "d": 0.88},
+        ),
+    ],
+    ids=["equivalent, below", "equivalent, above", "not_worse", "below", "agree", "trend"],
+)
+def test_each_kind_holds_where_it_should_and_fails_where_it_should(judge, comparison, true, false):
+    """Every kind is right once and wrong once."""
+    for means, holds in ((true, "yes"), (false, "no")):
+        # The models differ a little from image to image, each in its own way.
+        scores = [
+            row
+            for place, (name, mean) in enumerate(means.items())
+            for row in scored(name, mean + SPREAD + np.roll(TWIST, place))
+        ]
+        rows = at_severities(" ".join(f"{name}:{place // 2}" for place, name in enumerate(means)))
+        assert judge({"C1": claim(comparison)}, scores, rows).iloc[0]["holds"] == holds
+
+
+def test_trend_is_the_growth_per_pair(judge):
+    """Differences of 0, 0.1 and 0.3: 0.15 per pair by least squares, positive in every patient."""
+    means = {"a": 0.9, "b": 0.9, "c": 0.9, "d": 0.8, "e": 0.9, "f": 0.6}
+    pairs = [{"better": [one], "worse": [two]} for one, two in ("ab", "cd", "ef")]
+    scores = [row for name, mean in means.items() for row in scored(name, mean + SPREAD)]
+    row = judge({"C1": claim(other("trend", pairs=pairs))}, scores, at_severities("ab:0 cd: ef:1")).iloc[0]
+    assert row["effect"] == pytest.approx(0.15)
+    assert row["holds"] == "yes"
+    assert row["p_patient"] == pytest.approx(2 / 256)
+
+
+@pytest.mark.parametrize(
+    ("severities", "words"),
+    [
+        ("ab:0 cd: ef:0.75", "severities 0, 0.5, 0.75 (expected to rise in equal steps)"),
+        ("ab:1 cd: ef:0", "severities 1, 0.5, 0 (expected to rise in equal steps)"),
+        ("ab:0 c:0.25 d: ef:1", "severities 0, nan, 1 (expected to rise in equal steps)"),
+    ],
+)
+def test_trend_needs_severities_that_rise_in_equal_steps(judge, severities, words):
+    """The place in the list is the place on the axis: a study with another severity of its own gets no verdict."""
+    pairs = [{"better": [one], "worse": [two]} for one, two in ("ab", "cd", "ef")]
+    scores = [row for name in "abcdef" for row in scored(name, 0.8 + SPREAD)]
+    row = judge({"C1": claim(other("trend", pairs=pairs))}, scores, at_severities(severities)).iloc[0]
+    assert (row["holds"], row["why"]) == ("not testable", words)
+
+
+def test_too_few_patients_are_not_testable_however_many_images(judge):
+    """Forty images of five patients decide nothing; of eight they do."""
+    values = np.tile(SPREAD, 5)
+    scores = [
+        *scored("a", 0.8 + values, per_patient=8),
+        *scored("b", 0.6 + values + np.tile(TWIST, 5), per_patient=8),
+    ]
+    row = judge({"C1": claim(superior("a", "b"))}, scores).iloc[0]
+    assert (row["verdict"], row["why"]) == ("not testable on these data", "5 patients (at least 6)")
+    assert math.isnan(row["p_holm"])
+    scores = [*scored("a", 0.8 + values, per_patient=5), *scored("b", 0.6 + values, per_patient=5)]
+    assert judge({"C1": claim(superior("a", "b"))}, scores).iloc[0]["verdict"] == "reproduced"
+
+
+def test_what_no_difference_could_show_is_not_testable(judge):
+    """Seven patients who all agree have p 1/64: corrected for four comparisons it is above the level, for three not."""
+    names = "bcde"
+    scores = [*scored("a", 0.9 + SPREAD[:7])]
+    scores += [row for place, name in enumerate(names, 1) for row in scored(name, 0.9 - 0.1 * place + SPREAD[:7])]
+    four = judge({"C1": claim(*(superior("a", name) for name in names))}, scores)
+    assert set(four["holds"]) == {"not testable"}
+    assert set(four["why"]) == {"7 patients: p after Holm could not come below 0.062"}
+    assert set(four["verdict"]) == {"not testable on these data"}
+    three = judge({"C1": claim(*(superior("a", name) for name in names[:3]))}, scores)
+    assert set(three["verdict"]) == {"reproduced"}
+
+
+def test_seeds_stand_beside_the_patients(judge):
+    """The spread over seeds is that of the seeds' means; one seed has none; a side of several models neither."""
+    scores = [row for seed, mean in enumerate((0.7, 0.8, 0.9)) for row in scored("a", mean + SPREAD, seed=seed)]
+    scores += scored("b", 0.6 + SPREAD)
+    rows = [experiment("a", seeds="0,1,2"), experiment("b")]
+    table = judge({"C1": claim(superior("a", "b"))}, scores, rows)
+    row = table.iloc[0]
+    assert (row["n_seeds_better"], row["n_seeds_worse"]) == (3, 1)
+    assert row["seed_sd_better"] == pytest.approx(0.1)
+    assert math.isnan(row["seed_sd_worse"])
+    assert "SD over seeds 0.100 and (one seed)" in (judge.folder / "claims.md").read_text()
+
+
+def test_tests_are_of_patients_and_not_of_images(judge):
+    """Forty images of six patients, with one patient against the claim: significant by image, not by patient."""
+    gains = np.repeat([0.1, 0.11, 0.12, 0.13, 0.14, -0.15], 8) + np.tile(TWIST, 6)
+    base = 0.5 + np.tile(SPREAD, 6)
+    row = judge(
+        {"C1": claim(superior("a", "b"))},
+        [*scored("a", base + gains, per_patient=8), *scored("b", base, per_patient=8)],
+    ).iloc[0]
+    assert row["p_image"] < 0.05 < row["p_patient"]
+    assert row["holds"] == "no"
+
+
+def test_mean_and_ranks_have_to_point_the_same_way(judge):
+    """One patient with a huge gain turns the mean, not the claim, when all others lose."""
+    gains = np.array([-0.01] * 11 + [0.8]) + 0.0001 * np.arange(12)
+    row = judge({"C1": claim(superior("a", "b"))}, [*scored("a", 0.1 + gains), *scored("b", [0.1] * 12)]).iloc[0]
+    assert row["effect"] > 0 > row["rank_biserial"]
+    assert row["p_holm"] < 0.05
+    assert row["holds"] == "no"
+
+
+def test_nan_is_left_out_and_counted(judge):
+    """An image without a score under one model is left out of all; with NaN only, there is nothing to test."""
+    with_gap = np.append(0.8 + SPREAD, [NAN, 0.8])
+    scores = [*scored("a", with_gap), *scored("b", np.append(0.6 + SPREAD + TWIST, [0.1, NAN]))]
+    row = judge({"C1": claim(superior("a", "b"))}, scores).iloc[0]
+    assert (row["n"], row["n_left_out"]) == (8, 2)
+    assert row["effect"] == pytest.approx(0.2)
+    scores = [*scored("a", [NAN] * 8), *scored("b", 0.6 + SPREAD)]
+    row = judge({"C1": claim(superior("a", "b"))}, scores).iloc[0]
+    assert (row["holds"], row["why"]) == ("not testable", "no image with a score under all models")
+
+
+@pytest.mark.parametrize(
+    ("comparison", "why"),
+    [
+        (superior("a", "z"), "no row z in the list of experiments"),
+        (other("agree", models=["x", "a", "z"]), "no row x and 1 more in the list of experiments"),
+        (superior("a", "b", structure="LVM"), "a and b: LVM of unity not scored"),
+        (superior("a", "b", reference="observer"), "a and b: LA of unity not scored by the observer's masks"),
+        (superior("a", "b", images="kit"), "no masks drawn by an observer"),
+    ],
+)
+def test_what_is_missing_is_named(judge, comparison, why):
+    """A missing model, structure or observer makes a claim untestable and is named; another claim goes on."""
+    claims = {"C1": claim(comparison), "C2": claim(superior("a", "b"))}
+    table = judge(claims, [*scored("a", 0.8 + SPREAD), *scored("b", 0.7 + SPREAD + TWIST)])
+    assert table["why"].tolist() == [why, ""]
+    assert table["verdict"].tolist() == ["not testable on these data", "reproduced"]
+
+
+def test_failure_counts_before_what_is_missing(judge):
+    """A claim with one false comparison is not reproduced, whatever else is missing."""
+    scores = [*scored("a", 0.8 + SPREAD), *scored("b", 0.7 + SPREAD + TWIST)]
+    table = judge({"C1": claim(superior("b", "a"), superior("a", "z"))}, scores)
+    assert set(table["verdict"]) == {"not reproduced"}
+
+
+def test_holm_corrects_within_a_claim_over_what_a_p_decides(judge):
+    """Two tests of p = 10 / 2^8 each hold alone and fail together; intervals and other claims are no part of it."""
+    # Eight patients, the third smallest change against the claim: ranks of 3 and less can be had in 5 of 2^8 ways.
+    gains = np.array([0.01, 0.02, -0.03, 0.04, 0.05, 0.06, 0.07, 0.08])
+    scores = [*scored("a", 0.6 + SPREAD), *scored("b", 0.6 + SPREAD + gains), *scored("c", 0.6 + SPREAD + 1.1 * gains)]
+    alone, together = superior("b", "a"), [superior("b", "a"), superior("c", "a")]
+    beside = other("not_worse", better=["b"], worse=["a"])
+    untestable = superior("b", "z")
+    table = judge(
+        {"C1": claim(alone), "C2": claim(*together), "C3": claim(alone, beside), "C4": claim(alone, untestable)}, scores
+    )
+    assert table["p_patient"].dropna().tolist() == pytest.approx([10 / 256] * 6)
+    by_claim = table.groupby("claim")
+    assert by_claim.get_group("C1")["p_holm"].tolist() == pytest.approx([10 / 256])
+    assert by_claim.get_group("C2")["p_holm"].tolist() == pytest.approx([20 / 256] * 2)
+    assert by_claim.get_group("C2")["holds"].tolist() == ["no", "no"]
+    third = by_claim.get_group("C3")
+    assert third["holds"].tolist() == ["yes", "yes"]
+    assert third["family_size"].tolist()[0] == 1
+    assert math.isnan(third["p_holm"].tolist()[1])
+    assert by_claim.get_group("C4")["p_holm"].tolist()[0] == pytest.approx(10 / 256)
+
+
+def test_several_models_of_a_side_are_averaged_per_image(judge):
+    """Against models of 0.6 and 0.4 the mean of both counts, image by image."""
+    comparison = {**superior("a", "b"), "worse": ["b", "c"]}
+    scores = [*scored("a", 0.8 + SPREAD), *scored("b", 0.6 + SPREAD), *scored("c", 0.4 + SPREAD + TWIST)]
+    row = judge({"C1": claim(comparison)}, scores).iloc[0]
+    assert row["effect"] == pytest.approx(0.3)
+    assert row["mean_worse"] == pytest.approx(0.5)
+    assert row["comparison"] == "a above the mean of b and c"
+    assert row["models"] == "a; b+c"
+
+
+def test_seeds_are_averaged_before_anything_else(judge):
+    """Two seeds of 0.9 and 0.7 are one model of 0.8."""
+    scores = [*scored("a", 0.9 + SPREAD, seed=0), *scored("a", 0.7 + SPREAD, seed=1), *scored("b", 0.75 + SPREAD)]
+    rows = [experiment("a", seeds="0,1"), experiment("b")]
+    row = judge({"C1": claim(superior("a", "b"))}, scores, rows).iloc[0]
+    assert row["effect"] == pytest.approx(0.05)
+    assert row["n"] == 8
+
+
+def test_kit_images_are_those_that_the_observer_drew_on(judge):
+    """Of twelve images with a left ventricle, the eight of the kit count, as in Table 2."""
+    arms = {"a": 0.9, "b": 0.8}
+    scores = []
+    for name, mean in arms.items():
+        tail = [0.1, 0.2, 0.1, 0.2] if name == "a" else [0.9] * 4
+        scores += scored(name, [*(mean + SPREAD), *tail], structure="LV", dataset="echonet")
+        scores += scored(name, mean + SPREAD, structure="LA", dataset="echonet", reference="observer")
+    everywhere = superior("a", "b", dataset="echonet", structure="LV")
+    table = judge({"C1": claim(everywhere), "C2": claim({**everywhere, "images": "kit"})}, scores)
+    assert table["n"].tolist() == [12, 8]
+    assert table["holds"].tolist() == ["no", "yes"]
+    assert table["effect"].tolist()[1] == pytest.approx(0.1)
+
+
+def test_shown_numbers_stand_beside_the_claim_and_change_nothing(judge):
+    """A mean and a relative gain are printed; the verdict is that of the comparison."""
+    shows = [other("mean", models=["b"]), other("gain", better=["a"], worse=["b"])]
+    scores = [*scored("a", 0.75 + SPREAD), *scored("b", 0.5 + SPREAD + TWIST)]
+    table = judge({"C1": claim(superior("a", "b"), shows=shows)}, scores)
+    assert table["holds"].tolist() == ["yes", "shown", "shown"]
+    assert table["effect"].tolist()[1:] == pytest.approx([0.5, 0.5])
+    assert set(table["verdict"]) == {"reproduced"}
+    assert "+50 % [" in (judge.folder / "claims.md").read_text()
+
+
+def test_papers_numbers_come_from_its_list_else_its_words(judge):
+    """Numbers of the claim's item are joined; without one the claim's words stand; another item's number does not."""
+    pair = {"better": ["e4-p05"], "worse": ["e4-p00"]}
+    claims = {
+        "C1": claim({**superior("", ""), **pair}, reported="words"),
+        "C2": claim(superior("e4-p00", "e4-p05"), reported="words"),
+        "C3": claim({**superior("", ""), **pair, "structure": "LV"}, item="figure_3", reported="words"),
+        "C4": claim({**superior("", ""), **pair}, item="controls", reported="words"),
+        "C5": claim(other("below", models=["e4-p10"]), reported="words"),
+    }
+    scores = [row for name in ("e4-p05", "e4-p00") for row in scored(name, 0.5 + SPREAD)]
+    table = judge(claims, scores).set_index("claim")
+    assert table["reported"].to_dict() == {
+        "C1": "about 0.8 against 0.71; p < 0.01",
+        "C2": "0.71 against about 0.8",
+        "C3": "similar",
+        "C4": "p < 0.01",
+        "C5": "words",
+    }
+
+
+def test_parts_are_judged_apart(judge):
+    """The paper's claims and our own experiments' come in two tables."""
+    claims = {"C1": claim(superior("a", "b")), "C2": claim(superior("b", "a"), part="instrument")}
+    scores = [*scored("a", 0.8 + SPREAD), *scored("b", 0.7 + SPREAD)]
+    assert judge(claims, scores)["claim"].tolist() == ["C1"]
+    assert judge(claims, scores, part="instrument")["claim"].tolist() == ["C2"]
+
+
+def test_patients_that_were_trained_on_are_refused(judge):
+    """A score of a patient outside the test part ends the job, and the patient is named."""
+    scores = [*scored("a", 0.8 + SPREAD), *scored("b", 0.7 + SPREAD)]
+    with pytest.raises(ValueError, match="unity-p03 of unity was scored and is not in the test part"):
+        judge({"C1": claim(superior("a", "b"))}, scores, strangers=["unity-p03"])
+
+
+def test_same_scores_give_the_same_bytes(judge):
+    """Nothing depends on the order of files, on a clock or on chance."""
+    claims = {"C1": claim(superior("a", "b"), other("agree", models=["a", "b"]))}
+    scores = [*scored("a", 0.8 + SPREAD), *scored("b", 0.7 + SPREAD + TWIST)]
+    made = []
+    for rows in (scores, scores[::-1]):
+        judge(claims, rows)
+        made.append([(judge.folder / f"claims.{ending}").read_bytes() for ending in ("csv", "md", "tex")])
+    assert made[0] == made[1]
+
+
+def test_ledger_says_simulated_and_has_one_line_per_claim(judge):
+    """Verdict first; many models against the same one share a line, of which the CSV has each."""
+    names = "abcdef"
+    comparisons = [superior(name, "z") for name in names]
+    scores = [row for name in (*names, "z") for row in scored(name, 0.6 + 0.2 * (name < "d") + SPREAD + TWIST)]
+    table = judge({"C1": claim(*comparisons), "C2": claim(superior("a", "z"))}, scores)
+    assert len(table) == 7
+    caption, empty, header, _, first, second = (judge.folder / "claims.md").read_text().splitlines()
+    assert caption.startswith("Simulated data.")
+    assert not empty
+    assert header.startswith("| Verdict | Claim |")
+    assert first.startswith("| **not reproduced** | C1. It does. (Section 9) |")
+    assert "*3 of 6 hold*: a … f (6 models) each above z, LA on unity: effects from 0.000 to +0.200; n 8 (8)" in first
+    assert second.startswith("| **reproduced** | C2.")
+    assert "`snakemake figure_4`" in second
+    judge({"C1": claim(superior("a", "z"))}, scores, settings={**SETTINGS, "simulated": False})
+    assert "imulated" not in (judge.folder / "claims.md").read_text()
+
+
+def broken(change):
+    """The text of a file of claims after a change of its content."""
+    content = {
+        "level": 0.05,
+        "margin": 0.02,
+        "limit": 0.5,
+        "fewest_patients": 6,
+        "claims": {"C1": claim(superior("a", "b"))},
+    }
+    change(content)
+    return yaml.safe_dump(content, sort_keys=False)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda all_: all_.update(levle=0.1), ["levle", "'level'"]),
+        (lambda all_: all_.pop("margin"), ["margin", "missing"]),
+        (lambda all_: all_.update(margin=-0.1), ["margin", "-0.1"]),
+        (lambda all_: all_.update(level=True), ["level", "True"]),
+        (lambda all_: all_.update(fewest_patients=6.5), ["fewest_patients", "6.5"]),
+        (lambda all_: all_.update(claims=[]), ["claims by name"]),
+        (lambda all_: all_["claims"].update(D1=claim(superior("a", "b"))), ["D1", "C and a number"]),
+        (lambda all_: all_["claims"]["C1"].update(were="x"), ["C1", "were", "'where'"]),
+        (lambda all_: all_["claims"]["C1"].update(part="studie"), ["C1", "studie", "'study'"]),
+        (lambda all_: all_["claims"]["C1"].update(item="figure 4"), ["C1", "figure 4", "target"]),
+        (lambda all_: all_["claims"]["C1"].update(statement=""), ["C1", "statement"]),
+        (lambda all_: all_["claims"]["C1"].update(comparisons=[]), ["C1", "list of comparisons"]),
+        (lambda all_: all_["claims"]["C1"]["comparisons"].append(superior("a", "b")), ["C1", "twice"]),
+        (lambda all_: all_["claims"]["C1"]["comparisons"][0].update(kind="superio"), ["superio", "'superior'"]),
+        (lambda all_: all_["claims"]["C1"]["comparisons"][0].update(kind="mean"), ["mean", "kind"]),
+        (lambda all_: all_["claims"]["C1"]["comparisons"][0].update(beter=["c"]), ["beter", "'better'"]),
+        (lambda all_: all_["claims"]["C1"]["comparisons"][0].update(better="a"), ["better", "list of models"]),
+        (lambda all_: all_["claims"]["C1"]["comparisons"][0].update(better=["a", "a"]), ["named twice"]),
+        (lambda all_: all_["claims"]["C1"]["comparisons"][0].update(dataset="unty"), ["unty", "'unity'"]),
+        (lambda all_: all_["claims"]["C1"]["comparisons"][0].update(structure="LVN"), ["LVN", "'LV"]),
+        (lambda all_: all_["claims"]["C1"]["comparisons"][0].update(images="kits"), ["kits", "'kit'"]),
+        (lambda all_: all_["claims"]["C1"].update(comparisons=[other("agree", models=["a"])]), ["at least two"]),
+        (lambda all_: all_["claims"]["C1"].update(comparisons=[other("trend", pairs=[{}])]), ["at least two"]),
+        (lambda all_: all_["claims"]["C1"].update(shows=[superior("a", "b")]), ["shows", "superior"]),
+    ],
+)
+def test_mistake_in_the_declaration_is_named(tmp_path, change, words):
+    """Every misspelt or impossible entry stops with the file, the place and the nearest name."""
+    path = tmp_path / "claims.yaml"
+    path.write_text(broken(change))
+    with pytest.raises(ValueError, match=r"claims\.yaml") as caught:
+        read_claims(path)
+    assert all(word in str(caught.value) for word in words), caught.value
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("claims: [", "not YAML"),
+        ("level: 1\nlevel: 2\n", "'level' appears twice"),
+        ("- 1\n", "keys with values"),
+        ("!!python/object/apply:os.getcwd []\n", "not YAML"),
+        ("", "keys with values"),
+    ],
+)
+def test_other_texts_are_refused(tmp_path, text, words):
+    """No YAML, a key given twice, and an object that would run code: each is refused in one sentence."""
+    path = tmp_path / "claims.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=re.escape(words)):
+        read_claims(path)
+
+
+def test_declared_claims_are_those_of_the_method():
+    """C1 to C10 are the study's, C11 to C13 the instrument's; level, margin, limit and smallest test part as fixed."""
+    declared = read_claims(DECLARED)
+    assert [one.name for one in declared.claims] == [f"C{number}" for number in range(1, 14)]
+    assert [one.part for one in declared.claims] == ["study"] * 10 + ["instrument"] * 3
+    assert (declared.level, declared.margin, declared.limit, declared.fewest_patients) == (0.05, 0.02, 0.5, 6)
+    assert declared.margin == NO_DIFFERENCE, "the tables of tests and the ledger have one margin"
+
+
+def test_declared_claims_name_rows_targets_and_cells_that_exist():
+    """Every model is a row of the list, evaluated where it is tested; every item is a rule; the paper is quoted."""
+    with (ROOT / "config" / "experiments.tsv").open(newline="") as file:
+        rows = {row["model"]: row for row in csv.DictReader(file, delimiter="\t")}
+    rules = {
+        name
+        for path in (ROOT / "workflow" / "rules").glob("*.smk")
+        for name in re.findall(r"^rule (\w+):", path.read_text(), re.MULTILINE)
+    }
+    for one in read_claims(DECLARED).claims:
+        assert one.item in rules
+        judged = {name for comparison in one.comparisons for names in comparison.sides for name in names}
+        shown = {name for name, row in rows.items() if one.item in row["shown_in"].split("+")}
+        assert judged <= shown, f"snakemake {one.item} does not rebuild {judged - shown}"
+        for comparison in (*one.comparisons, *one.shows):
+            for model in [name for names in comparison.sides for name in names]:
+                assert comparison.dataset in rows[model]["evaluated_on"].split("+"), model
+                structures = rows[model]["structures"].split("+")
+                assert comparison.structure in structures or (comparison.structure == "mean" and len(structures) > 1)
+
+
+def test_command_line_judges_and_leaves_a_sidecar(judge, monkeypatch):
+    """`labeldropout claims` writes three files and says beside them what they were made from."""
+    judge({"C1": claim(superior("a", "b"))}, [*scored("a", 0.8 + SPREAD), *scored("b", 0.7 + SPREAD + TWIST)])
+    monkeypatch.chdir(judge.folder)
+    status = main(
+        [
+            *("claims", "--claims", "claims.yaml", "--part", "study", "--scores", "a.csv", "b.csv"),
+            *("--experiments", json.dumps([experiment("a"), experiment("b")]), "--split", "patients.csv"),
+            *("--reported", str(REPORTED), "--settings", json.dumps(SETTINGS), "--output", "tables/claims"),
+        ]
+    )
+    assert status == 0
+    sidecar = json.loads(Path("tables/claims.provenance.json").read_text())
+    assert set(sidecar["files"]) == {f"tables/claims.{ending}" for ending in ("csv", "md", "tex")}
+    assert {"claims.yaml", "a.csv", "b.csv", "patients.csv"} <= set(sidecar["inputs"])
+    assert sidecar["target"] == "snakemake claims"
+
+
+@pytest.fixture
+def ledgers(judge):
+    """Two ledgers of one claim each."""
+    scores = [*scored("a", 0.8 + SPREAD), *scored("b", 0.7 + SPREAD + TWIST)]
+    paths = []
+    for name in ("C1", "C2"):
+        judge({name: claim(superior("a", "b"))}, scores)
+        paths.append((judge.folder / "claims.md").rename(judge.folder / f"{name}.md"))
+    return paths
+
+
+def test_ledger_is_put_between_its_marks(ledgers, tmp_path):
+    """The lines of both ledgers become one table; the rest of the text stays, and doing it again changes nothing."""
+    text = tmp_path / "README.md"
+    text.write_text(f"Before.\n\n{MARK}\nstale\n{MARK}\n\nAfter.\n")
+    put_ledger(text, ledgers)
+    once = text.read_text()
+    assert once.startswith(f"Before.\n\n{MARK}\nSimulated data.")
+    assert once.endswith(f"{MARK}\n\nAfter.\n")
+    assert "stale" not in once
+    assert re.findall(r"^\| \*\*reproduced\*\* \| (C\d)", once, re.MULTILINE) == ["C1", "C2"]
+    assert once.count("| Verdict |") == 1
+    assert main(["put-ledger", "--file", str(text), "--ledger", *map(str, ledgers)]) == 0
+    assert text.read_text() == once
+
+
+def test_ledger_is_put_nowhere_else(ledgers, tmp_path):
+    """A text without the two marks stays as it is; a file that is no ledger is refused."""
+    text = tmp_path / "README.md"
+    text.write_text(f"One {MARK} only.")
+    with pytest.raises(ValueError, match="1 marks"):
+        put_ledger(text, ledgers)
+    assert text.read_text() == f"One {MARK} only."
+    with pytest.raises(ValueError, match="no ledger"):
+        joined_ledger([text])
+
+
+def draw(table, item, folder):
+    """Draw a ledger; returns the path of the picture."""
+    table.to_csv(folder / f"{item}.csv", index=False)
+    draw_figure(
+        item=item,
+        tables=[folder / f"{item}.csv"],
+        cases=[],
+        predictions=[],
+        simulated=True,
+        output=folder / item,
+    )
+    return folder / f"{item}.png"
+
+
+def test_figure_shows_every_comparison_with_its_verdict_in_words(judge):
+    """Holding, failing, untestable and shown comparisons are told apart in words, not by colour alone."""
+    claims = {
+        "C1": claim(superior("a", "b"), shows=[other("gain", better=["a"], worse=["b"])]),
+        "C2": claim(superior("b", "a"), other("equivalent", better=["a"], worse=["b"])),
+        "C3": claim(superior("a", "z")),
+    }
+    table = judge(claims, [*scored("a", 0.8 + SPREAD), *scored("b", 0.7 + SPREAD + TWIST)])
+    picture = draw(table, "claims", judge.folder)
+    drawing = picture.with_suffix(".svg").read_text()
+    for words in (
+        *("C1: reproduced", "C2: not reproduced", "C3: not testable on these data", "holds: +0.100", "fails: −0.100"),
+        *("no row z in the list of experiments", "shown: +14 %", "a above b: LA on unity", "(simulated data)"),
+    ):
+        assert words in drawing, words
+    again = picture.read_bytes()
+    assert draw(table, "claims", judge.folder).read_bytes() == again
+    with Image.open(picture) as image:
+        assert len(np.unique(np.asarray(image.convert("RGB")).reshape(-1, 3), axis=0)) > 20
+
+
+def test_figure_grows_with_its_comparisons(judge):
+    """A claim with ten comparisons gets its room: no line is squeezed."""
+    scores = [*scored("a", 0.8 + SPREAD), *scored("b", 0.7 + SPREAD + TWIST)]
+    heights = []
+    for count in (1, 10):
+        claims = {f"C{place}": claim(superior("a", "b")) for place in range(1, count + 1)}
+        with Image.open(draw(judge(claims, scores), "claims_instrument", judge.folder)) as image:
+            heights.append(image.height)
+    assert heights[1] > 4 * heights[0]
+
+
+COMMITTED = ("claims", "claims_instrument")
+
+
+@pytest.mark.parametrize("name", COMMITTED)
+def test_verdicts_follow_from_the_committed_tables(name):
+    """Rules, Holm's correction and verdicts, applied to the numbers of the table, give what the table says."""
+    declared = read_claims(DECLARED)
+    table = read_table(ROOT / "results" / "tables" / f"{name}.csv", CLAIMS, CLAIMS_TEXT)
+    expected = [one for one in declared.claims if one.part == {"claims": "study"}.get(name, "instrument")]
+    assert list(dict.fromkeys(table["claim"])) == [one.name for one in expected]
+    for one in expected:
+        rows = list(table[table["claim"] == one.name].itertuples())
+        comparisons = [*one.comparisons, *one.shows]
+        assert [row.kind for row in rows] == [comparison.kind for comparison in comparisons]
+        assert [row.models for row in rows] == [
+            "; ".join("+".join(names) for names in comparison.sides) for comparison in comparisons
+        ]
+        family = [row for row in rows if row.kind in TESTED_KINDS and not row.why]
+        adjusted = dict(zip([row.Index for row in family], holm([row.p_patient for row in family]), strict=True))
+        for row in rows:
+            kind = Kind(row.kind)
+            numbers = (row.effect, row.low, row.high)
+            if row.why.startswith(("no row", "no masks")) or "not scored" in row.why:
+                assert row.n == 0
+            else:
+                assert row.why == why_not_testable(kind, *numbers, row.n_patients, declared.fewest_patients)
+            if kind in SHOWN_KINDS:
+                assert row.holds == Outcome.SHOWN
+                continue
+            assert math.isnan(row.bound) if kind in TESTED_KINDS else row.bound == declared.bound(kind)
+            p_holm = adjusted.get(row.Index, NAN)
+            assert row.p_holm == pytest.approx(p_holm, nan_ok=True)
+            met = is_met(
+                kind,
+                effect=row.effect,
+                low=row.low,
+                high=row.high,
+                p_holm=p_holm,
+                rank_biserial=row.rank_biserial,
+                bound=row.bound,
+                level=declared.level,
+            )
+            assert row.holds == (Outcome.NOT_TESTABLE if row.why else Outcome.YES if met else Outcome.NO)
+        assert {row.verdict for row in rows} == {verdict([Outcome(row.holds) for row in rows]).value}
+
+
+def test_committed_ledger_agrees_with_the_committed_tables_2_and_figure_4():
+    """The same comparison has the same numbers wherever it stands: C10 and Table 2, C8 and Figure 4."""
+    tables = ROOT / "results" / "tables"
+    claims = read_table(tables / "claims.csv", CLAIMS, CLAIMS_TEXT)
+    table_2 = pd.read_csv(tables / "table_2.csv").set_index("structure")
+    tenth = claims[(claims["claim"] == "C10") & (claims["holds"] != "shown")].set_index("structure")
+    for structure in ("LV", "LVM", "LA"):
+        mine, theirs = tenth.loc[structure], table_2.loc[structure]
+        assert (mine["n"], mine["n_patients"]) == (theirs["n"], theirs["n_patients"])
+        assert mine["effect"] == pytest.approx(theirs["difference"])
+        assert mine["low_95"] == pytest.approx(theirs["difference_low"])
+        assert mine["p_patient"] == pytest.approx(theirs["p_patient"])
+        assert mine["p_image"] == pytest.approx(theirs["p_image"])
+    figure_4 = pd.read_csv(tables / "figure_4.csv", dtype={"seed": str})
+    never = figure_4[
+        (figure_4["model"] == "e4-p10")
+        & (figure_4["seed"] == "all")
+        & (figure_4["dataset"] == "unity")
+        & (figure_4["structure"] == "LA")
+    ]
+    eighth = claims[claims["claim"] == "C8"]
+    assert eighth["effect"].item() == pytest.approx(never["dice_mean"].item(), abs=1e-6)

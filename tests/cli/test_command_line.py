@@ -1,0 +1,90 @@
+"""The command line: light to start, one line for a bad input."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from labeldropout.cli.main import VERBS, main, parser
+
+ROOT = Path(__file__).parents[1]
+HEAVY = ("torch", "monai", "pandas", "numpy", "scipy", "skimage", "matplotlib", "nnunetv2", "SimpleITK", "av")
+
+
+def start(*arguments, code=None):
+    """Run Python with the package, or its command line."""
+    call = ["-c", code] if code else ["-m", "labeldropout", *arguments]
+    return subprocess.run([sys.executable, *call], capture_output=True, text=True, check=False)
+
+
+def test_help_loads_nothing_heavy():
+    """Building the whole command line imports none of the scientific libraries."""
+    code = (
+        "import json, sys; from labeldropout.cli.main import parser; parser().format_help();"
+        f" print(json.dumps([name for name in {HEAVY!r} if name in sys.modules]))"
+    )
+    assert json.loads(start(code=code).stdout) == []
+
+
+def test_help_takes_less_than_half_a_second():
+    """`labeldropout --help` answers at once; the best of five starts counts, since the machine may be busy."""
+
+    def seconds():
+        begin = time.perf_counter()
+        assert start("--help").returncode == 0
+        return time.perf_counter() - begin
+
+    assert min(seconds() for _ in range(5)) < 0.5
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help(verb, capsys):
+    """Each verb explains itself."""
+    with pytest.raises(SystemExit) as stop:
+        parser().parse_args([verb, "--help"])
+    assert stop.value.code == 0
+    assert verb in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["import-dataset", "--name", "camus", "--root", "nowhere", "--output", "out"], ["nowhere"]),
+        (["import-dataset", "--name", "camos", "--root", ".", "--output", "out"], ["camos", "camus"]),
+        (["resolve", "--row", '{"modle": "m"}', "--candidate", "{}"], ["modle", "model"]),
+        (["prepare", "--cases", "nowhere", "--cones", "c", "--grid-size", "32", "--margin", "0"], ["nowhere"]),
+    ],
+)
+def test_bad_input_ends_with_one_line(arguments, words, tmp_path, monkeypatch, capsys):
+    """A bad input ends with exit status 1 and one line that names what was found and expected."""
+    monkeypatch.chdir(tmp_path)
+    more = {
+        "resolve": ["--settings", '{"datasets": ["camus"]}', "--config", "config.json"],
+        "prepare": ["--output", "out"],
+    }
+    assert main([*arguments, *more.get(arguments[0], [])]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"labeldropout {arguments[0]}: ")
+    assert len(said.splitlines()) == 1
+    assert all(word in said for word in words), said
+
+
+def test_bad_json_is_refused_before_anything_runs(capsys):
+    """A flag that holds no JSON says so."""
+    with pytest.raises(SystemExit) as stop:
+        main(["train-cone", "--settings", "{", "--seed", "0", "--output", "out"])
+    assert stop.value.code == 2
+    assert "not JSON" in capsys.readouterr().err
+
+
+def test_closed_pipe_is_no_error():
+    """`labeldropout verify | head -1` ends quietly: whoever reads has seen enough."""
+    call = [sys.executable, "-m", "labeldropout", "verify"]
+    with subprocess.Popen(call, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 128 + signal.SIGPIPE

@@ -1,0 +1,193 @@
+"""Drawing augmentations, and applying them to images and label maps."""
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+from labeldropout.learning.augmentation import Augmentation, augment, draw_augmentation
+
+SETTINGS = {
+    "scale": (0.8, 1.2),
+    "rotation_deg": (-20, 20),
+    "blur_sigma_px": (0.0, 1.5),
+    "brightness": (-0.2, 0.2),
+    "contrast": (0.7, 1.3),
+}
+IDENTITY = {"scale": 1.0, "rotation_deg": 0.0, "blur_sigma_px": 0.0, "brightness": 0.0, "contrast": 1.0}
+
+
+def _parameters(n=1, **changes):
+    return Augmentation(**{name: torch.full((n,), float(value)) for name, value in (IDENTITY | changes).items()})
+
+
+def _batch(n=2, shape=(20, 24), seed=0):
+    rng = np.random.default_rng(seed)
+    image = torch.from_numpy(rng.random((n, 1, *shape), dtype=np.float32))
+    return image, torch.from_numpy(rng.integers(0, 4, (n, *shape), dtype=np.uint8))
+
+
+def test_parameters_are_drawn_uniformly_in_their_ranges():
+    """Every parameter fills its range, and no more."""
+    drawn = draw_augmentation(4000, SETTINGS, np.random.default_rng(0))
+    for field in fields(drawn):
+        low, high = SETTINGS[field.name]
+        unit = (getattr(drawn, field.name).double() - low) / (high - low)
+        assert -1e-6 <= unit.min() < 0.01
+        assert 0.99 < unit.max() <= 1 + 1e-6
+        assert unit.mean().item() == pytest.approx(0.5, abs=0.02)
+
+
+def test_the_same_seed_draws_the_same():
+    """A draw is repeatable, and every image has its own parameters."""
+    first, second = (draw_augmentation(8, SETTINGS, np.random.default_rng(5)) for _ in range(2))
+    for field in fields(first):
+        assert torch.equal(getattr(first, field.name), getattr(second, field.name))
+        assert len(getattr(first, field.name).unique()) == 8
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"zoom": (1, 2)}, "expected the ranges scale.*found .*zoom"),
+        ({"scale": (0.0, 1.0)}, "scale: no valid range"),
+        ({"blur_sigma_px": (-1.0, 1.0)}, "blur_sigma_px: no valid range"),
+        ({"contrast": (1.3, 0.7)}, "contrast: no valid range"),
+    ],
+)
+def test_ranges_that_make_no_sense_are_refused(change, message):
+    """A misspelt, reversed or impossible range is an error that names it."""
+    with pytest.raises(ValueError, match=message):
+        draw_augmentation(2, SETTINGS | change, np.random.default_rng(0))
+
+
+def test_neutral_parameters_change_nothing():
+    """Scale 1, no rotation, no blur, no brightness and contrast 1 give the image and the target back."""
+    image, target = _batch()
+    new_image, new_target = augment(image, target, _parameters(2))
+    torch.testing.assert_close(new_image, image, rtol=0, atol=1e-5)
+    assert torch.equal(new_target, target)
+
+
+def test_the_inputs_are_not_changed():
+    """Augmenting leaves image and target as they were."""
+    image, target = _batch()
+    before = image.clone(), target.clone()
+    augment(image, target, draw_augmentation(2, SETTINGS, np.random.default_rng(0)))
+    assert torch.equal(image, before[0])
+    assert torch.equal(target, before[1])
+
+
+def test_a_quarter_turn_is_numpy_s():
+    """A rotation by 90 degrees turns counter-clockwise as displayed, image and target alike."""
+    image, target = _batch(shape=(16, 16))
+    new_image, new_target = augment(image, target, _parameters(2, rotation_deg=90))
+    torch.testing.assert_close(new_image, image.rot90(dims=(2, 3)), rtol=0, atol=1e-4)
+    assert torch.equal(new_target, target.rot90(dims=(1, 2)))
+
+
+def test_a_rotation_keeps_distances_on_an_oblong_image():
+    """Height and width do not mix: a dot at 10 px to the right of the centre goes to 10 px above it."""
+    image = torch.zeros(1, 1, 41, 61)
+    image[0, 0, 20, 40] = 1
+    turned, _ = augment(image, torch.zeros(1, 41, 61, dtype=torch.uint8), _parameters(rotation_deg=90))
+    assert np.unravel_index(int(turned.argmax()), (41, 61)) == (10, 30)
+
+
+def test_scaling_magnifies_about_the_centre():
+    """Scale 2 doubles the side of a centred square in image and target."""
+    image, target = torch.zeros(1, 1, 32, 32), torch.zeros(1, 32, 32, dtype=torch.uint8)
+    image[..., 12:20, 12:20] = 1
+    target[..., 12:20, 12:20] = 2
+    new_image, new_target = augment(image, target, _parameters(scale=2))
+    expected = torch.zeros(32, 32, dtype=torch.uint8)
+    expected[8:24, 8:24] = 2
+    assert torch.equal(new_target[0], expected)
+    assert torch.equal(new_image[0, 0] > 0.5, expected > 0)
+
+
+def test_what_comes_from_beyond_the_edge_is_black_background():
+    """Shrinking a full picture leaves a frame of intensity 0 and background."""
+    image, target = torch.ones(1, 1, 32, 32), torch.full((1, 32, 32), 3, dtype=torch.uint8)
+    new_image, new_target = augment(image, target, _parameters(scale=0.5))
+    frame = torch.ones(32, 32, dtype=torch.bool)
+    frame[7:25, 7:25] = False
+    assert not new_image[0, 0][frame].any()
+    assert not new_target[0][frame].any()
+    assert (new_target[0, 8:24, 8:24] == 3).all()
+
+
+@pytest.mark.parametrize("sigma_px", [0.4, 1.0, 1.5])
+def test_the_blur_is_scipy_s_gaussian(sigma_px):
+    """Each image gets its own Gaussian, here compared with scipy's where both are cut at the same radius."""
+    image, target = _batch(n=1)
+    blurred, _ = augment(image, target, _parameters(blur_sigma_px=sigma_px))
+    radius = int(np.ceil(3 * sigma_px))
+    expected = ndimage.gaussian_filter(image[0, 0].double().numpy(), sigma_px, mode="constant", radius=radius)
+    np.testing.assert_allclose(blurred[0, 0].numpy(), expected, atol=2e-5)
+
+
+def test_each_image_has_its_own_blur():
+    """An image with sigma 0 stays sharp beside one that is blurred."""
+    image, target = _batch()
+    parameters = _parameters(2)
+    parameters.blur_sigma_px[1] = 1.5
+    blurred, new_target = augment(image, target, parameters)
+    torch.testing.assert_close(blurred[0], image[0], rtol=0, atol=1e-5)
+    assert blurred[1].std() < 0.5 * image[1].std()
+    assert torch.equal(new_target, target)
+
+
+def test_brightness_is_added():
+    """Brightness shifts every intensity, up to the ends of the range."""
+    image, target = _batch()
+    brighter, _ = augment(image, target, _parameters(2, brightness=0.2))
+    torch.testing.assert_close(brighter, (image + 0.2).clamp(0, 1), rtol=0, atol=1e-5)
+
+
+def test_contrast_turns_about_the_mean():
+    """Contrast changes the spread and keeps the mean, where nothing is clamped."""
+    image, target = _batch()
+    image = 0.4 + 0.2 * image
+    changed, _ = augment(image, target, _parameters(2, contrast=1.3))
+    torch.testing.assert_close(changed.mean((1, 2, 3)), image.mean((1, 2, 3)))
+    torch.testing.assert_close(changed.std((1, 2, 3)), 1.3 * image.std((1, 2, 3)))
+
+
+def test_the_result_is_an_image_and_a_label_map():
+    """Whatever is drawn, intensities stay in [0, 1] and label maps gain no new value and keep their type."""
+    image, target = _batch(n=64, shape=(32, 32))
+    target[target == 2] = 0
+    new_image, new_target = augment(image, target, draw_augmentation(64, SETTINGS, np.random.default_rng(0)))
+    assert new_image.min() >= 0
+    assert new_image.max() <= 1
+    assert new_target.dtype == torch.uint8
+    assert set(new_target.unique().tolist()) <= {0, 1, 3}
+
+
+def test_stored_bytes_are_divided_by_255():
+    """uint8 in is intensity / 255 out."""
+    image = torch.arange(0, 256, dtype=torch.uint8).view(1, 1, 16, 16)
+    new_image, _ = augment(image, torch.zeros(1, 16, 16, dtype=torch.long), _parameters())
+    torch.testing.assert_close(new_image, image.float() / 255, rtol=0, atol=1e-5)
+
+
+def test_parameters_of_another_batch_are_refused():
+    """One parameter set per image, no broadcasting."""
+    image, target = _batch()
+    with pytest.raises(ValueError, match="expected 2, one per image, found 3"):
+        augment(image, target, _parameters(3))
+    with pytest.raises(ValueError, match="parameters: expected 2"):
+        augment(image, target, _parameters(1))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_gives_the_same_images():
+    """The parameters are drawn on the CPU, so that the device does not matter but for rounding."""
+    image, target = _batch(n=8, shape=(64, 64))
+    parameters = draw_augmentation(8, SETTINGS, np.random.default_rng(0))
+    on_cpu, on_gpu = augment(image, target, parameters), augment(image.cuda(), target.cuda(), parameters)
+    torch.testing.assert_close(on_gpu[0].cpu(), on_cpu[0], rtol=0, atol=1e-3)
+    assert (on_gpu[1].cpu() != on_cpu[1]).float().mean() < 1e-3

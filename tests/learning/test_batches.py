@@ -1,0 +1,129 @@
+"""What a training sees, step by step."""
+
+import numpy as np
+import pytest
+import torch
+from workflow_copy import CONFIGURATION
+
+from labeldropout.data.parts import PATIENTS
+from labeldropout.files import read_table
+from labeldropout.labels import FOREGROUND, Part, Structure
+from labeldropout.learning.batches import Batches, draw_unlabelled_cases, hide_labels, load_cases
+
+AUGMENTATION = CONFIGURATION["training"]["augmentation"]
+DROPOUT = {"structures": ["LA"], "probability": 0.5, "mode": "single"}
+
+
+def load(study, part=Part.TRAINING, structures=FOREGROUND):
+    """Cases of both data sets."""
+    folders = [study.prepared("first"), study.prepared("second")]
+    return load_cases(folders, read_table(study.split, PATIENTS), part, structures, torch.device("cpu"))
+
+
+def test_parts_do_not_share_patients(small_study):
+    """Training, validation and test hold different patients, and together all of them."""
+    patients = [set(load(small_study, part).table["patient"]) for part in Part]
+    assert len(set.union(*patients)) == sum(map(len, patients)) == 20
+
+
+def test_annotated_comes_from_the_table(small_study):
+    """The second data set's left atria are unannotated; everything else is annotated, background included."""
+    cases = load(small_study)
+    second = (cases.table["dataset"] == "second").to_numpy()
+    assert cases.annotated[:, :3].all()
+    assert (cases.annotated[:, 3].numpy() == ~second).all()
+
+
+def test_structures_that_are_not_segmented_are_background(small_study):
+    """A network for the ventricle alone sees two channels, and myocardium and atrium as background (decision 6)."""
+    all_structures, ventricle = load(small_study), load(small_study, structures=(Structure.LV,))
+    assert ventricle.annotated.shape[1] == 2
+    assert torch.equal(ventricle.targets == 1, all_structures.targets == Structure.LV)
+    assert ventricle.targets.max() == 1
+
+
+def test_the_same_cases_lose_their_label_in_every_training(small_study):
+    """Which labels are hidden depends on the study's seed, not on the order of the rows (decision 5)."""
+    table = load(small_study).table
+    hidden = [{"structure": "LVM", "dataset": "first", "share": 0.5}]
+    loses = draw_unlabelled_cases(table, hidden, FOREGROUND, study_seed=1)
+    assert loses.sum() == 6
+    assert loses[:, 2].sum() == 6
+    assert set(table["dataset"][loses[:, 2]]) == {"first"}
+    shuffled = table.sample(frac=1, random_state=0)
+    again = draw_unlabelled_cases(shuffled, hidden, FOREGROUND, study_seed=1)
+    assert set(shuffled["case"][again[:, 2]]) == set(table["case"][loses[:, 2]])
+    other = draw_unlabelled_cases(table, hidden, FOREGROUND, study_seed=2)
+    assert not np.array_equal(other, loses)
+
+
+def test_labels_are_hidden_without_regard_to_the_domain(small_study):
+    """As many atria as the first data set has are hidden, from both data sets; the number is what counts."""
+    table = load(small_study).table
+    known = table.assign(LA="labelled")
+    hidden = [{"structure": "LA", "dataset": "any", "as_many_as": "first"}]
+    loses = draw_unlabelled_cases(known, hidden, FOREGROUND, study_seed=1)
+    assert loses.sum() == loses[:, 3].sum() == (known["dataset"] == "first").sum()
+    assert set(known["dataset"][loses[:, 3]]) == {"first", "second"}
+
+
+def test_a_hidden_label_is_gone_from_target_and_annotation(small_study):
+    """Hiding every atrium of the first data set leaves no pixel and no annotation of it there."""
+    cases = load(small_study)
+    loses = draw_unlabelled_cases(
+        cases.table, [{"structure": "LA", "dataset": "first", "share": 1.0}], FOREGROUND, study_seed=1
+    )
+    without = hide_labels(cases, loses)
+    assert not without.annotated[:, 3].any()
+    assert not (without.targets == Structure.LA).any()
+    assert (cases.targets == Structure.LA).any()
+
+
+def test_an_epoch_is_one_pass_over_the_union(small_study):
+    """Every training case is seen once per epoch, the last batch being smaller, in another order each time."""
+    batches = Batches(load(small_study), 5, AUGMENTATION, DROPOUT, FOREGROUND, seed=0)
+    epochs = [[batch.rows for batch in batches] for _ in range(2)]
+    for epoch in epochs:
+        assert [len(rows) for rows in epoch] == [5, 5, 5, 5, 4]
+        assert sorted(np.concatenate(epoch)) == list(range(24))
+    assert not np.array_equal(np.concatenate(epochs[0]), np.concatenate(epochs[1]))
+
+
+def test_label_dropout_changes_neither_order_nor_images(small_study):
+    """Trainings that differ in label dropout alone see the same images in the same order."""
+    cases = load(small_study)
+    without = Batches(cases, 5, AUGMENTATION, None, FOREGROUND, seed=3)
+    with_dropout = Batches(cases, 5, AUGMENTATION, DROPOUT, FOREGROUND, seed=3)
+    n_hidden = 0
+    for one, other in zip(without, with_dropout, strict=True):
+        assert torch.equal(one.image, other.image)
+        n_hidden += int((one.annotated & ~other.annotated).sum())
+        gone = ~other.annotated[:, 3]
+        assert not (other.target[gone] == Structure.LA).any()
+    assert 0 < n_hidden < 12
+
+
+def test_dropout_of_a_fully_labelled_structure_is_refused(small_study):
+    """Label dropout is for partially labelled structures; the message says how often it is annotated."""
+    with pytest.raises(ValueError, match=r"Label dropout of LV: not partially labelled .*annotated in 24 of 24"):
+        Batches(load(small_study), 5, None, {**DROPOUT, "structures": ["LV"]}, FOREGROUND, seed=0)
+
+
+def test_pattern_dropout_draws_the_label_sets_of_the_data(small_study):
+    """With probability 1, a pattern hides the atrium of about half of the cases that have it, and adds no label."""
+    cases = load(small_study)
+    batches = Batches(cases, 24, None, {**DROPOUT, "mode": "pattern", "probability": 1.0}, FOREGROUND, seed=0)
+    hidden = []
+    for _ in range(60):
+        for batch in batches:
+            before = cases.annotated[batch.rows]
+            assert not (batch.annotated & ~before).any()
+            hidden.append((before & ~batch.annotated)[before[:, 3], 3].float().mean())
+    assert 0.4 < float(torch.stack(hidden).mean()) < 0.6
+
+
+def test_an_empty_part_is_refused(small_study):
+    """No case in a part is an error that names the part and the folders."""
+    patients = read_table(small_study.split, PATIENTS).assign(part="training")
+    with pytest.raises(ValueError, match="No case in the test part"):
+        load_cases([small_study.prepared("first")], patients, Part.TEST, FOREGROUND, torch.device("cpu"))

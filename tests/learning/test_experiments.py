@@ -1,0 +1,148 @@
+"""Rows of the list: what is read, what is refused, and what a training gets to see."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from labeldropout.items import is_of_the_study
+from labeldropout.labels import Structure
+from labeldropout.learning.experiments import COLUMNS, Hidden, parse_row
+from labeldropout.learning.resolve import resolve
+
+ROOT = Path(__file__).resolve().parents[2]
+DATASETS = ("camus", "unity", "echonet")
+ROW = {
+    "model": "e4-p05",
+    "experiment": "4",
+    "shown_in": "figure_4+table_2",
+    "train_on": "camus+unity",
+    "structures": "LA+LV+LVM",
+    "hidden": "LA@unity:1.0",
+    "loss": "adaptive",
+    "augmentation": "yes",
+    "dropout_structures": "LA",
+    "dropout_probability": "0.5",
+    "dropout_mode": "single",
+    "network": "basic_unet",
+    "seeds": "0,1,2",
+    "evaluated_on": "camus+unity",
+}
+SETTINGS = {
+    "augmentation": {"scale": [0.8, 1.2]},
+    "network": {"features": [4, 8]},
+    "optimisation": {"epochs": 3, "momentum": 0.9},
+    "grid_size": 64,
+    "crop_margin": 0.02,
+    "study_seed": 7,
+    "simulated": True,
+}
+
+
+def test_row_becomes_an_experiment():
+    """Every cell arrives as what it means."""
+    experiment = parse_row(ROW, DATASETS)
+    assert experiment.structures == (Structure.LV, Structure.LVM, Structure.LA)
+    assert experiment.hidden == (Hidden(Structure.LA, "unity", 1.0),)
+    assert experiment.shown_in == ("figure_4", "table_2")
+    assert experiment.augmentation is True
+    assert experiment.dropout_probability == 0.5
+    assert experiment.seeds == (0, 1, 2)
+
+
+def test_labels_can_be_hidden_without_regard_to_the_domain():
+    """`LA@any:unity` hides as many atria as Unity has, from all data sets alike; the training gets to see how."""
+    experiment = parse_row(ROW | {"hidden": "LA@any:unity"}, DATASETS)
+    assert experiment.hidden == (Hidden(Structure.LA, "any", None, "unity"),)
+    config = resolve(experiment, SETTINGS, {})
+    assert config["hidden"] == [{"structure": "LA", "dataset": "any", "as_many_as": "unity"}]
+
+
+def test_severity_is_written_out_only_where_a_row_has_one():
+    """A model at the study's own severity has the configuration that it would have without the column."""
+    assert "severity" not in resolve(parse_row(ROW, DATASETS), SETTINGS, {})
+    own = parse_row(ROW | {"severity": "0"}, DATASETS)
+    assert own.severity == 0
+    assert resolve(own, SETTINGS, {})["severity"] == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"modle": "x"}, ["modle", "model"]),
+        ({"model": "a/b"}, ["a/b"]),
+        ({"model": ""}, ["model"]),
+        ({"train_on": "camus+unty"}, ["unty", "unity"]),
+        ({"train_on": ""}, ["train_on", "empty"]),
+        ({"structures": "LV+LW"}, ["LW", "LV"]),
+        ({"hidden": "LA@unity"}, ["LA@unity", "STRUCTURE@DATASET:SHARE"]),
+        ({"hidden": "LA@any:echonet"}, ["LA@any:echonet", "STRUCTURE@any:DATASET"]),
+        ({"hidden": "LA@unty:1.0"}, ["unty", "unity"]),
+        ({"severity": "1.5"}, ["severity", "1.5", "0 to 1"]),
+        ({"severity": "strong"}, ["severity", "strong"]),
+        ({"hidden": "LA@unity:1.5"}, ["1.5"]),
+        ({"hidden": "LA@echonet:1.0"}, ["echonet"]),
+        ({"loss": "adaptve"}, ["adaptve", "adaptive"]),
+        ({"augmentation": "true"}, ["true", "yes"]),
+        ({"dropout_probability": "1.5"}, ["1.5"]),
+        ({"dropout_probability": "half"}, ["half"]),
+        ({"dropout_probability": ""}, ["dropout_structures"]),
+        ({"dropout_mode": "double"}, ["double", "single"]),
+        ({"structures": "LV+LVM", "hidden": ""}, ["LA"]),
+        ({"seeds": "0,0"}, ["0,0"]),
+        ({"seeds": ""}, ["seeds"]),
+        ({"evaluated_on": "camus+Unity"}, ["Unity", "unity"]),
+    ],
+)
+def test_bad_cell_is_refused_by_name(changes, words):
+    """The message names the file, the value and what was expected."""
+    with pytest.raises(ValueError, match=r"config/experiments\.tsv") as refusal:
+        parse_row({**ROW, **changes}, DATASETS)
+    assert all(word in str(refusal.value) for word in words), refusal.value
+
+
+def test_settings_are_written_out_in_full():
+    """A training reads one dictionary with every setting of the row, the study and the grid search."""
+    settings = resolve(parse_row(ROW, DATASETS), SETTINGS, {"learning_rate": 0.1, "batch_size": 8})
+    assert settings["optimisation"] == {"epochs": 3, "momentum": 0.9, "learning_rate": 0.1, "batch_size": 8}
+    assert settings["label_dropout"] == {"structures": ["LA"], "probability": 0.5, "mode": "single"}
+    assert settings["hidden"] == [{"structure": "LA", "dataset": "unity", "share": 1.0}]
+    assert settings["network"] == {"name": "basic_unet", "features": [4, 8]}
+    assert (settings["study_seed"], settings["grid_size"], settings["simulated"]) == (7, 64, True)
+
+
+def test_without_augmentation_or_dropout_there_is_none():
+    """A row without them resolves to nothing, not to neutral numbers."""
+    plain = {**ROW, "augmentation": "no", "dropout_structures": "", "dropout_probability": "", "dropout_mode": ""}
+    settings = resolve(parse_row(plain, DATASETS), SETTINGS, {})
+    assert settings["augmentation"] is None
+    assert settings["label_dropout"] is None
+
+
+def test_seeds_and_places_do_not_change_the_settings():
+    """A further seed, or another figure, leaves `config.json` and so every finished training as it was."""
+    other = {**ROW, "seeds": "5", "shown_in": ""}
+    assert resolve(parse_row(other, DATASETS), SETTINGS, {}) == resolve(parse_row(ROW, DATASETS), SETTINGS, {})
+
+
+@pytest.mark.parametrize("name", ["experiments.tsv", "experiments_smoke.tsv"])
+def test_every_row_of_the_lists_is_valid(name):
+    """What is listed can be run."""
+    rows = list(csv.DictReader((ROOT / "config" / name).read_text().splitlines(), delimiter="\t"))
+    models = [parse_row(row, DATASETS).model for row in rows]
+    assert len(models) == len(set(models))
+    assert set(rows[0]) == set(COLUMNS)
+
+
+def test_the_list_is_the_papers():
+    """Experiments 1 to 4 and 4b, eleven probabilities of label dropout, three seeds where it matters."""
+    text = (ROOT / "config" / "experiments.tsv").read_text().splitlines()
+    everything = [parse_row(row, DATASETS) for row in csv.DictReader(text, delimiter="\t")]
+    rows = [row for row in everything if is_of_the_study(row.shown_in)]
+    assert {row.experiment for row in rows} == {"1", "2", "3", "4", "4b"}
+    assert {row.experiment for row in everything} == {"1", "2", "3", "4", "4b", "5", "6", "7", "8"}
+    fourth = [row for row in rows if row.experiment == "4" and row.hidden]
+    assert [row.dropout_probability for row in fourth] == pytest.approx([p / 10 for p in range(11)])
+    arms = [row for row in rows if "table_2" in row.shown_in]
+    assert len(arms) == 2
+    assert all(len(row.seeds) == 3 for row in (*fourth, *arms))

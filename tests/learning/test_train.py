@@ -1,0 +1,114 @@
+"""Training from files to files."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from labeldropout.files import read_table
+from labeldropout.labels import FOREGROUND
+from labeldropout.learning.model import load_model
+from labeldropout.learning.train import train_model
+from labeldropout.learning.validation import HISTORY, summarise_validation
+
+CPU = torch.device("cpu")
+
+
+def run(study, name="out", seed=0, **changes):
+    """Train the small model; return its folder."""
+    output = study.root / name
+    train_model(
+        config=study.config(**changes),
+        prepared=[study.prepared("first"), study.prepared("second")],
+        split=study.split,
+        seed=seed,
+        device="cpu",
+        threads=1,
+        output=output,
+        benchmark=study.root / f"{name}.json",
+    )
+    return output
+
+
+@pytest.fixture(autouse=True)
+def _restore_determinism():
+    yield
+    torch.use_deterministic_algorithms(mode=False)
+
+
+def optimisation(study, **changes):
+    """The small model's optimisation with changes."""
+    return {**json.loads(study.config().read_text())["optimisation"], **changes}
+
+
+def test_the_same_seed_gives_the_same_bytes(small_study):
+    """Weights, history and record of a CPU training are the same bit for bit; another seed gives other weights."""
+    dropout = {"structures": ["LA"], "probability": 0.5, "mode": "single"}
+    first = run(small_study, "a", label_dropout=dropout)
+    second = run(small_study, "b", label_dropout=dropout)
+    other = run(small_study, "c", seed=1, label_dropout=dropout)
+    for name in ("weights.safetensors", "history.csv", "run.json"):
+        assert (first / name).read_bytes() == (second / name).read_bytes()
+        assert (first / name).read_bytes() != (other / name).read_bytes()
+
+
+def test_a_training_learns(small_study):
+    """Twelve epochs on bright discs find myocardium in both data sets."""
+    output = run(small_study, optimisation=optimisation(small_study, epochs=12))
+    history = read_table(output / "history.csv", HISTORY)
+    last = history[(history["epoch"] == 12) & (history["structure"] == "LVM")]
+    assert (last["dice"] > 0.7).all()
+    losses = history[history["dataset"] == "all"]["loss"]
+    assert losses.iloc[-1] < 0.5 * losses.iloc[0]
+
+
+@pytest.mark.parametrize("loss", ["standard", "adaptive", "marginal", "marginal_exclusion", "adaptive_bce"])
+def test_every_loss_trains(small_study, loss):
+    """Each loss of the list runs through the same switch and leaves a model that loads."""
+    model = load_model(run(small_study, loss=loss) / "weights.safetensors", CPU)
+    probabilities = model.probabilities(np.zeros((2, 32, 32), np.uint8))
+    assert probabilities.shape == (2, 4, 32, 32)
+    assert np.isfinite(probabilities).all()
+
+
+def test_hidden_labels_are_hidden_from_training_only(small_study):
+    """Validation keeps what the data set annotates, so the history scores the atrium that no training case shows."""
+    output = run(small_study, hidden=[{"structure": "LA", "dataset": "first", "share": 1.0}])
+    history = read_table(output / "history.csv", HISTORY)
+    cells = set(zip(history["dataset"], history["structure"], strict=True))
+    assert ("first", "LA") in cells
+    assert ("second", "LA") not in cells
+
+
+def test_the_best_epoch_is_the_one_kept(small_study):
+    """`best` marks each new maximum of the mean over cells, earliest first, and the record names the last of them."""
+    output = run(small_study, optimisation=optimisation(small_study, epochs=5))
+    history = read_table(output / "history.csv", HISTORY)
+    means = history[history["dataset"] == "all"]
+    record = json.loads((output / "run.json").read_text())
+    assert record["best_epoch"] == int(means["dice"].to_numpy().argmax()) + 1
+    assert set(record["inputs"]) >= {"config.json", "splits/patients.csv", "prepared/first/images.npy"}
+
+
+def test_no_data_set_outweighs_another_in_the_choice_of_an_epoch():
+    """The mean is over (data set, structure) cells, not over cases; undefined scores are left out and counted."""
+    dice = np.array([[1.0, np.nan, np.nan]] * 9 + [[0.0, 0.5, np.nan]])
+    rows = summarise_validation(dice, ["many"] * 9 + ["few"], FOREGROUND)
+    assert rows[-1] == {"dataset": "all", "structure": "all", "dice": pytest.approx(0.5), "n": 11}
+    assert pd.DataFrame(rows).set_index(["dataset", "structure"]).loc[("many", "LV"), "n"] == 9
+
+
+def test_a_loss_that_is_no_number_stops_with_epoch_batch_and_cases(small_study):
+    """A learning rate of 1e30 ends with one message that names where, and leaves no weights."""
+    with pytest.raises(ValueError, match=r"loss is (nan|inf) in epoch 1, batch \d.*cases: (first|second)-") as error:
+        run(small_study, optimisation=optimisation(small_study, learning_rate=1e30))
+    assert "Lower the learning rate" in str(error.value)
+    assert not (small_study.root / "out" / "weights.safetensors").exists()
+
+
+def test_a_data_set_that_was_not_given_is_named(small_study):
+    """A model that trains on data not handed over is refused with both lists."""
+    with pytest.raises(ValueError, match=r"trains on \['third'\].*\['first', 'second'\]"):
+        run(small_study, train_on=["third"])

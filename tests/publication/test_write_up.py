@@ -1,0 +1,193 @@
+"""The write-up: its numbers are those of the tables, its sentences those that the verdicts call for."""
+
+import csv
+import re
+from pathlib import Path
+
+import pytest
+
+from labeldropout.analysis.claims.judge import CLAIMS
+from labeldropout.analysis.spreads import FIGURE_TABLE
+from labeldropout.cli.main import main
+from labeldropout.publication.write_up import TEMPLATE, write_up
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = ROOT / "config" / "config.yaml"
+TEXT = (ROOT / "src" / "labeldropout" / "publication" / TEMPLATE).read_text()
+
+
+def claim(name, verdict, holds, **cells):
+    """A row of a claims table."""
+    row = dict.fromkeys(CLAIMS, "")
+    row |= {
+        "claim": name,
+        "statement": f"What {name} says.",
+        "where": "nowhere",
+        "verdict": verdict,
+        "kind": "superior",
+        "comparison": "one above other",
+        "models": "one; other",
+        "dataset": "unity",
+        "structure": "LA",
+        "reference": "dataset",
+        "images": "all",
+        "holds": holds,
+        "effect": "0.1234",
+        "low": "0.05",
+        "high": "0.2",
+        "confidence": "0.95",
+        "low_95": "0.05",
+        "high_95": "0.2",
+        "n": "30",
+        "n_patients": "28",
+        "n_seeds_better": "1",
+        "n_seeds_worse": "1",
+        "p_image": "0.001",
+        "p_patient": "0.01",
+        "p_holm": "0.02",
+        "rank_biserial": "0.5",
+        "reported": "about 0.8",
+        "target": "snakemake figure_4",
+        "data": "simulated",
+    }
+    return row | cells
+
+
+def write_claims(results, rows, name="claims"):
+    """A claims table with these rows."""
+    path = results / "tables" / f"{name}.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(CLAIMS), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+@pytest.fixture
+def written(tmp_path):
+    """A function that gives the write-up of a study of which there are these claims and nothing else."""
+
+    def write(*rows, instrument=()):
+        write_claims(tmp_path, rows)
+        if instrument:
+            write_claims(tmp_path, instrument, "claims_instrument")
+        write_up(tmp_path, CONFIG, tmp_path / "reproduction.md", ROOT)
+        return (tmp_path / "reproduction.md").read_text()
+
+    return write
+
+
+def section(text, title):
+    """What stands under a heading of the second level; nothing if there is none."""
+    return text.partition(f"## {title}\n")[2].partition("\n## ")[0]
+
+
+def test_committed_write_up_follows_from_committed_tables(tmp_path):
+    """Nobody typed a number into it: made again from the tables, it is the same, byte for byte."""
+    write_up(ROOT / "results", CONFIG, tmp_path / "again.md", ROOT)
+    assert (tmp_path / "again.md").read_text() == (ROOT / "docs" / "reproduction.md").read_text(), (
+        "the tables have changed: labeldropout write-up"
+    )
+
+
+def test_template_has_no_number_of_its_own():
+    """Digits stand in the template only in names: of claims, experiments, figures, tables and a publication."""
+    prose = re.sub(r"\{%.*?%\}", " ", TEXT, flags=re.DOTALL)
+    prose = re.sub(r"\{\{.*?\}\}", lambda found: " ".join(re.findall(r'"[^"]*"', found[0])), prose, flags=re.DOTALL)
+    names = r"\bC\d+\b|\b[Ee]xperiment \d\w?\b|\b(?:Figure|Table) \d\b|MELBA 2026:022|table_\d|e\d\w?-[\w-]+"
+    assert re.findall(r"\S*\d\S*", re.sub(names, "", prose)) == []
+
+
+def test_claim_stands_under_its_verdict(written):
+    """A claim that fails is printed as failed, with the comparison that failed; one that holds, as holding."""
+    text = written(
+        claim("C1", "reproduced", "yes"),
+        claim("C6", "not reproduced", "no", effect="-0.3", low="-0.4", high="-0.2"),
+        claim("C8", "not testable on these data", "not testable", effect="", n="3", why="3 patients (at least 6)"),
+    )
+    assert "### C1. " in section(text, "What agrees with the paper")
+    assert "+0.123 [+0.050, +0.200]; 30 images of 28 patients" in section(text, "What agrees with the paper")
+    failed = section(text, "What does not")
+    assert "### C6. " in failed
+    assert "**fails**: one above other, LA on unity: −0.300 [−0.400, −0.200]" in failed
+    assert "### C1. " not in failed
+    assert "3 patients (at least 6)" in section(text, "What could not be tested")
+    assert "1 reproduced, 1 not reproduced, 1 not testable on these data." in text
+
+
+@pytest.mark.parametrize(
+    ("verdict", "holds", "words"),
+    [
+        ("reproduced", "yes", "**C13 is reproduced**"),
+        ("not reproduced", "no", "**C13 is not reproduced**"),
+        ("not testable on these data", "not testable", "**C13 has not been tested**"),
+    ],
+)
+def test_prediction_for_the_losses_is_held_against_the_verdict(written, verdict, holds, words):
+    """What the later comparison predicts is stated, and then what came of it."""
+    text = written(claim("C1", "reproduced", "yes"), instrument=[claim("C13", verdict, holds)])
+    found = section(text, "What the authors' later comparison predicts for C13")
+    assert words in found
+    assert len(re.findall(r"\*\*C13 ", found)) == 1
+
+
+def test_nothing_is_said_of_what_is_not_there(written):
+    """Without tables of scores no sentence speaks of a gap, and the missing instrument is named."""
+    text = written(claim("C1", "reproduced", "yes"))
+    assert "How much there is to mend" not in text
+    assert "snakemake instrument" in text
+    assert "nan" not in text.lower().split()
+
+
+def test_write_up_without_tables_is_refused(tmp_path, capsys):
+    """A wrong folder is one clear line, not a page of dashes."""
+    status = main(["write-up", "--results", str(tmp_path), "--output", str(tmp_path / "x.md")])
+    assert status == 1
+    assert "tables" in capsys.readouterr().err
+    assert not (tmp_path / "x.md").exists()
+
+
+def test_unknown_verdict_is_refused(tmp_path):
+    """A claims table of another program is not believed."""
+    write_claims(tmp_path, [claim("C1", "certainly true", "yes")])
+    with pytest.raises(ValueError, match=r"claims\.csv: C1: unknown verdict 'certainly true'"):
+        write_up(tmp_path, CONFIG, tmp_path / "x.md", ROOT)
+
+
+@pytest.mark.parametrize(
+    ("holds", "words"),
+    [
+        (("yes", "no"), "missing labels cost something whatever they are tied to"),
+        (("no", "yes"), "too little to repair to settle anything"),
+        (("no", "no"), "was not shown to cost more than the missing labels themselves"),
+    ],
+)
+def test_sentence_on_the_control_follows_from_what_failed(written, holds, words):
+    """A failed control means different things, depending on which of its two comparisons failed."""
+    rows = [claim("C11", "not reproduced", one) for one in holds]
+    text = section(written(claim("C1", "reproduced", "yes"), instrument=rows), "Why we think so")
+    assert words in text
+    assert text.count("C11") == 1
+
+
+def test_what_is_shown_beside_a_claim_is_written(written):
+    """Numbers that are not judged, such as the relative gain, stand under their claim, and are not said to hold."""
+    gain = claim("C10", "not reproduced", "shown", kind="gain", comparison="relative gain of one over other")
+    text = section(written(claim("C10", "not reproduced", "no"), gain), "What does not")
+    assert "- shown, not judged: relative gain of one over other, LA on unity: +12 % [+5, +20]" in text
+
+
+def test_untested_gain_is_not_called_chance(written, tmp_path):
+    """Where the claim's test could not be made, no sentence says what the test did not show."""
+    path = tmp_path / "tables" / "figure_4.csv"
+    path.parent.mkdir()
+    row = dict.fromkeys(FIGURE_TABLE, "") | {"seed": "all", "dataset": "unity", "structure": "LA"}
+    row |= {"n": "3", "n_patients": "3", "dice_sd": "", "data": "simulated"}
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(FIGURE_TABLE), lineterminator="\n")
+        writer.writeheader()
+        for model, mean in (("e4-benchmark", 0.9), ("e4-p00", 0.7), ("e4-p05", 0.8)):
+            writer.writerow(row | {"model": model, "dice_mean": mean, "probability": "0.5"})
+    text = written(claim("C6", "not testable on these data", "not testable", why="3 patients (at least 6)"))
+    assert "No test of it could be made (C6)." in text
+    assert "more than chance" not in text

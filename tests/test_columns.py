@@ -1,0 +1,52 @@
+"""Tables have exactly the columns that are written down."""
+
+import pandas as pd
+import pytest
+
+from labeldropout import files as records
+from labeldropout import items as published
+from labeldropout.data.parts import PATIENTS
+from labeldropout.files import check_columns
+
+TABLES = {
+    name: value
+    for module in (records, published)
+    for name, value in vars(module).items()
+    if name.isupper() and isinstance(value, dict)
+}
+
+
+def test_columns_come_back_in_the_given_order():
+    """A table with its columns in another order is as good."""
+    table = pd.DataFrame([["test", "p", "camus"]], columns=["part", "patient", "dataset"])
+    assert list(check_columns(table, PATIENTS, "x.csv").columns) == ["dataset", "patient", "part"]
+
+
+def test_a_missing_column_is_named_with_the_file():
+    """The error says where and what."""
+    table = pd.DataFrame(columns=["dataset", "patient"])
+    with pytest.raises(ValueError, match=r"^x\.csv: .*missing: \['part'\], unknown: none"):
+        check_columns(table, PATIENTS, "x.csv")
+
+
+def test_a_misspelt_column_gets_a_hint():
+    """The nearest valid name stands in the error."""
+    table = pd.DataFrame(columns=["dataset", "pateint", "part"])
+    with pytest.raises(ValueError, match=r"missing: \['patient'\].*pateint \(did you mean patient\?\)"):
+        check_columns(table, PATIENTS, "x.csv")
+
+
+def test_an_additional_column_is_refused():
+    """Nothing is dropped in silence."""
+    with pytest.raises(ValueError, match=r"missing: none, unknown: .*zzz"):
+        check_columns(pd.DataFrame(columns=[*PATIENTS, "zzz"]), PATIENTS, "x.csv")
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_column_is_explained(name):
+    """Each has a meaning; a length says its unit in its name."""
+    assert TABLES[name]
+    for column, meaning in TABLES[name].items():
+        assert meaning.strip(), column
+        if "spacing" in column:
+            assert column.endswith("_mm")

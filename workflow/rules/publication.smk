@@ -1,0 +1,263 @@
+rule figures_item:
+    message:
+        "Draw {wildcards.item}."
+    input:
+        tables=figure_tables,
+        cases=figure_cases,
+        predictions=figure_predictions,
+    output:
+        svg=report(
+            "<results>/figures/{item}.svg",
+            caption="../report/figures.rst",
+            category="Figures",
+            labels={"item": "{item}"},
+        ),
+        png="<results>/figures/{item}.png",
+        provenance="<results>/figures/{item}.provenance.json",
+    log:
+        "<results>/logs/figures_item/{item}.log",
+    benchmark:
+        "<results>/benchmarks/figures_item/{item}.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        code=figure_code,
+        simulated=figure_simulated,
+        cases=folders("cases"),
+        stem=subpath(output.svg, strip_suffix=".svg"),
+    shell:
+        "labeldropout figures --item {wildcards.item} --table {input.tables:q}"
+        " --cases {params.cases:q} --predictions {input.predictions:q}"
+        " --simulated {params.simulated} --output {params.stem:q} > {log:q} 2>&1"
+
+
+rule figure_1:
+    message:
+        "Figure 1."
+    input:
+        "<results>/figures/figure_1.svg",
+        "<results>/figures/figure_1.png",
+
+
+rule figure_2:
+    message:
+        "Figure 2."
+    input:
+        "<results>/figures/figure_2.svg",
+        "<results>/figures/figure_2.png",
+
+
+rule figure_3:
+    message:
+        "Figure 3."
+    input:
+        "<results>/figures/figure_3.svg",
+        "<results>/figures/figure_3.png",
+
+
+rule figure_4:
+    message:
+        "Figure 4."
+    input:
+        "<results>/figures/figure_4.svg",
+        "<results>/figures/figure_4.png",
+
+
+rule figure_5:
+    message:
+        "Figure 5."
+    input:
+        "<results>/figures/figure_5.svg",
+        "<results>/figures/figure_5.png",
+
+
+rule supplementary_figure_1:
+    message:
+        "Supplementary Figure 1."
+    input:
+        "<results>/figures/supplementary_figure_1.svg",
+        "<results>/figures/supplementary_figure_1.png",
+
+
+rule training_curves:
+    message:
+        "The training curves of every model."
+    input:
+        "<results>/figures/training_curves.svg",
+        "<results>/figures/training_curves.png",
+
+
+rule claims:
+    message:
+        "The ledger of the paper's claims."
+    input:
+        "<results>/tables/claims.csv",
+        "<results>/figures/claims.svg",
+        "<results>/figures/claims.png",
+
+
+rule figures:
+    message:
+        "Every figure of the study."
+    input:
+        expand("<results>/figures/{item}.svg", item=SHOWN_FIGURES),
+
+
+rule controls:
+    message:
+        "Experiment 5: what would settle the explanation."
+    input:
+        "<results>/tables/controls.csv",
+        "<results>/figures/controls.svg",
+        "<results>/figures/controls.png",
+
+
+rule dose_response:
+    message:
+        "Experiment 6: the missing structure against the shift between domains."
+    input:
+        "<results>/tables/dose_response.csv",
+        "<results>/figures/dose_response.svg",
+        "<results>/figures/dose_response.png",
+
+
+rule losses:
+    message:
+        "Experiment 7: the losses for partial labels, with and without label dropout."
+    input:
+        "<results>/tables/losses.csv",
+        "<results>/figures/losses.svg",
+        "<results>/figures/losses.png",
+
+
+rule architectures:
+    message:
+        "Experiment 8: label dropout in other networks."
+    input:
+        "<results>/tables/architectures.csv",
+        "<results>/figures/architectures.svg",
+        "<results>/figures/architectures.png",
+
+
+rule label_sets:
+    message:
+        "Experiment 4b again, with the other cures for several missing structures."
+    input:
+        "<results>/tables/label_sets.csv",
+        "<results>/figures/label_sets.svg",
+        "<results>/figures/label_sets.png",
+
+
+rule claims_instrument:
+    message:
+        "The ledger of the claims that our own experiments test."
+    input:
+        "<results>/tables/claims_instrument.csv",
+        "<results>/figures/claims_instrument.svg",
+        "<results>/figures/claims_instrument.png",
+
+
+rule biomarkers:
+    message:
+        "Volumes, ejection fractions and their agreement."
+    input:
+        "<results>/tables/biomarkers.csv",
+        "<results>/figures/biomarkers.svg",
+        "<results>/figures/biomarkers.png",
+
+
+rule shortcut:
+    message:
+        "Experiment 9: how well the domain can be told from what a model answers."
+    input:
+        "<results>/tables/shortcut.csv",
+        "<results>/figures/shortcut.svg",
+        "<results>/figures/shortcut.png",
+
+
+rule release:
+    message:
+        "Publish the weights that `labeldropout predict` takes by default."
+    input:
+        weights=f"<results>/models/{config['released']['model']}/seed-{config['released']['seed']}/weights.safetensors",
+    output:
+        weights="<results>/released/label_dropout.safetensors",
+        provenance="<results>/released/label_dropout.provenance.json",
+    log:
+        "<results>/logs/release/log.log",
+    localrule: True
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=fingerprint("predict.release:release"),
+    shell:
+        "labeldropout release --weights {input.weights:q} --output {output.weights:q}"
+        " > {log:q} 2>&1"
+
+
+rule run_record:
+    message:
+        "Write down what the study ran on, and the hash of every result."
+    input:
+        models=rules.models.input,
+        tables=rules.tables.input,
+        figures=rules.figures.input,
+    output:
+        record="<results>/run_record.json",
+    log:
+        "<results>/logs/run_record/log.log",
+    localrule: True
+    params:
+        code=fingerprint("provenance:run_record"),
+        study=config["study"],
+        benchmarks=benchmark_folder(),
+    shell:
+        "labeldropout run-record --study {params.study:q} --benchmarks {params.benchmarks:q}"
+        " --files {input.models:q} {input.tables:q} {input.figures:q}"
+        " --output {output.record:q} > {log:q} 2>&1"
+
+
+rule instrument:
+    message:
+        "Everything beyond the paper: controls, dose-response, losses, architectures, label sets, biomarkers, shortcut."
+    input:
+        expand("<results>/tables/{item}.csv", item=INSTRUMENT_TABLES),
+        expand("<results>/figures/{item}.svg", item=INSTRUMENT_FIGURES),
+        rules.claims_instrument.input,
+        rules.biomarkers.input if BIOMARKER_MODELS else [],
+        rules.shortcut.input if PROBED_MODELS else [],
+
+
+rule report:
+    message:
+        "Put the study and the instrument on one page."
+    input:
+        models=rules.models.input,
+        release=rules.release.output,
+        tables=rules.tables.input,
+        figures=rules.figures.input,
+        record=rules.run_record.output,
+        instrument=rules.instrument.input,
+        scores=expand("<results>/scores/{model}.csv", model=EXPERIMENTS),
+        predictions=expand("<results>/predictions/{model}.npz", model=EXPERIMENTS),
+        imports=expand("<results>/cases/{dataset}/report.json", dataset=DATASETS),
+        sheets=expand("<results>/cases/{dataset}/contact_sheet.png", dataset=DATASETS),
+        cones=expand("<results>/cones/{dataset}/worst.png", dataset=DATASETS),
+        template="src/labeldropout/publication/report/report.html.jinja",
+    output:
+        page="<results>/report.html",
+        folder=directory("<results>/report"),
+    log:
+        "<results>/logs/report/log.log",
+    benchmark:
+        "<results>/benchmarks/report/all.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        code=fingerprint("publication.report.page:build_report"),
+        results=subpath(output.page, parent=True),
+    shell:
+        "labeldropout report --results {params.results:q} --output {output.page:q} > {log:q} 2>&1"
