@@ -113,7 +113,7 @@ def segment_cones(store: CaseStore, method: str, network: Path | None, device: s
     segmenter = None
     if method == "network" and network is not None:
         # nnU-Net takes seconds to import; the geometry does without it.
-        from labeldropout.data.cone_network import ConeNetwork  # noqa: PLC0415
+        from labeldropout.data.cone_network import ConeNetwork
 
         segmenter = ConeNetwork(network, device)
     table = store.table

@@ -1,0 +1,248 @@
+"""Verbs from scores to tables: flags only."""
+
+import argparse
+from pathlib import Path
+
+from labeldropout.cli.flags import Verb, add_device_flags, add_paths, device_of, json_value
+from labeldropout.cli.tracing import write_sidecar
+
+
+def _compare_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--item",
+        required=True,
+        help="figure_1 to figure_5, supplementary_figure_1, table_1, table_2 or tests; of our own experiments controls,"
+        " dose_response, losses, architectures, label_sets or tests_instrument",
+    )
+    parser.add_argument("--scores", type=Path, nargs="*", default=[], help="scores of the models of this item")
+    parser.add_argument("--experiments", type=json_value, default=[], help="rows of these models, as JSON")
+    parser.add_argument("--cases", type=Path, nargs="*", default=[], help="stores of cases")
+    parser.add_argument(
+        "--settings", type=json_value, required=True, help="statistics, kit, seed, severity, simulated: JSON"
+    )
+    add_paths(parser, "split", "reported", "output")
+
+
+def compare(arguments: argparse.Namespace) -> None:
+    """Verb `compare`."""
+    from labeldropout.analysis.compare import compare
+    from labeldropout.running.sidecars import files_of, models_in_tables, sidecar_of
+
+    compare(
+        item=arguments.item,
+        scores=arguments.scores,
+        experiments=arguments.experiments,
+        cases=arguments.cases,
+        split=arguments.split,
+        reported=arguments.reported,
+        settings=arguments.settings,
+        output=arguments.output,
+    )
+    files = [arguments.output.with_suffix(ending) for ending in (".csv", ".md", ".tex")]
+    write_sidecar(
+        arguments,
+        sidecar_of(files[0]),
+        files=files,
+        inputs=[*arguments.scores, *files_of(arguments.cases, ["cases.csv"]), arguments.split, arguments.reported],
+        settings={"item": arguments.item, "settings": arguments.settings, "experiments": arguments.experiments},
+        models=models_in_tables(arguments.scores),
+        simulated=bool(arguments.settings["simulated"]),
+        target=arguments.item.removesuffix("_cases"),
+    )
+
+
+def _claims_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--part", choices=("study", "instrument"), required=True, help="whose claims are judged")
+    parser.add_argument("--scores", type=Path, nargs="*", default=[], help="scores of every model that has some")
+    parser.add_argument("--experiments", type=json_value, default=[], help="rows of these models, as JSON")
+    parser.add_argument("--settings", type=json_value, required=True, help="statistics and simulated, as JSON")
+    add_paths(parser, "claims", "split", "reported", "output")
+
+
+def claims(arguments: argparse.Namespace) -> None:
+    """Verb `claims`."""
+    from labeldropout.analysis.claims.judge import judge_claims
+    from labeldropout.running.sidecars import models_in_tables, sidecar_of
+
+    judge_claims(
+        claims=arguments.claims,
+        part=arguments.part,
+        scores=arguments.scores,
+        experiments=arguments.experiments,
+        split=arguments.split,
+        reported=arguments.reported,
+        settings=arguments.settings,
+        output=arguments.output,
+    )
+    files = [arguments.output.with_suffix(ending) for ending in (".csv", ".md", ".tex")]
+    write_sidecar(
+        arguments,
+        sidecar_of(files[0]),
+        files=files,
+        inputs=[arguments.claims, *arguments.scores, arguments.split, arguments.reported],
+        settings={"part": arguments.part, "settings": arguments.settings, "experiments": arguments.experiments},
+        models=models_in_tables(arguments.scores),
+        simulated=bool(arguments.settings["simulated"]),
+        target=arguments.output.stem,
+    )
+
+
+def _biomarkers_flags(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True)
+    measure = actions.add_parser("measure", help="measure every test patient of one model")
+    measure.add_argument("--model", required=True, help="its row in the list of experiments")
+    measure.add_argument("--structures", nargs="+", required=True, help="what it segments: LV, LVM, LA")
+    measure.add_argument("--cases", type=Path, nargs="+", required=True, help="stores of cases, one per data set")
+    measure.add_argument("--hearts", type=Path, nargs="*", default=[], help="hearts.csv of the simulated data sets")
+    add_paths(measure, "predictions", "output")
+    agree = actions.add_parser("agree", help="compare the measurements of all models with reference and truth")
+    agree.add_argument("--measured", type=Path, nargs="+", required=True, help="outputs of measure, one per model")
+    agree.add_argument("--output", type=Path, required=True, help="path of the table, with or without ending")
+    for action in (measure, agree):
+        action.add_argument("--simulated", choices=("yes", "no"), required=True)
+
+
+def biomarkers(arguments: argparse.Namespace) -> None:
+    """Verb `biomarkers`."""
+    from labeldropout.analysis.biomarkers.agree import write_agreement
+    from labeldropout.analysis.biomarkers.measure import measure_model
+    from labeldropout.running.sidecars import models_in_tables, sidecar_of
+
+    simulated = arguments.simulated == "yes"
+    if arguments.action == "measure":
+        measure_model(
+            arguments.model,
+            arguments.predictions,
+            arguments.cases,
+            arguments.hearts,
+            arguments.structures,
+            arguments.output,
+            simulated=simulated,
+        )
+        return
+    files = write_agreement(arguments.measured, arguments.output.with_suffix(""), simulated=simulated)
+    write_sidecar(
+        arguments,
+        sidecar_of(files[0]),
+        files=files,
+        inputs=arguments.measured,
+        settings={"simulated": simulated},
+        models=models_in_tables(arguments.measured),
+        simulated=simulated,
+        target="biomarkers",
+    )
+
+
+def _probe_flags(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True)
+    ask = actions.add_parser("ask", help="tell the domain from the answers of one model")
+    ask.add_argument("--weights", type=Path, nargs="+", required=True, help="weights.safetensors of every seed")
+    ask.add_argument("--prepared", type=Path, nargs="+", required=True, help="prepared arrays, one per data set")
+    ask.add_argument(
+        "--further", type=Path, nargs="*", default=[], help="stores that know unannotated structures: truth or observer"
+    )
+    ask.add_argument("--settings", type=json_value, required=True, help="draws, seed and simulated, as JSON")
+    add_device_flags(ask)
+    ask.add_argument("--threads", type=int, default=1)
+    add_paths(ask, "split", "output")
+    join = actions.add_parser("join", help="put the probes of all models into one table")
+    join.add_argument("--probes", type=Path, nargs="+", required=True, help="outputs of ask, one per model")
+    join.add_argument("--simulated", choices=("yes", "no"), required=True)
+    join.add_argument("--output", type=Path, required=True, help="path of the table, with or without ending")
+
+
+def probe(arguments: argparse.Namespace) -> None:
+    """Verb `probe`."""
+    from labeldropout.analysis.shortcut.probe import probe_model, write_probes
+    from labeldropout.running.sidecars import models_in_tables, sidecar_of
+
+    if arguments.action == "ask":
+        probe_model(
+            weights=arguments.weights,
+            prepared=arguments.prepared,
+            split=arguments.split,
+            further=arguments.further,
+            settings=arguments.settings,
+            device=device_of(arguments),
+            threads=arguments.threads,
+            output=arguments.output,
+        )
+        return
+    simulated = arguments.simulated == "yes"
+    files = write_probes(arguments.probes, arguments.output.with_suffix(""), simulated=simulated)
+    write_sidecar(
+        arguments,
+        sidecar_of(files[0]),
+        files=files,
+        inputs=arguments.probes,
+        settings={"simulated": simulated},
+        models=models_in_tables(arguments.probes),
+        simulated=simulated,
+        target="shortcut",
+    )
+
+
+def _summarise_flags(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True)
+    join = actions.add_parser("histories", help="join the histories of all trainings in one table")
+    join.add_argument("--histories", type=Path, nargs="+", required=True, help="<model>/seed-<n>/history.csv")
+    collect = actions.add_parser("tables", help="collect the main numbers in one small JSON")
+    collect.add_argument("--tables", type=Path, nargs="*", default=[], help="tables behind figures, and Table 2")
+    collect.add_argument("--selected", type=Path, required=True, help="outcome of select-hyperparameters")
+    for action in (join, collect):
+        action.add_argument("--simulated", choices=("yes", "no"), required=True)
+        add_paths(action, "output")
+
+
+def summarise(arguments: argparse.Namespace) -> None:
+    """Verb `summarise`."""
+    from labeldropout.analysis.summarise import TRAINING_CURVES, join_histories, main_numbers
+    from labeldropout.files import write_json, write_table
+    from labeldropout.running.sidecars import models_in_tables, sidecar_of
+
+    simulated = arguments.simulated == "yes"
+    if arguments.action == "histories":
+        inputs = arguments.histories
+        write_table(join_histories(inputs, simulated=simulated), arguments.output, TRAINING_CURVES)
+        models = models_in_tables([arguments.output])
+    else:
+        inputs = [*arguments.tables, arguments.selected]
+        write_json(main_numbers(arguments.tables, arguments.selected, simulated=simulated), arguments.output)
+        models = models_in_tables(arguments.tables)
+    write_sidecar(
+        arguments,
+        sidecar_of(arguments.output),
+        files=[arguments.output],
+        inputs=inputs,
+        settings={"simulated": simulated},
+        models=models,
+        simulated=simulated,
+        target=f"summarise_{arguments.action}",
+    )
+
+
+def _put_ledger_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--ledger", type=Path, nargs="+", required=True, help="claims.md, and claims_instrument.md")
+    parser.add_argument("--file", type=Path, default=Path("README.md"), help="text with the two marks")
+
+
+def put_ledger(arguments: argparse.Namespace) -> None:
+    """Verb `put-ledger`."""
+    from labeldropout.analysis.claims.ledger import put_ledger
+
+    put_ledger(arguments.file, arguments.ledger)
+
+
+VERBS = (
+    Verb("compare", "make the table behind a figure, a table of the paper or the tests", _compare_flags, compare),
+    Verb("claims", "judge the claims by rules that were fixed before", _claims_flags, claims),
+    Verb("biomarkers", "volumes and ejection fractions from masks, and how they agree", _biomarkers_flags, biomarkers),
+    Verb("probe", "how well the domain can be told from what a model answers", _probe_flags, probe),
+    Verb(
+        "summarise",
+        "put all training curves into one table, or the main numbers into one file",
+        _summarise_flags,
+        summarise,
+    ),
+    Verb("put-ledger", "put the ledger of the claims between its two marks in a text", _put_ledger_flags, put_ledger),
+)

@@ -1,0 +1,46 @@
+"""Flags that several verbs share, and what a verb is."""
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Verb:
+    """One word of the command line."""
+
+    name: str
+    summary: str
+    """What it does, as `--help` says it."""
+    add_flags: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int | None]
+    """What it does; its exit status is 0 where it returns nothing."""
+
+
+def json_value(text: str) -> Any:
+    """The type of a flag whose value is JSON."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise argparse.ArgumentTypeError(f"not JSON: {error}") from error
+
+
+def add_paths(parser: argparse.ArgumentParser, *names: str, required: bool = True) -> None:
+    """Add flags that take one path each."""
+    for name in names:
+        parser.add_argument(f"--{name}", type=Path, required=required)
+
+
+def add_device_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of verbs that may use a graphics card."""
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--gpus", type=int, default=1, help="0 forces the CPU")
+    parser.add_argument("--trainings-per-gpu", type=int, default=1, help="how many processes may share a graphics card")
+
+
+def device_of(arguments: argparse.Namespace) -> str:
+    """The device that these flags ask for."""
+    return "cpu" if arguments.gpus == 0 else str(arguments.device)

@@ -1,0 +1,170 @@
+"""Verbs from prepared array to weights and scores: flags only."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from labeldropout.cli.flags import Verb, add_device_flags, add_paths, device_of, json_value
+from labeldropout.cli.tracing import write_sidecar
+
+
+def _resolve_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--row", type=json_value, required=True, help="filled cells of the row, as JSON")
+    parser.add_argument("--settings", type=json_value, required=True, help="settings shared by all models, as JSON")
+    choice = parser.add_mutually_exclusive_group(required=True)
+    choice.add_argument("--selected", type=Path, help="outcome of select-hyperparameters")
+    choice.add_argument("--candidate", type=json_value, help="learning_rate and batch_size to try, as JSON")
+    add_paths(parser, "config")
+
+
+def resolve(arguments: argparse.Namespace) -> None:
+    """Verb `resolve`."""
+    from labeldropout.files import read_json, write_json
+    from labeldropout.learning.experiments import parse_row
+    from labeldropout.learning.resolve import resolve
+
+    experiment = parse_row(arguments.row, tuple(arguments.settings["datasets"]))
+    chosen = arguments.candidate or {
+        key: value for key, value in read_json(arguments.selected).items() if key in {"learning_rate", "batch_size"}
+    }
+    write_json(resolve(experiment, arguments.settings, chosen), arguments.config)
+
+
+def _select_hyperparameters_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--candidates", type=Path, nargs="+", required=True, help="folders with config.json and seed-<n>/history.csv"
+    )
+    parser.add_argument("--seed", type=int, required=True)
+    add_paths(parser, "output", "table")
+
+
+def select_hyperparameters(arguments: argparse.Namespace) -> None:
+    """Verb `select-hyperparameters`."""
+    from labeldropout.files import read_json, write_json, write_table
+    from labeldropout.learning.select_hyperparameters import select
+    from labeldropout.running.sidecars import sidecar_of
+
+    table, selected = select(arguments.candidates, arguments.seed)
+    write_table(table, arguments.table)
+    write_json(selected, arguments.output)
+    configs = [folder / "config.json" for folder in arguments.candidates]
+    settings = [read_json(path) for path in configs]
+    write_sidecar(
+        arguments,
+        sidecar_of(arguments.table),
+        files=[arguments.table, arguments.output],
+        inputs=configs + [folder / f"seed-{arguments.seed}" / "history.csv" for folder in arguments.candidates],
+        settings={"seed": arguments.seed},
+        models={content["model"]: [arguments.seed] for content in settings},
+        simulated=any(content["simulated"] for content in settings),
+        target="grid",
+    )
+
+
+def _train_flags(parser: argparse.ArgumentParser) -> None:
+    add_paths(parser, "config", "split", "output")
+    parser.add_argument(
+        "--prepared", type=Path, nargs="+", required=True, help="folders of prepared arrays, one per data set"
+    )
+    parser.add_argument("--seed", type=int, required=True)
+    add_device_flags(parser)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--benchmark", type=Path, help="where to write seconds and images/s, as JSON")
+    parser.add_argument(
+        "--checkpoints",
+        type=Path,
+        help="folder of restart state, from which the same command goes on after a kill; with it, SIGTERM and Ctrl-C"
+        " end the training after the batch, with exit status 75; default: none",
+    )
+    parser.add_argument("--checkpoint-epochs", type=int, help="with --checkpoints: write it after so many epochs,")
+    parser.add_argument("--checkpoint-minutes", type=float, help="or minutes, whichever comes first")
+
+
+def train(arguments: argparse.Namespace) -> int:
+    """Verb `train`."""
+    from labeldropout.devices import keep_freed_memory
+    from labeldropout.learning.checkpoints import EXIT_STOPPED, Pace, StoppedError
+    from labeldropout.learning.train import train_model
+
+    keep_freed_memory()
+    pace = None
+    if arguments.checkpoints:
+        if arguments.checkpoint_epochs is None or arguments.checkpoint_minutes is None:
+            raise ValueError("--checkpoints needs --checkpoint-epochs and --checkpoint-minutes.")
+        pace = Pace(arguments.checkpoints, arguments.checkpoint_epochs, arguments.checkpoint_minutes)
+    try:
+        train_model(
+            config=arguments.config,
+            prepared=arguments.prepared,
+            split=arguments.split,
+            seed=arguments.seed,
+            device=device_of(arguments),
+            threads=arguments.threads,
+            output=arguments.output,
+            benchmark=arguments.benchmark,
+            pace=pace,
+        )
+    except StoppedError as stopped:
+        print(f"labeldropout train: {stopped}", file=sys.stderr)
+        return EXIT_STOPPED
+    return 0
+
+
+def _evaluate_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--weights", type=Path, nargs="+", required=True, help="weights.safetensors of every seed")
+    parser.add_argument("--cases", type=Path, nargs="+", required=True, help="stores of cases, one per data set")
+    parser.add_argument("--prepared", type=Path, nargs="+", required=True, help="prepared arrays, in the same order")
+    parser.add_argument("--observed", type=Path, help="store of the annotation kit's drawn masks")
+    parser.add_argument("--settings", type=json_value, required=True, help="surface_tolerance_mm and _px, as JSON")
+    add_device_flags(parser)
+    parser.add_argument("--threads", type=int, default=1)
+    add_paths(parser, "split", "scores", "predictions")
+
+
+def evaluate(arguments: argparse.Namespace) -> None:
+    """Verb `evaluate`."""
+    from labeldropout.learning.evaluate import evaluate_model
+    from labeldropout.running.sidecars import PREPARED, STORE, files_of, relative, sidecar_of, weights_metadata
+
+    evaluate_model(
+        weights=arguments.weights,
+        cases=arguments.cases,
+        prepared=arguments.prepared,
+        split=arguments.split,
+        observed=arguments.observed,
+        settings=arguments.settings,
+        device=device_of(arguments),
+        threads=arguments.threads,
+        scores=arguments.scores,
+        predictions=arguments.predictions,
+    )
+    trained = [weights_metadata(path) for path in arguments.weights]
+    stores = [*arguments.cases, *([arguments.observed] if arguments.observed else [])]
+    write_sidecar(
+        arguments,
+        sidecar_of(arguments.scores),
+        files=[arguments.scores, arguments.predictions],
+        inputs=[
+            *arguments.weights,
+            *files_of(stores, STORE),
+            *files_of(arguments.prepared, PREPARED),
+            arguments.split,
+        ],
+        settings=arguments.settings,
+        models={trained[0]["config"]["model"]: [content["seed"] for content in trained]},
+        simulated=any(content["config"]["simulated"] for content in trained),
+        target=relative(arguments.scores),
+    )
+
+
+VERBS = (
+    Verb("resolve", "write out every setting of one model", _resolve_flags, resolve),
+    Verb(
+        "select-hyperparameters",
+        "choose initial learning rate and batch size by validation Dice",
+        _select_hyperparameters_flags,
+        select_hyperparameters,
+    ),
+    Verb("train", "train one model with one seed", _train_flags, train),
+    Verb("evaluate", "predict and score all test sets of one model", _evaluate_flags, evaluate),
+)

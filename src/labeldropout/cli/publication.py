@@ -1,0 +1,77 @@
+"""Verbs from tables to people: flags only."""
+
+import argparse
+from pathlib import Path
+
+from labeldropout.cli.flags import Verb
+from labeldropout.cli.tracing import write_sidecar
+
+
+def _figures_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--item", required=True, help="figure_1 to figure_5, supplementary_figure_1 or training_curves")
+    parser.add_argument("--table", type=Path, nargs="+", required=True, help="the table or tables behind the figure")
+    parser.add_argument("--cases", type=Path, nargs="*", default=[], help="stores of cases, for pictures")
+    parser.add_argument("--predictions", type=Path, nargs="*", default=[], help="predictions, for pictures")
+    parser.add_argument("--simulated", choices=("yes", "no"), required=True)
+    parser.add_argument("--output", type=Path, required=True, help="path without ending; .svg and .png are written")
+
+
+def figures(arguments: argparse.Namespace) -> None:
+    """Verb `figures`."""
+    from labeldropout.publication.figures.draw import draw_figure
+    from labeldropout.running.sidecars import STORE, files_of, models_in_tables, sidecar_of
+
+    draw_figure(
+        item=arguments.item,
+        tables=arguments.table,
+        cases=arguments.cases,
+        predictions=arguments.predictions,
+        simulated=arguments.simulated == "yes",
+        output=arguments.output,
+    )
+    files = [arguments.output.with_suffix(ending) for ending in (".svg", ".png")]
+    write_sidecar(
+        arguments,
+        sidecar_of(files[0]),
+        files=files,
+        inputs=[*arguments.table, *files_of(arguments.cases, STORE), *arguments.predictions],
+        settings={"item": arguments.item, "simulated": arguments.simulated == "yes"},
+        models=models_in_tables(arguments.table),
+        simulated=arguments.simulated == "yes",
+        target=arguments.item,
+    )
+
+
+def _report_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of a study's results")
+    parser.add_argument("--root", type=Path, default=Path(), help="root of the workflow; default: where you are")
+    parser.add_argument("--output", type=Path, help="the page; default: report.html in the folder of the results")
+
+
+def report(arguments: argparse.Namespace) -> None:
+    """Verb `report`."""
+    from labeldropout.publication.report.page import build_report
+
+    build_report(arguments.results, arguments.root, arguments.output or arguments.results / "report.html")
+
+
+def _write_up_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of a study's results")
+    parser.add_argument(
+        "--config", type=Path, default=Path("config/config.yaml"), help="the study's, laid over the default one"
+    )
+    parser.add_argument("--output", type=Path, default=Path("docs/reproduction.md"), help="Markdown file")
+
+
+def write_up(arguments: argparse.Namespace) -> None:
+    """Verb `write-up`."""
+    from labeldropout.publication.write_up import write_up
+
+    write_up(arguments.results, arguments.config, arguments.output)
+
+
+VERBS = (
+    Verb("figures", "draw one figure from its table", _figures_flags, figures),
+    Verb("report", "put all that a study has on one page, with a folder of pictures beside it", _report_flags, report),
+    Verb("write-up", "write what became of the paper, every number taken from the tables", _write_up_flags, write_up),
+)

@@ -1,0 +1,84 @@
+"""Verbs for a study on a machine: flags only."""
+
+import argparse
+from pathlib import Path
+
+from labeldropout.cli.flags import Verb, add_paths
+
+
+def _run_record_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--study", required=True, help="name of the study")
+    parser.add_argument("--files", type=Path, nargs="+", required=True, help="results to hash")
+    add_paths(parser, "benchmarks", "output")
+
+
+def run_record(arguments: argparse.Namespace) -> None:
+    """Verb `run-record`."""
+    from labeldropout.files import write_json
+    from labeldropout.provenance import run_record
+
+    write_json(run_record(arguments.files, arguments.benchmarks, arguments.study), arguments.output)
+
+
+def _verify_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of a study's results")
+    parser.add_argument("--root", type=Path, default=Path(), help="root of the workflow; default: where you are")
+    parser.add_argument("--output", type=Path, help="write the list as CSV too")
+
+
+def verify(arguments: argparse.Namespace) -> int:
+    """Verb `verify`."""
+    from labeldropout.running.verify import ALARMING, summarise, verify, write_findings
+
+    findings = verify(arguments.results, arguments.root)
+    for finding in findings:
+        print(f"{finding.state:<15} {finding.file}{f': {finding.detail}' if finding.detail else ''}")
+    print(summarise(findings))
+    if arguments.output:
+        write_findings(findings, arguments.output)
+    return int(any(finding.state in ALARMING for finding in findings))
+
+
+def _reproduce_flags(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "labeldropout reproduce [any arguments of snakemake]"
+    parser.set_defaults(passed_on=[])
+
+
+def reproduce(arguments: argparse.Namespace) -> None:
+    """Verb `reproduce`."""
+    from labeldropout.running.reproduce import reproduce
+
+    reproduce(Path.cwd(), arguments.passed_on)
+
+
+def _plan_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config", type=Path, default=Path("config/config.yaml"), help="configuration, laid over the default one"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda: where optimisation steps are timed")
+    parser.add_argument(
+        "--images-per-second", type=float, help="speed of training, measured elsewhere; nothing is timed then"
+    )
+    parser.add_argument("--output", type=Path, help="also write the trainings as .csv, or everything as .json")
+
+
+def plan(arguments: argparse.Namespace) -> None:
+    """Verb `plan`."""
+    from labeldropout.devices import keep_freed_memory
+    from labeldropout.running.plan import plan
+
+    keep_freed_memory()
+    print(plan(arguments.config, Path(), arguments.device, arguments.images_per_second, arguments.output))
+
+
+VERBS = (
+    Verb("run-record", "write down what a study ran on, and the hash of every result", _run_record_flags, run_record),
+    Verb("verify", "tell whether every result, and what it was made from, is what was recorded", _verify_flags, verify),
+    Verb(
+        "reproduce",
+        "run the study of this folder, after whatever happened to the last run of it",
+        _reproduce_flags,
+        reproduce,
+    ),
+    Verb("plan", "say what a study needs: hours, memory, disk, jobs", _plan_flags, plan),
+)
