@@ -66,3 +66,19 @@ def test_importing_the_module_does_not_load_monai():
     """MONAI takes seconds to import; only building a network needs it."""
     program = "import sys, labeldropout.learning.networks; sys.exit('monai' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_building_a_network_loads_nothing_that_monai_does_without():
+    """Neither plotting nor SciPy is imported; MONAI is whole for whoever imports it later."""
+    program = f"""
+import sys, torch
+from labeldropout.learning import networks
+for name in networks.NETWORKS:
+    networks.build_network({{"name": name, "features": {FEATURES}}}, 4)(torch.rand(1, 1, 64, 64)).sum().backward()
+seen = {{name.split(".")[0] for name in sys.modules}} & {{*networks._OPTIONAL, "monai", "sympy"}}
+assert not seen, seen
+import monai.metrics.utils, scipy.ndimage
+assert monai.metrics.utils.scipy_ndimage is scipy.ndimage
+"""
+    done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -1,6 +1,8 @@
 """Training from files to files."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -10,7 +12,7 @@ import torch
 from labeldropout.files import read_table
 from labeldropout.labels import FOREGROUND
 from labeldropout.learning.model import load_model
-from labeldropout.learning.train import train_model
+from labeldropout.learning.train import SGD, train_model
 from labeldropout.learning.validation import HISTORY, summarise_validation
 
 CPU = torch.device("cpu")
@@ -112,3 +114,35 @@ def test_a_data_set_that_was_not_given_is_named(small_study):
     """A model that trains on data not handed over is refused with both lists."""
     with pytest.raises(ValueError, match=r"trains on \['third'\].*\['first', 'second'\]"):
         run(small_study, train_on=["third"])
+
+
+def test_the_optimiser_steps_like_pytorchs_own():
+    """SGD without decorators gives the same bytes, keeps no graph, and can be saved and restored."""
+    results = []
+    for kind in (torch.optim.SGD, SGD):
+        weights = torch.linspace(-1, 1, 7).requires_grad_()
+        optimiser = kind([weights], lr=0.1, momentum=0.9, weight_decay=0.01, nesterov=True)
+        for _ in range(5):
+            optimiser.zero_grad(set_to_none=True)
+            (weights**4).sum().backward()
+            optimiser.step()
+            optimiser.load_state_dict(optimiser.state_dict())
+        momentum = optimiser.state_dict()["state"][0]["momentum_buffer"]
+        assert not momentum.requires_grad
+        results.append((weights.detach(), momentum))
+    assert all(torch.equal(one, other) for one, other in zip(*results, strict=True))
+
+
+def test_a_training_loads_no_more_than_it_needs(small_study):
+    """PyTorch's compiler and what it needs take seconds to import, and nothing is compiled; MONAI's extras likewise."""
+    arguments = ["train", "--device", "cpu", "--seed", "0", "--output", str(small_study.root / "out")]
+    arguments += ["--config", str(small_study.config()), "--split", str(small_study.split), "--prepared"]
+    arguments += [str(small_study.prepared(name)) for name in ("first", "second")]
+    program = f"""
+import sys
+from labeldropout.cli.main import main
+status = main({arguments!r})
+print(status, {{name.split(".")[0] for name in sys.modules}} & {{"sympy", "matplotlib", "sklearn", "torchvision"}})
+"""
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout == "0 set()\n"

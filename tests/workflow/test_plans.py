@@ -287,13 +287,17 @@ def test_edited_figure_redraws_that_figure_only(finished):
     """What draws one figure is the code of one figure."""
     finished.edit("src/labeldropout/publication/figures/figure_3.py", "def draw(", "LIMIT = 1\n\n\ndef draw(")
     assert finished.planned() == {}
-    finished.edit("src/labeldropout/publication/figures/figure_3.py", "simulated=simulated)", "simulated=simulated and LIMIT)")
+    finished.edit(
+        "src/labeldropout/publication/figures/figure_3.py", "simulated=simulated)", "simulated=simulated and LIMIT)"
+    )
     assert finished.planned() == {"figures_item": 1, **AND_THE_RECORD}
 
 
 def test_edited_style_redraws_and_trains_nothing(finished):
     """All figures share a style; no model does."""
-    finished.edit("src/labeldropout/publication/figures/style.py", "def save(", "STYLE['font.size'] = 20\n\n\ndef save(")
+    finished.edit(
+        "src/labeldropout/publication/figures/style.py", "def save(", "STYLE['font.size'] = 20\n\n\ndef save("
+    )
     assert finished.planned() == {"figures_item": DEFAULT["figures_item"], **AND_THE_RECORD}
 
 

@@ -1,12 +1,42 @@
 """MONAI's networks by name: a dictionary written by hand, every size spelled there."""
 
 import difflib
+import sys
 from collections.abc import Callable, Mapping
+from functools import cache
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 from torch import nn
 
 Build = Callable[[Mapping[str, Any], int], nn.Module]
+
+_OPTIONAL = (
+    *("PIL", "batchgenerators", "huggingface_hub", "imagecodecs", "jsonschema", "matplotlib", "nibabel", "psutil"),
+    *("requests", "scipy", "skimage", "sklearn", "tifffile", "torchvision", "yaml"),
+)
+"""What MONAI imports if it is there, and no network of `NETWORKS` uses; MONAI requires torch and numpy alone."""
+
+
+@cache
+def _nets() -> ModuleType:
+    """`monai.networks.nets`, in a second of processor time where `import monai` takes four to six.
+
+    MONAI loads all of itself whenever any part of it is imported, and all of `_OPTIONAL` with it; every training and
+    every evaluation is a process of its own and would pay for it. So MONAI is imported as if these packages were not
+    installed, which it supports. It is then taken out of the list of modules: who imports MONAI later gets it whole.
+    """
+    if "monai" in sys.modules:
+        return import_module("monai.networks.nets")
+    hidden = {name: sys.modules.get(name) for name in _OPTIONAL}
+    sys.modules.update(dict.fromkeys(_OPTIONAL))  # None: Python's own mark of a module that is not to be found
+    try:
+        return import_module("monai.networks.nets")
+    finally:
+        for name in [name for name in sys.modules if name.split(".")[0] == "monai" or name in hidden]:
+            del sys.modules[name]
+        sys.modules.update({name: module for name, module in hidden.items() if module})
 
 
 def basic_unet(settings: Mapping[str, Any], n_channels: int) -> nn.Module:
@@ -18,10 +48,8 @@ def basic_unet(settings: Mapping[str, Any], n_channels: int) -> nn.Module:
         settings: `features`: channels of the five levels, and of the last layer before the logits.
         n_channels: Structures with background.
     """
-    from monai.networks.nets import BasicUNet  # noqa: PLC0415 - takes two seconds: only where needed
-    from monai.networks.nets.basic_unet import UpCat  # noqa: PLC0415 - as above
-
-    network = BasicUNet(
+    nets = _nets()
+    network = nets.BasicUNet(
         spatial_dims=2,
         in_channels=1,
         out_channels=n_channels,
@@ -32,7 +60,7 @@ def basic_unet(settings: Mapping[str, Any], n_channels: int) -> nn.Module:
         upsample="deconv",
     )
     for module in network.modules():
-        if isinstance(module, UpCat):
+        if isinstance(module, nets.basic_unet.UpCat):
             module.is_pad = False  # sides are multiples of 16: nothing to pad, and the call alone costs 5 %
     return network
 
@@ -44,9 +72,7 @@ def attention_unet(settings: Mapping[str, Any], n_channels: int) -> nn.Module:
         settings: `features`: channels of the five levels; the sixth number is not used.
         n_channels: Structures with background.
     """
-    from monai.networks.nets import AttentionUnet  # noqa: PLC0415 - takes two seconds: only where needed
-
-    return AttentionUnet(
+    return _nets().AttentionUnet(
         spatial_dims=2,
         in_channels=1,
         out_channels=n_channels,
@@ -63,9 +89,7 @@ def swin_unetr(settings: Mapping[str, Any], n_channels: int) -> nn.Module:
             doubles it. The side of the image must be a multiple of 32.
         n_channels: Structures with background.
     """
-    from monai.networks.nets import SwinUNETR  # noqa: PLC0415 - takes two seconds: only where needed
-
-    return SwinUNETR(
+    return _nets().SwinUNETR(
         spatial_dims=2,
         in_channels=1,
         out_channels=n_channels,

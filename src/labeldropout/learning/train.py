@@ -1,6 +1,7 @@
 """Training one model with one seed: from its configuration to weights, history and a record of the run."""
 
 import hashlib
+import inspect
 import json
 import logging
 import time
@@ -179,11 +180,25 @@ def train_epoch(
     return torch.stack(losses).double().cpu(), batches.rows
 
 
+class SGD(torch.optim.SGD):
+    """PyTorch's SGD without its decorators.
+
+    They keep `torch.compile` out of these methods, and import the compiler to do so: three seconds of processor time
+    at the start of every training, which compiles nothing.
+    """
+
+    add_param_group = inspect.unwrap(torch.optim.SGD.add_param_group)
+    load_state_dict = inspect.unwrap(torch.optim.SGD.load_state_dict)
+    state_dict = inspect.unwrap(torch.optim.SGD.state_dict)
+    step = torch.no_grad()(inspect.unwrap(torch.optim.SGD.step))
+    zero_grad = inspect.unwrap(torch.optim.SGD.zero_grad)
+
+
 def build_optimiser(
     model: Model, settings: dict[str, Any], n_steps: int
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
     """SGD with Nesterov momentum (section 2 of the paper), its rate decaying as a polynomial to 0 after `n_steps`."""
-    optimiser = torch.optim.SGD(
+    optimiser = SGD(
         model.network.parameters(),
         lr=settings["learning_rate"],
         momentum=settings["momentum"],
@@ -356,7 +371,7 @@ def train_model(
     torch.set_num_threads(threads)
     chosen = choose_device(device)
     if chosen.type == "cpu":
-        torch.use_deterministic_algorithms(mode=True)
+        torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms, but does not import the compiler
     folder_by_name = {folder.name: folder for folder in prepared}
     missing = [name for name in settings["train_on"] if name not in folder_by_name]
     if missing:
