@@ -3,10 +3,17 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from workflow_copy import CONFIGURATION
 
+import labeldropout
+from labeldropout.cli.learning import train
+from labeldropout.cli.main import parser
 from labeldropout.fingerprint import fingerprint, reached
+from labeldropout.learning.experiments import code_choices
+from labeldropout.losses import LOSSES
 from labeldropout.provenance import file_sha256
 
 FILES = {
@@ -194,3 +201,39 @@ def test_parsing_the_workflow_loads_nothing_heavy():
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(result.stdout) == []
+
+
+def executed(call):
+    """Places of the package whose code runs during a call: module, and name at its top level."""
+    root = Path(labeldropout.__file__).parent
+    seen = set()
+
+    def note(frame, event, _argument):
+        path = Path(frame.f_code.co_filename)
+        if event == "call" and root in path.parents and frame.f_code.co_name != "<module>":
+            module = ".".join(path.relative_to(root.parent).with_suffix("").parts)
+            seen.add((module, frame.f_code.co_qualname.split(".")[0]))
+
+    sys.setprofile(note)
+    try:
+        call()
+    finally:
+        sys.setprofile(None)
+    return seen
+
+
+@pytest.mark.parametrize("loss", ["adaptive", "adaptive_bce"])
+def test_all_that_a_training_executes_is_in_its_fingerprint(small_study, loss):
+    """The functions that really ran are among those that the rule's parameter `code` stands for."""
+    dropout = {"structures": ["LA"], "probability": 0.5, "mode": "pattern"}
+    config = small_study.config(
+        loss=loss, label_dropout=dropout, augmentation=CONFIGURATION["training"]["augmentation"]
+    )
+    arguments = ["train", "--config", str(config), "--split", str(small_study.split), "--seed", "0", "--device", "cpu"]
+    arguments += ["--prepared", *(str(small_study.prepared(name)) for name in ("first", "second"))]
+    arguments += ["--output", str(small_study.root / "out"), "--benchmark", str(small_study.root / "speed.json")]
+    arguments += ["--checkpoints", str(small_study.root / "state")]
+    parsed = parser().parse_args(arguments)
+    ran = executed(lambda: train(parsed))
+    assert ("labeldropout.losses", LOSSES[loss].__name__) in ran
+    assert ran <= set(reached("cli.learning:train", choices=code_choices(loss, "basic_unet")))

@@ -1,9 +1,21 @@
-"""Standard, adaptive, marginal, exclusion and adaptive binary cross-entropy: one function per published equation.
+"""Losses for partially labelled images: one function per published equation.
 
-All take logits, a label map and what was annotated, in two or three dimensions, and return one number: a mean, in
-nats. Inside each of them a pixel that carries the number of an unannotated structure counts as background, so that
-a label map means the same whether an unannotated structure was erased from it or not. All compute in float32, or in
-float64 where the logits are float64, also under autocast.
+The contract is the same for all of them, in two dimensions or three:
+
+logits (N, C, *space)
+    Raw scores of the network, channel 0 for background, in any floating-point type. Everything is computed in float32,
+    also under autocast; float64 stays float64.
+target (N, *space)
+    The structure that each pixel shows, 0 to C - 1, in any integer type. A pixel with the number of an unannotated
+    structure counts as background, so a label map means the same whether that structure was erased from it or not.
+annotated (N, C)
+    Whether each structure was annotated in each image, in bool: drawn, or known to be absent. Channel 0 is always true.
+
+The result is one number in nats: a mean over pixels. Shapes, types, devices or values that do not fit raise a
+`ValueError` that names what was found and what was expected.
+
+Below, y is the target with its unannotated structures erased, p the softmax of the logits, and A the set of channels
+that are annotated in the image, background included.
 """
 
 import difflib
@@ -79,21 +91,10 @@ def standard_cross_entropy(
     target: Integer[Tensor, " n *space"],
     annotated: Bool[Tensor, "n c"],
 ) -> Float[Tensor, ""]:
-    """Categorical cross-entropy that takes unannotated structures for background.
+    """Cross-entropy that takes unannotated structures for background: -log p_y.
 
-    The softmax runs over all channels. Where a structure was not drawn, its pixels are background in the target, and
-    the loss says so to the network: the conflict in supervision that all other losses here avoid.
-
-    Args:
-        logits: Raw scores; channel 0 is background. Any float type; computed in float32.
-        target: Structure per pixel; an unannotated structure counts as background.
-        annotated: Whether the structure was annotated; channel 0 is always true.
-
-    Returns:
-        Mean over all pixels, in nats.
-
-    Raises:
-        ValueError: Shapes, types or values do not fit; the message gives both.
+    Where a structure was not drawn, its pixels are background in the target, and the network is told so. This is the
+    conflict in supervision that all other losses here avoid.
     """
     _check(logits, target, annotated)
     log_probabilities = _exact(logits).log_softmax(1)
@@ -105,24 +106,12 @@ def adaptive_cross_entropy(
     target: Integer[Tensor, " n *space"],
     annotated: Bool[Tensor, "n c"],
 ) -> Float[Tensor, ""]:
-    """Cross-entropy under a softmax over the annotated channels only.
+    """Cross-entropy under a softmax over the annotated channels alone: -log (p_y / sum of p over A).
 
     "Removing the labels which are missing from the ground truth from the predicted segmentation" (Mariscal-Harana et
-    al. 2023, and section 2 of Label Dropout): the logits of unannotated structures are minus infinity, so they get no
-    gradient at all. Leaving out only their term of the sum, under a softmax over all channels, would be the standard
-    loss: that term is multiplied by a target of zero anyway.
-
-    Args:
-        logits: Raw scores; channel 0 is background. Any float type; computed in float32.
-        target: Structure per pixel; an unannotated structure counts as background.
-        annotated: Whether the structure was annotated; channel 0 is always true. A case with the background alone has
-            loss 0.
-
-    Returns:
-        Mean over all pixels, in nats.
-
-    Raises:
-        ValueError: Shapes, types or values do not fit; the message gives both.
+    al. 2023; section 2 of Label Dropout). Unannotated logits are set to minus infinity and get no gradient. Merely
+    dropping their terms under the full softmax would be the standard loss, for the target of those terms is 0 anyway.
+    An image in which only the background is annotated has loss 0.
     """
     _check(logits, target, annotated)
     among_annotated = _exact(logits).masked_fill(~_per_channel(annotated, logits), -torch.inf)
@@ -134,21 +123,10 @@ def marginal_cross_entropy(
     target: Integer[Tensor, " n *space"],
     annotated: Bool[Tensor, "n c"],
 ) -> Float[Tensor, ""]:
-    """Cross-entropy in which unannotated structures count as background.
+    """Cross-entropy that adds unannotated structures to background: -log p_y, or -log (1 - sum of drawn p) if y is 0.
 
-    Background in a partly annotated image means "none of what was drawn". Its probability is therefore summed over
-    background and all that was not drawn (Shi et al. 2021, marginal loss).
-
-    Args:
-        logits: Raw scores; channel 0 is background. Any float type; computed in float32.
-        target: Structure per pixel; an unannotated structure counts as background.
-        annotated: Whether the structure was annotated; channel 0 is always true.
-
-    Returns:
-        Mean over all pixels, in nats.
-
-    Raises:
-        ValueError: Shapes, types or values do not fit; the message gives both.
+    In a partly annotated image, background means "none of what was drawn". Its probability is therefore that of
+    background and of everything that was not drawn (Shi et al. 2021, marginal loss).
     """
     _check(logits, target, annotated)
     log_probabilities = _exact(logits).log_softmax(1)
@@ -164,22 +142,14 @@ def exclusion_loss(
     target: Integer[Tensor, " n *space"],
     annotated: Bool[Tensor, "n c"],
 ) -> Float[Tensor, ""]:
-    """Penalty on unannotated structures where an annotated one is.
+    """Penalty on unannotated structures where an annotated one was drawn: -log (sum of p over A), where y > 0.
 
-    Structures exclude each other: a pixel drawn as one of them cannot be another, drawn or not (the idea of Shi et
-    al. 2021, exclusion loss, there with a Dice term). Ours is -log(1 - sum of the unannotated probabilities), which is
-    minus the logarithm of the sum of the annotated ones and stays exact where that is small.
-
-    Args:
-        logits: Raw scores; channel 0 is background. Any float type; computed in float32.
-        target: Structure per pixel; an unannotated structure counts as background.
-        annotated: Whether the structure was annotated; channel 0 is always true.
+    Structures exclude each other: a pixel drawn as one of them shows no other, drawn or not (Shi et al. 2021,
+    exclusion loss, there with a Dice term). Summing the annotated probabilities, in place of subtracting the
+    unannotated ones from 1, stays exact where little is left.
 
     Returns:
         Mean over the pixels of annotated foreground in the batch, in nats; 0 if there are none.
-
-    Raises:
-        ValueError: Shapes, types or values do not fit; the message gives both.
     """
     _check(logits, target, annotated)
     log_probabilities = _exact(logits).log_softmax(1)
@@ -193,19 +163,7 @@ def marginal_exclusion(
     target: Integer[Tensor, " n *space"],
     annotated: Bool[Tensor, "n c"],
 ) -> Float[Tensor, ""]:
-    """Sum of the marginal cross-entropy and the exclusion loss, each with weight 1 (the weight is ours).
-
-    Args:
-        logits: Raw scores; channel 0 is background. Any float type; computed in float32.
-        target: Structure per pixel; an unannotated structure counts as background.
-        annotated: Whether the structure was annotated; channel 0 is always true.
-
-    Returns:
-        The sum of the two means, in nats.
-
-    Raises:
-        ValueError: Shapes, types or values do not fit; the message gives both.
-    """
+    """The marginal cross-entropy plus the exclusion loss, each with weight 1 (the weight is ours)."""
     return marginal_cross_entropy(logits, target, annotated) + exclusion_loss(logits, target, annotated)
 
 
@@ -214,21 +172,13 @@ def adaptive_binary_cross_entropy(
     target: Integer[Tensor, " n *space"],
     annotated: Bool[Tensor, "n c"],
 ) -> Float[Tensor, ""]:
-    """Binary cross-entropy, one sigmoid per structure, over annotated structures only.
+    """Binary cross-entropy of one sigmoid per structure, over annotated structures alone.
 
     Each structure is a question of its own, asked only where somebody answered it (the family of Petit et al. 2018).
     Background is "none of them": its logit is fixed at 0, and channel 0 of the network gets no gradient.
 
-    Args:
-        logits: Raw scores; channel 0 is not used. Any float type; computed in float32.
-        target: Structure per pixel; an unannotated structure counts as background.
-        annotated: Whether the structure was annotated; channel 0 is always true.
-
     Returns:
         Mean over pixels and over all annotated pairs of case and structure, in nats; 0 if there are none.
-
-    Raises:
-        ValueError: Shapes, types or values do not fit; the message gives both.
     """
     _check(logits, target, annotated)
     scores = _exact(logits)[:, 1:]
