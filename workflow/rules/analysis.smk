@@ -2,8 +2,8 @@ rule compare:
     message:
         "Make the table {wildcards.item}."
     input:
-        scores=item_scores,
-        cases=item_cases,
+        scores=ask(STUDY.item_scores),
+        cases=ask(STUDY.item_cases),
         split="<results>/splits/patients.csv",
         reported=config["reported"],
     output:
@@ -25,13 +25,13 @@ rule compare:
         mem_mb=2000,
         runtime=60,
     params:
-        code=table_code,
-        experiments=item_experiments,
-        settings=comparison_settings(),
+        code=ask(CODE.table),
+        experiments=ask(STUDY.item_experiments),
+        settings=STUDY.comparison_settings(),
         cases=folders("cases"),
         stem=subpath(output.csv, strip_suffix=".csv"),
     wildcard_constraints:
-        item="|".join([*ITEMS, *COMPARED_ITEMS]),
+        item="|".join([*PAPER_ITEMS, *COMPARED_ITEMS]),
     shell:
         "labeldropout compare --item {wildcards.item} --scores {input.scores:q}"
         " --experiments {params.experiments:q} --cases {params.cases:q}"
@@ -44,7 +44,7 @@ rule claims_table:
         "Judge the claims of the ledger {wildcards.ledger}."
     input:
         claims=config["claims"],
-        scores=ledger_scores,
+        scores=ask(STUDY.ledger_scores),
         split="<results>/splits/patients.csv",
         reported=config["reported"],
     output:
@@ -67,9 +67,9 @@ rule claims_table:
         runtime=60,
     params:
         code=fingerprint("analysis.claims.judge:judge_claims"),
-        part=ledger_part,
-        experiments=ledger_experiments,
-        settings=comparison_settings(),
+        part=ask(STUDY.ledger_part),
+        experiments=ask(STUDY.ledger_experiments),
+        settings=STUDY.comparison_settings(),
         stem=subpath(output.csv, strip_suffix=".csv"),
     shell:
         "labeldropout claims --claims {input.claims:q} --part {params.part}"
@@ -82,7 +82,7 @@ rule summarise_histories:
     message:
         "Join the histories of all trainings in one table."
     input:
-        histories=[f"<results>/models/{model}/seed-{seed}/history.csv" for model, seed in TRAININGS],
+        histories=STUDY.of_trainings("history.csv"),
     output:
         table="<results>/tables/training_curves.csv",
         provenance="<results>/tables/training_curves.provenance.json",
@@ -95,7 +95,7 @@ rule summarise_histories:
         runtime=10,
     params:
         code=fingerprint("analysis.summarise:join_histories"),
-        simulated=figure_simulated,
+        simulated=STUDY.study_simulated(),
     shell:
         "labeldropout summarise histories --histories {input.histories:q}"
         " --simulated {params.simulated} --output {output.table:q} > {log:q} 2>&1"
@@ -105,7 +105,7 @@ rule summarise_tables:
     message:
         "Collect the main numbers in one small file."
     input:
-        tables=expand("<results>/tables/{item}.csv", item=SUMMARISED),
+        tables=expand("<results>/tables/{item}.csv", item=STUDY.summarised),
         selected="<results>/grid/selected.json",
     output:
         summary=report(
@@ -123,7 +123,7 @@ rule summarise_tables:
         runtime=10,
     params:
         code=fingerprint("analysis.summarise:main_numbers"),
-        simulated=figure_simulated,
+        simulated=STUDY.study_simulated(),
     shell:
         "labeldropout summarise tables --tables {input.tables:q} --selected {input.selected:q}"
         " --simulated {params.simulated} --output {output.summary:q} > {log:q} 2>&1"
@@ -134,8 +134,8 @@ rule biomarkers_measure:
         "Read volumes and ejection fractions off the masks of {wildcards.model}."
     input:
         predictions="<results>/predictions/{model}.npz",
-        cases=test_cases,
-        hearts=true_hearts,
+        cases=ask(STUDY.test_cases),
+        hearts=ask(STUDY.true_hearts),
     output:
         table="<results>/biomarkers/{model}.csv",
     log:
@@ -148,10 +148,10 @@ rule biomarkers_measure:
         runtime=60,
     params:
         code=fingerprint("analysis.biomarkers.measure:measure_model"),
-        structures=segmented_structures,
+        structures=ask(STUDY.segmented_structures),
         cases=folders("cases"),
-        hearts=hearts_flag,
-        simulated=model_simulated,
+        hearts=flag("--hearts", files("hearts")),
+        simulated=ask(STUDY.model_simulated),
     shell:
         "labeldropout biomarkers measure --model {wildcards.model}"
         " --structures {params.structures:q} --predictions {input.predictions:q}"
@@ -163,7 +163,7 @@ rule biomarkers_agree:
     message:
         "Compare predicted biomarkers with reference and truth."
     input:
-        measured=expand("<results>/biomarkers/{model}.csv", model=BIOMARKER_MODELS),
+        measured=expand("<results>/biomarkers/{model}.csv", model=STUDY.biomarker_models),
     output:
         csv=report(
             "<results>/tables/biomarkers.csv",
@@ -185,7 +185,7 @@ rule biomarkers_agree:
         runtime=30,
     params:
         code=fingerprint("analysis.biomarkers.agree:write_agreement"),
-        simulated=figure_simulated,
+        simulated=STUDY.study_simulated(),
         stem=subpath(output.csv, strip_suffix=".csv"),
     shell:
         "labeldropout biomarkers agree --measured {input.measured:q}"
@@ -196,9 +196,9 @@ rule probe_ask:
     message:
         "Tell the domain from the answers of {wildcards.model}."
     input:
-        weights=trained_seeds,
-        prepared=test_data,
-        known=known_structures,
+        weights=ask(STUDY.trained_seeds),
+        prepared=ask(STUDY.test_data),
+        known=ask(STUDY.known_structures),
         split="<results>/splits/patients.csv",
     output:
         table="<results>/probes/{model}.csv",
@@ -214,10 +214,10 @@ rule probe_ask:
         mem_mb=training_memory_mb,
         runtime=120,
     params:
-        code=probe_code,
+        code=ask(CODE.probe),
         prepared=folders("prepared"),
-        known=known_flag,
-        settings=probe_settings,
+        known=flag("--further", folders("known")),
+        settings=ask(STUDY.probe_settings),
         device=config["device"],
     shell:
         "labeldropout probe ask --weights {input.weights:q} --prepared {params.prepared:q}"
@@ -231,7 +231,7 @@ rule probe_join:
     message:
         "Put the probes of all models into one table."
     input:
-        probes=expand("<results>/probes/{model}.csv", model=PROBED_MODELS),
+        probes=expand("<results>/probes/{model}.csv", model=STUDY.probed_models),
     output:
         csv=report(
             "<results>/tables/shortcut.csv",
@@ -250,7 +250,7 @@ rule probe_join:
         runtime=10,
     params:
         code=fingerprint("analysis.shortcut.probe:write_probes"),
-        simulated=figure_simulated,
+        simulated=STUDY.study_simulated(),
         stem=subpath(output.csv, strip_suffix=".csv"),
     shell:
         "labeldropout probe join --probes {input.probes:q}"
@@ -262,7 +262,7 @@ rule tables:
         "Every table of the study."
     input:
         rules.grid.input,
-        expand("<results>/tables/{item}.csv", item=SHOWN),
+        expand("<results>/tables/{item}.csv", item=STUDY.shown),
         "<results>/tables/summary.json",
         "<results>/tables/training_curves.csv",
         "<results>/tables/claims.csv",
