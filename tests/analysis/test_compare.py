@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from listed_models import listed_models
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 
@@ -117,7 +118,7 @@ def study(tmp_path):
         compare(
             item=item,
             scores=paths,
-            experiments=experiments,
+            **listed_models(tmp_path, experiments),
             cases=[tmp_path / "camus", tmp_path / "unity"],
             split=split,
             reported=REPORTED,
@@ -593,7 +594,16 @@ def whole_list(tmp_path_factory):
     def run(item: str) -> pd.DataFrame:
         shown = [line for line in rows if is_shown(set(line["shown_in"].split("+")), item)]
         paths = [root / f"{line['model']}.csv" for line in shown]
-        compare(item, paths, shown, [], split, REPORTED, SETTINGS, root / item)
+        compare(
+            item=item,
+            scores=paths,
+            **listed_models(root, shown),
+            cases=[],
+            split=split,
+            reported=REPORTED,
+            settings=SETTINGS,
+            output=root / item,
+        )
         return pd.read_csv(root / f"{item}.csv", dtype={"hidden": str, "dropout_mode": str})
 
     run.root = root

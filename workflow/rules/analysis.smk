@@ -3,6 +3,7 @@ rule compare:
         "Make the table {wildcards.item}."
     input:
         scores=ask(STUDY.item_scores),
+        configs=ask(STUDY.item_configs),
         cases=ask(STUDY.item_cases),
         split="<results>/splits/patients.csv",
         reported=config["reported"],
@@ -26,7 +27,8 @@ rule compare:
         runtime=60,
     params:
         code=ask(CODE.table),
-        experiments=ask(STUDY.item_experiments),
+        seeds=ask(STUDY.item_seeds),
+        shown_in=ask(STUDY.item_shown_in),
         settings=STUDY.comparison_settings(),
         cases=folders("cases"),
         stem=subpath(output.csv, strip_suffix=".csv"),
@@ -34,7 +36,8 @@ rule compare:
         item="|".join([*PAPER_ITEMS, *COMPARED_ITEMS]),
     shell:
         "labeldropout compare --item {wildcards.item} --scores {input.scores:q}"
-        " --experiments {params.experiments:q} --cases {params.cases:q}"
+        " --configs {input.configs:q} --seeds {params.seeds:q} --shown-in {params.shown_in:q}"
+        " --cases {params.cases:q}"
         " --settings {params.settings:q} --split {input.split:q}"
         " --reported {input.reported:q} --output {params.stem:q} > {log:q} 2>&1"
 
@@ -44,7 +47,8 @@ rule claims_table:
         "Judge the claims of the ledger {wildcards.ledger}."
     input:
         claims=config["claims"],
-        scores=ask(STUDY.ledger_scores),
+        scores=ask(STUDY.item_scores, item="ledger"),
+        configs=ask(STUDY.item_configs, item="ledger"),
         split="<results>/splits/patients.csv",
         reported=config["reported"],
     output:
@@ -68,12 +72,14 @@ rule claims_table:
     params:
         code=fingerprint("analysis.claims.judge:judge_claims"),
         part=ask(STUDY.ledger_part),
-        experiments=ask(STUDY.ledger_experiments),
+        seeds=ask(STUDY.item_seeds, item="ledger"),
+        shown_in=ask(STUDY.item_shown_in, item="ledger"),
         settings=STUDY.comparison_settings(),
         stem=subpath(output.csv, strip_suffix=".csv"),
     shell:
         "labeldropout claims --claims {input.claims:q} --part {params.part}"
-        " --scores {input.scores:q} --experiments {params.experiments:q}"
+        " --scores {input.scores:q} --configs {input.configs:q}"
+        " --seeds {params.seeds:q} --shown-in {params.shown_in:q}"
         " --settings {params.settings:q} --split {input.split:q}"
         " --reported {input.reported:q} --output {params.stem:q} > {log:q} 2>&1"
 

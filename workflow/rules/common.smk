@@ -51,9 +51,9 @@ wildcard_constraints:
     ledger="|".join(LEDGERS),
 
 
-def ask(method):
-    """A function of wildcards that asks the plan; the arguments of its method are named after the wildcards."""
-    names = list(inspect.signature(method).parameters)
+def ask(method, **wildcard_of):
+    """A function of wildcards that asks the plan; arguments are named after the wildcards, or are told which to take."""
+    names = [wildcard_of.get(name, name) for name in inspect.signature(method).parameters]
 
     def answer(wildcards):
         # A candidate of the grid search stands for the model for which the grid is searched.

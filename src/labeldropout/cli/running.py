@@ -80,5 +80,5 @@ VERBS = (
         _reproduce_flags,
         reproduce,
     ),
-    Verb("plan", "say what a study needs: hours, memory, disk, jobs", _plan_flags, plan),
+    Verb("plan", "say what a study needs: trainings, hours, memory, disk", _plan_flags, plan),
 )

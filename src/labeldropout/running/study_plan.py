@@ -38,8 +38,6 @@ BIOMARKER_ITEMS = ("figure_3", "figure_5", "controls", "label_sets")
 _ALWAYS_MADE = ("table_1", "tests")
 """Items that need no row to name them."""
 
-# ----------------------------------------------------------------------------------------------------------------------
-
 HOW_TO_DRAW = (
     "Table 2 and Supplementary Figure 1 need masks drawn by hand:"
     " export the images with 'snakemake annotation_kit', draw on them,"
@@ -364,10 +362,16 @@ class StudyPlan:
     # Tables, figures and ledgers --------------------------------------------------------------------------------------
 
     def models_of(self, item: str) -> list[str]:
-        """The models that an item shows; the tests compare all of the paper's study, or all of the instrument's."""
+        """The models that an item shows.
+
+        The tests compare all of the paper's study, or all of the instrument's. The paper's claims are judged by the
+        paper's models, ours by all: our own experiments compare with the paper's models.
+        """
         rows = self.experiments.items()
-        if item == "tests":
+        if item == "tests" or LEDGERS.get(item) == "study":
             return self.study_models
+        if item in LEDGERS:
+            return list(self.experiments)
         if item == "tests_instrument":
             return [model for model, row in rows if set(row.shown_in) & set(self.shown_compared)]
         figure = item.removesuffix("_cases")  # a list of cases belongs to its figure
@@ -377,7 +381,7 @@ class StudyPlan:
         """Refuse an item that cannot be made in this study."""
         if item in OBSERVED_ITEMS and not self.has_observer:
             raise ValueError(HOW_TO_DRAW)
-        if item not in _ALWAYS_MADE and not self.models_of(item):
+        if item not in {*_ALWAYS_MADE, *LEDGERS} and not self.models_of(item):
             raise ValueError(f"{self.config['experiments']}: no row is shown in {item}.")
 
     def item_scores(self, item: str) -> list[str]:
@@ -389,6 +393,18 @@ class StudyPlan:
         self._check_available(item)
         return [f"<results>/scores/{model}.csv" for model in self.models_of(item)]
 
+    def item_configs(self, item: str) -> list[str]:
+        """Settings of the models that an item shows."""
+        return [f"<results>/models/{model}/config.json" for model in self.models_of(item)]
+
+    def item_seeds(self, item: str) -> list[str]:
+        """Seeds of each of these models, in the words of the list."""
+        return [",".join(map(str, self.experiments[model].seeds)) for model in self.models_of(item)]
+
+    def item_shown_in(self, item: str) -> list[str]:
+        """Everything that shows each of these models, in the words of the list."""
+        return ["+".join(self.experiments[model].shown_in) for model in self.models_of(item)]
+
     def item_cases(self, item: str) -> list[str]:
         """Stores that an item counts: all for Table 1, else those on which its models are evaluated."""
         if item == "table_1":
@@ -396,28 +412,9 @@ class StudyPlan:
         used = {name for model in self.models_of(item) for name in self.experiments[model].evaluated_on}
         return [f"<results>/cases/{name}/cases.csv" for name in self.datasets if name in used]
 
-    def ledger_models(self, ledger: str) -> list[str]:
-        """The models that a ledger is about; our own experiments compare with the paper's models."""
-        return self.study_models if LEDGERS[ledger] == "study" else list(self.experiments)
-
     def ledger_part(self, ledger: str) -> str:
         """Whose claims a ledger judges."""
         return LEDGERS[ledger]
-
-    def ledger_scores(self, ledger: str) -> list[str]:
-        """Scores of the models of a ledger."""
-        return [f"<results>/scores/{model}.csv" for model in self.ledger_models(ledger)]
-
-    def _rows(self, models: Iterable[str]) -> str:
-        return as_json([self._cells[model] for model in models])
-
-    def item_experiments(self, item: str) -> str:
-        """Rows of the models that an item shows, as JSON."""
-        return self._rows(self.models_of(item))
-
-    def ledger_experiments(self, ledger: str) -> str:
-        """Rows of the models of a ledger, as JSON."""
-        return self._rows(self.ledger_models(ledger))
 
     def comparison_settings(self) -> str:
         """What the tables need to know of the study, as JSON."""

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from listed_models import listed_models
 from PIL import Image
 
 from labeldropout.analysis.claims.declared import read_claims
@@ -104,6 +105,8 @@ def judge(tmp_path):
     """Judge claims on scores; returns the table, and leaves it with the ledger in the folder `judge.output`."""
 
     def run(claims, scores, experiments=None, part="study", strangers=(), settings=None, **numbers):
+        if experiments is None:
+            experiments = [experiment(name) for name in dict.fromkeys(score["model"] for score in scores)]
         content = {"level": 0.05, "margin": 0.02, "limit": 0.5, "fewest_patients": 6, **numbers, "claims": claims}
         (tmp_path / "claims.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
         table = pd.DataFrame(scores, columns=list(SCORES))
@@ -118,7 +121,7 @@ def judge(tmp_path):
             claims=tmp_path / "claims.yaml",
             part=part,
             scores=paths,
-            experiments=[experiment(name) for name in table["model"].unique()] if experiments is None else experiments,
+            **listed_models(tmp_path, experiments),
             split=tmp_path / "patients.csv",
             reported=REPORTED,
             settings=settings or SETTINGS,
@@ -569,14 +572,16 @@ def test_command_line_judges_and_leaves_a_sidecar(judge, monkeypatch):
     status = main(
         [
             *("claims", "--claims", "claims.yaml", "--part", "study", "--scores", "a.csv", "b.csv"),
-            *("--experiments", json.dumps([experiment("a"), experiment("b")]), "--split", "patients.csv"),
+            *("--configs", "models/a/config.json", "models/b/config.json", "--seeds", "0", "0", "--shown-in", "", ""),
+            *("--split", "patients.csv"),
             *("--reported", str(REPORTED), "--settings", json.dumps(SETTINGS), "--output", "tables/claims"),
         ]
     )
     assert status == 0
     sidecar = json.loads(Path("tables/claims.provenance.json").read_text())
     assert set(sidecar["files"]) == {f"tables/claims.{ending}" for ending in ("csv", "md", "tex")}
-    assert {"claims.yaml", "a.csv", "b.csv", "patients.csv"} <= set(sidecar["inputs"])
+    assert {"claims.yaml", "a.csv", "b.csv", "patients.csv", "models/a/config.json"} <= set(sidecar["inputs"])
+    assert sidecar["settings"]["seeds"] == {"a": "0", "b": "0"}
     assert sidecar["target"] == "snakemake claims"
 
 
