@@ -244,5 +244,7 @@ VERBS = (
         _summarise_flags,
         summarise,
     ),
-    Verb("put-ledger", "put the ledger of the claims between its two marks in a text", _put_ledger_flags, put_ledger),
+    Verb(
+        "put-ledger", "put the results of the claims into README.md and docs/claims.md", _put_ledger_flags, put_ledger
+    ),
 )

@@ -31,7 +31,7 @@ from labeldropout.files import read_table
 from labeldropout.learning.evaluate import SCORES
 from labeldropout.publication.figures.draw import draw_figure
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 DECLARED = ROOT / "config" / "claims.yaml"
 REPORTED = ROOT / "config" / "reported.yaml"
 SETTINGS = {"statistics": {"draws": 2000, "seed": 0}, "simulated": True, "severity": 0.5}
