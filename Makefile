@@ -16,7 +16,7 @@ DIFFERS_paper := modified:|new:
 CONFIG_paper := --configfile config/paper.yaml
 REFUSAL := These files are not those that dvc.lock names, so nothing was marked as up to date: commit or undo the edits, or run dvc repro.
 
-.PHONY: reproduce test test-cluster lint report environment remote pull track readme
+.PHONY: reproduce test test-cluster lint report environment remote pull track readme docs
 .DELETE_ON_ERROR:
 
 reproduce: $(READY)
@@ -61,9 +61,13 @@ track: $(READY)
 	$(DVC) add "data/raw/$(DATASET)"
 	@grep -q '^  push: false$$' "data/raw/$(DATASET).dvc" || printf '  push: false\n' >> "data/raw/$(DATASET).dvc"
 
-# The ledger of the claims in the README, from the tables of the study.
+# The results in README.md and docs/claims.md, from the tables of the study.
 readme: $(READY)
-	$(BIN)/labeldropout put-ledger --ledger results/tables/claims.md $(wildcard results/tables/claims_instrument.md)
+	$(BIN)/labeldropout put-ledger
+
+# The documentation as a site, in site/; needs no network.
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 environment: $(READY)
 
