@@ -22,7 +22,7 @@ from labeldropout.analysis.typesetting import WIDEST, widths
 from labeldropout.data.case_store import CASES
 from labeldropout.learning.evaluate import SCORES
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 REPORTED = ROOT / "config/reported.yaml"
 SETTINGS = {
     "statistics": {"draws": 2000, "seed": 0},

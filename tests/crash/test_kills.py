@@ -31,7 +31,7 @@ LONGEST_S = 6.0
 MODEL = Path("results", "models", "e1-camus", "seed-0", "weights.safetensors")
 DEADLINE_S = 900.0
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
 @dataclass

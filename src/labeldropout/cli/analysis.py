@@ -249,15 +249,15 @@ def summarise(arguments: argparse.Namespace) -> None:
 
 
 def _put_ledger_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--ledger", type=Path, nargs="+", required=True, help="claims.md, and claims_instrument.md")
-    parser.add_argument("--file", type=Path, default=Path("README.md"), help="text with the two marks")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of a study's results")
+    parser.add_argument("--root", type=Path, default=Path(), help="root of the repository; default: where you are")
 
 
 def put_ledger(arguments: argparse.Namespace) -> None:
     """Verb `put-ledger`."""
-    from labeldropout.analysis.claims.ledger import put_ledger
+    from labeldropout.analysis.claims.put_ledger import put_ledger
 
-    put_ledger(arguments.file, arguments.ledger)
+    put_ledger(arguments.results, arguments.root)
 
 
 VERBS = (
@@ -271,5 +271,7 @@ VERBS = (
         _summarise_flags,
         summarise,
     ),
-    Verb("put-ledger", "put the ledger of the claims between its two marks in a text", _put_ledger_flags, put_ledger),
+    Verb(
+        "put-ledger", "put the results of the claims into README.md and docs/claims.md", _put_ledger_flags, put_ledger
+    ),
 )

@@ -555,7 +555,7 @@ def test_the_curation_chooses_images_views_and_states(release: Release):
 
 def test_a_curation_with_a_header_alone_chooses_nothing(release: Release):
     """That is how the list is shipped."""
-    shipped = Path(__file__).parents[2] / "config" / "unity_curation.csv"
+    shipped = Path(__file__).parents[3] / "config" / "unity_curation.csv"
     assert shipped.read_text().splitlines()[0] == "file,keep,view,reason,LV,LVM,LA,reviewer,date"
     cases, _ = release.read(curation=curation(release))
     assert len(cases) == 2
