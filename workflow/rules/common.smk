@@ -1,7 +1,6 @@
 """The list of experiments, and the functions that rules ask for their inputs and parameters."""
 
 import csv
-import importlib
 import json
 import os
 
@@ -211,7 +210,10 @@ def raw_data(wildcards):
             return raw
         if was_split():
             return []
-        about = importlib.import_module(f"labeldropout.data.{wildcards.dataset}")
+        # Only here: the catalogue brings pandas, and the Snakefile is parsed again for every job.
+        from labeldropout.data import catalogue
+
+        about = catalogue.DATASETS[wildcards.dataset].facts
         stop_run(f"{raw}: the data set {about.TITLE} is not there. {about.HOW_TO_GET}")
     return raw
 
@@ -236,13 +238,15 @@ def curation_flag(wildcards, input):
 
 def simulator_code(wildcards):
     """What simulates a data set; the simulations of the others are left out."""
-    return fingerprint("data.simulate:simulate", choices={"_SIMULATORS": [wildcards.dataset]})
+    return fingerprint("data.simulate:simulate", choices={"DATASETS": [f"{wildcards.dataset}.simulate"]})
 
 
 def importer_code(wildcards):
     """What imports a data set; the importers of the others are left out."""
+    fields = ("options", "read_cases", "propose_curation", "curation_keys")
     return fingerprint(
-        "data.import_dataset:import_dataset", choices={"DATASETS": [wildcards.dataset]}
+        "data.import_dataset:import_dataset",
+        choices={"DATASETS": [f"{wildcards.dataset}.{field}" for field in fields]},
     )
 
 

@@ -18,7 +18,6 @@ import torch
 
 from labeldropout.configuration import check_columns, read_configuration
 from labeldropout.data.catalogue import DATASETS
-from labeldropout.data.echonet.importer import FRAME_SIZE
 from labeldropout.devices import choose_device
 from labeldropout.files import write_json, write_table
 from labeldropout.items import INSTRUMENT_ITEMS, is_of_the_study
@@ -36,21 +35,6 @@ BUDGET_S = 40.0
 
 
 _MAX_STEPS = 50
-
-
-_STILLS = {"camus": 4, "unity": 1, "echonet": 2}
-"""Images of one of `_UNITS`: CAMUS both views at both instants of a patient, EchoNet both instants of a video."""
-
-
-_UNITS = {"camus": "patients", "unity": "images", "echonet": "videos"}
-
-
-_REAL_PIXELS = {"camus": 540_000, "unity": 480_000, "echonet": FRAME_SIZE**2}
-"""About the mean size of a still in the releases; between 300 x 400 and 768 x 1024 in Unity."""
-
-
-_SIMULATED_PIXELS = {"camus": 150_000, "unity": 124_000, "echonet": FRAME_SIZE**2}
-"""Mean size of a simulated still, counted in the smoke study."""
 
 
 _PREDICTION_SHARE = 0.01
@@ -94,17 +78,14 @@ def is_simulated(config: Mapping[str, Any], dataset: str) -> bool:
 
 
 def images_by_dataset(config: Mapping[str, Any]) -> dict[str, int]:
-    """Images of every data set: simulated ones as configured, real ones as the paper reports them.
-
-    The paper counts 1,000 images of CAMUS; its 500 patients have 2,000 stills, which is what is imported here.
-    """
+    """Images of every data set: simulated ones as configured, real ones as their import gives them."""
     counts = {}
     for name, settings in config["datasets"].items():
         if is_simulated(config, name):
-            counts[name] = settings["simulate"][_UNITS[name]] * _STILLS[name]
+            facts = DATASETS[name].facts
+            counts[name] = settings["simulate"][facts.UNIT] * facts.IMAGES_PER_UNIT
         else:
-            reported = DATASETS[name].REPORTED
-            counts[name] = reported["images"] if name != "camus" else reported["subjects"] * _STILLS[name]
+            counts[name] = DATASETS[name].facts.IMAGES
     return counts
 
 
@@ -292,7 +273,10 @@ def measure(settings: Mapping[str, Any], device: torch.device, budget_s: float) 
 def bytes_needed(config: Mapping[str, Any], rows: Sequence[Experiment], n_parameters: int) -> dict[str, int]:
     """Bytes on disc by what they are, and bytes that the trainings read and write in all; estimates."""
     images, side = images_by_dataset(config), config["grid_size"]
-    pixels = {name: (_SIMULATED_PIXELS if is_simulated(config, name) else _REAL_PIXELS)[name] for name in images}
+    pixels = {}
+    for name in images:
+        facts = DATASETS[name].facts
+        pixels[name] = facts.SIMULATED_PIXELS if is_simulated(config, name) else facts.REAL_PIXELS
     prepared = {name: 2 * side**2 * n for name, n in images.items()}
     table = list_trainings(config, rows)
     n_trainings = int(table["trainings"].sum())
