@@ -37,7 +37,7 @@ def import_dataset(
         name: Key of `DATASETS`.
         root: Folder with the data set's own files.
         output: Folder of the store.
-        options: Fields of the importer's `Options`, and `skip_limit`.
+        options: Fields of the data set's options, and `skip_limit`.
         on_bad_case: Whether a bad case stops the import or is recorded in rejected.csv and left out.
         curation: List of the images to use, for a data set that has one.
 
@@ -51,9 +51,9 @@ def import_dataset(
         raise DatasetError.about(
             name, "--name", "unknown data set", _listed(DATASETS), repr(name), _near(name, DATASETS)
         )
-    module = DATASETS[name]
+    known = DATASETS[name]
     report = ImportReport(name, on_bad_case)
-    chosen = _options(name, module.Options, options, curation, report)
+    chosen = _options(name, known.options, options, curation, report)
     proposed = Path(output) / f"{name}_curation.proposed.csv"
     if curation is not None and Path(curation).resolve() == proposed.resolve():
         advice = "Copy the proposal to a place of your own, edit it there, and give that path."
@@ -63,16 +63,18 @@ def import_dataset(
     root = Path(root)
     if not root.is_dir():
         found = "a file" if root.exists() else "nothing"
-        raise DatasetError.about(name, root, f"{module.TITLE} is not there", "a folder", found, module.HOW_TO_GET)
-    n_cases = write_cases(module.read_cases(root, chosen, report), Path(output), report)
+        raise DatasetError.about(
+            name, root, f"{known.facts.TITLE} is not there", "a folder", found, known.facts.HOW_TO_GET
+        )
+    n_cases = write_cases(known.read_cases(root, chosen, report), Path(output), report)
     store = CaseStore(Path(output))
     remarks: dict[str, str] = {}
-    if hasattr(module, "propose_curation"):
-        proposal = module.propose_curation(store, chosen)
+    if known.propose_curation and known.curation_keys:
+        proposal = known.propose_curation(store, chosen)
         write_table(proposal, proposed)
         reasons = dict(zip(proposal["file"], proposal["reason"], strict=True))
         remarks = {
-            case: reasons[key] for case, key in zip(store.table["case"], module.curation_keys(store), strict=True)
+            case: reasons[key] for case, key in zip(store.table["case"], known.curation_keys(store), strict=True)
         }
     contact_sheet(store, Path(output) / "contact_sheet.png", remarks=remarks)
     for note in report.notes:

@@ -17,11 +17,14 @@ class RuleCode:
 
     def simulator(self, dataset: str) -> str:
         """What simulates a data set; the simulations of the others are left out."""
-        return fingerprint("data.simulate:simulate", choices={"_SIMULATORS": [dataset]})
+        return fingerprint("data.simulate:simulate", choices={"DATASETS": [f"{dataset}.simulate"]})
 
     def importer(self, dataset: str) -> str:
         """What imports a data set; the importers of the others are left out."""
-        return fingerprint("data.import_dataset:import_dataset", choices={"DATASETS": [dataset]})
+        fields = ("options", "read_cases", "propose_curation", "curation_keys")
+        return fingerprint(
+            "data.import_dataset:import_dataset", choices={"DATASETS": [f"{dataset}.{field}" for field in fields]}
+        )
 
     def splitter(self) -> str:
         """What divides the data sets of this study."""
