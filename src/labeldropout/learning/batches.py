@@ -13,14 +13,9 @@ from torch import Tensor
 
 from labeldropout.data.parts import part_of_cases
 from labeldropout.data.prepared import read_prepared
-from labeldropout.label_dropout import (
-    draw_hidden_by_pattern,
-    draw_hidden_structures,
-    hide_annotations,
-    label_sets,
-    partially_labelled,
-)
-from labeldropout.labels import Part, State, Structure
+from labeldropout.label_dropout import draw_hidden_by_pattern, draw_hidden_structures, hide_annotations
+from labeldropout.label_sets import label_sets, partially_labelled
+from labeldropout.labels import Part, Structure, is_annotated
 from labeldropout.learning.augmentation import augment, draw_augmentation
 from labeldropout.learning.experiments import ANY
 
@@ -93,7 +88,7 @@ def load_cases(
     if table.empty:
         raise ValueError(f"No case in the {part} part of {', '.join(str(folder) for folder in folders)}.")
     states = table[[structure.name for structure in structures]].to_numpy()
-    annotated = np.column_stack([np.ones(len(table), bool), states != State.UNKNOWN])
+    annotated = np.column_stack([np.ones(len(table), bool), is_annotated(states)])
     return Cases(
         images=torch.from_numpy(np.concatenate(images)).to(device),
         targets=torch.from_numpy(np.concatenate(targets)).to(device),
@@ -116,7 +111,7 @@ def draw_unlabelled_cases(
     loses = np.zeros((len(table), 1 + len(structures)), bool)
     for item in hidden:
         structure = Structure[item["structure"]]
-        is_known = table[structure.name] != State.UNKNOWN
+        is_known = is_annotated(table[structure.name])
         candidates = np.flatnonzero(is_known & ((table["dataset"] == item["dataset"]) | (item["dataset"] == ANY)))
         by_name = candidates[np.argsort(table["case"].to_numpy()[candidates], kind="stable")]
         rng = np.random.default_rng([study_seed, int(structure), *item["dataset"].encode()])
