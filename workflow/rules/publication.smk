@@ -199,7 +199,7 @@ rule release:
 
 rule run_record:
     message:
-        "Write down what the study ran on, and the hash of every result."
+        "Write down what the study ran on, and how long its rules took."
     input:
         models=rules.models.input,
         tables=rules.tables.input,
@@ -215,7 +215,6 @@ rule run_record:
         benchmarks=f"{STUDY.results}/benchmarks",
     shell:
         "labeldropout run-record --study {params.study:q} --benchmarks {params.benchmarks:q}"
-        " --files {input.models:q} {input.tables:q} {input.figures:q}"
         " --output {output.record:q} > {log:q} 2>&1"
 
 
