@@ -133,10 +133,7 @@ def hide_labels(cases: Cases, loses: np.ndarray) -> Cases:
 
 
 class Batches:
-    """Batches of augmented training cases, some of their annotations hidden; iterate once per epoch.
-
-    `position` counts the batches given in the epoch in progress, `rows` holds the rows of all its batches.
-    """
+    """Batches of augmented training cases, some of their annotations hidden; iterate once per epoch."""
 
     def __init__(
         self,
@@ -180,25 +177,18 @@ class Batches:
                     )
                 self.droppable[channel] = True
         self.label_sets = label_sets(cases.annotated)
-        self.position = 0
-        self.rows: list[np.ndarray] = []
-        self._skipped = 0
-        self._epoch_start = self.order_rng.bit_generator.state
 
     def state(self) -> dict[str, Any]:
-        """Where the draws stand, as JSON; to be asked between two batches."""
-        between_epochs = self.position == 0
+        """Where the draws stand between two epochs, in plain Python values."""
         return {
-            "position": self.position,
-            "order": self.order_rng.bit_generator.state if between_epochs else self._epoch_start,
+            "order": self.order_rng.bit_generator.state,
             "augmentation": self.augmentation_rng.bit_generator.state,
             "label_dropout": self.dropout_rng.bit_generator.state,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Let the next iteration give the batches that follow upon `state()`."""
-        self.position = self._skipped = state["position"]
-        self.order_rng.bit_generator.state = self._epoch_start = state["order"]
+        """Continue with the epoch that was next when `state` was called."""
+        self.order_rng.bit_generator.state = state["order"]
         self.augmentation_rng.bit_generator.state = state["augmentation"]
         self.dropout_rng.bit_generator.state = state["label_dropout"]
 
@@ -214,11 +204,9 @@ class Batches:
 
     def __iter__(self) -> Iterator[Batch]:
         cases, device = self.cases, self.cases.images.device
-        self._epoch_start = self.order_rng.bit_generator.state
         order = self.order_rng.permutation(len(cases))
-        self.rows = [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)]
-        self.position, self._skipped = self._skipped, 0
-        for rows in self.rows[self.position :]:
+        for start in range(0, len(order), self.batch_size):
+            rows = order[start : start + self.batch_size]
             index = torch.from_numpy(rows).to(device)
             image = cases.images[index].unsqueeze(1).float().div_(255)
             target = cases.targets[index]
@@ -230,6 +218,4 @@ class Batches:
                 target, annotated = hide_annotations(
                     target, annotated.to(device), self._draw_hidden(annotated).to(device)
                 )
-            self.position += 1
             yield Batch(image, target, annotated.to(device), rows)
-        self.position = 0
