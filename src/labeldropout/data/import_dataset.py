@@ -1,6 +1,5 @@
 """Verb `import-dataset`: a data set in its own format becomes a store of cases, with pictures to review."""
 
-import difflib
 import logging
 from collections.abc import Mapping
 from dataclasses import fields
@@ -14,6 +13,7 @@ from labeldropout.data.catalogue import DATASETS
 from labeldropout.data.contact_sheet import contact_sheet
 from labeldropout.data.import_report import ImportReport, OnBadCase
 from labeldropout.files import write_table
+from labeldropout.messages import did_you_mean
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ def import_dataset(
     """
     if name not in DATASETS:
         raise DatasetError.about(
-            name, "--name", "unknown data set", _listed(DATASETS), repr(name), _near(name, DATASETS)
+            name, "--name", "unknown data set", _listed(DATASETS), repr(name), did_you_mean(name, DATASETS)
         )
     known = DATASETS[name]
     report = ImportReport(name, on_bad_case)
@@ -98,7 +98,9 @@ def _options(name: str, kind: type, options: dict[str, Any], curation: Path | No
     for key, value in options.items():
         if key not in settable:
             found = f"{key!r}; the list is given by --curation" if key == "curation" else repr(key)
-            raise DatasetError.about(name, "options", "unknown option", _listed(settable), found, _near(key, settable))
+            raise DatasetError.about(
+                name, "options", "unknown option", _listed(settable), found, did_you_mean(key, settable)
+            )
         if key in _REPORT_OPTIONS:
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
                 raise DatasetError.about(name, f"option {key}", "wrong value", "a share from 0 to 1", repr(value))
@@ -134,7 +136,9 @@ def _value(name: str, key: str, declared: Any, value: Any) -> Any:
         words = get_args(declared)
         if value not in words:
             expected = " or ".join(map(repr, words))
-            raise DatasetError.about(name, f"option {key}", "wrong value", expected, repr(value), _near(value, words))
+            raise DatasetError.about(
+                name, f"option {key}", "wrong value", expected, repr(value), did_you_mean(value, words)
+            )
         return value
     members = get_args(declared) if get_origin(declared) in {Union, UnionType} else (declared,)
     kinds = [get_origin(member) or member for member in members]
@@ -149,8 +153,3 @@ def _value(name: str, key: str, declared: Any, value: Any) -> Any:
 
 def _listed(words: Any) -> str:
     return ", ".join(sorted(words))
-
-
-def _near(word: Any, words: Any) -> str:
-    near = difflib.get_close_matches(str(word), list(words), 1)
-    return f"Did you mean {near[0]!r}?" if near else ""

@@ -1,6 +1,5 @@
 """What a user can choose about the import of Unity Imaging."""
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 from labeldropout.case import DatasetError
 from labeldropout.data.unity import NAME
 from labeldropout.labels import FOREGROUND, State, Structure, View
+from labeldropout.messages import did_you_mean
 
 DEFAULT_KEYS: dict[str, str | None] = {"LV": "curve-lv-endo", "LA": "curve-la-endo", "LV_epi": None}
 
@@ -73,11 +73,9 @@ def _check_words(
     for name, value in words.items():
         for word, allowed in ((name, names), (value, values)):
             if allowed is not None and word not in allowed:
-                near = difflib.get_close_matches(str(word), allowed, 1)
-                advice = f"Did you mean {near[0]!r}?" if near else ""
-                raise DatasetError.about(
-                    NAME, what, "unknown word", " or ".join(map(repr, allowed)), repr(word), advice
-                )
+                expected = " or ".join(map(repr, allowed))
+                advice = did_you_mean(word, allowed)
+                raise DatasetError.about(NAME, what, "unknown word", expected, repr(word), advice)
 
 
 def extra_path(options: Options, code: str) -> Path | None:
