@@ -14,6 +14,8 @@ class RuleCode:
 
     def __init__(self, study: StudyPlan) -> None:
         self._study = study
+        self._facts = {"DATASETS": [f"{name}.facts" for name in study.datasets]}
+        """Of the catalogue, what is told about the data sets of this study; not how they are read."""
 
     def simulator(self, dataset: str) -> str:
         """What simulates a data set; the simulations of the others are left out."""
@@ -40,20 +42,24 @@ class RuleCode:
 
     def trainer(self, model: str) -> str:
         """What trains a model."""
-        return self._of_model(model, "learning.train:train_model")
+        return self._of_model(model, "cli.learning:train")
 
     def evaluator(self, model: str) -> str:
         """What predicts and scores the test sets of a model."""
-        return self._of_model(model, "learning.evaluate:evaluate_model")
+        return self._of_model(model, "cli.learning:evaluate")
 
     def probe(self, model: str) -> str:
         """What tells the domain from the answers of a model."""
         return self._of_model(model, "analysis.shortcut.probe:probe_model")
 
+    def ledger(self) -> str:
+        """What judges the claims."""
+        return fingerprint("analysis.claims.judge:judge_claims", choices=self._facts)
+
     def figure(self, item: str) -> str:
         """What draws a figure; the other figures are left out."""
-        return fingerprint("publication.figures.draw:draw_figure", choices={"FIGURES": [item]})
+        return fingerprint("publication.figures.draw:draw_figure", choices={"FIGURES": [item], **self._facts})
 
     def table(self, item: str) -> str:
         """What makes a table; the other tables are left out."""
-        return fingerprint("analysis.compare:compare", choices={"ITEMS": [item]})
+        return fingerprint("analysis.compare:compare", choices={"ITEMS": [item], **self._facts})
