@@ -123,16 +123,44 @@ def _origin(place: Place, source: Path) -> Place | None:
     return None
 
 
+def _keys(statement: ast.stmt, name: str) -> list[ast.Constant]:
+    """The keys of a table.
+
+    Raises:
+        ValueError: It is no table, or a key is not written out.
+    """
+    table = statement.value if isinstance(statement, ast.Assign | ast.AnnAssign) else None
+    keys = table.keys if isinstance(table, ast.Dict) else getattr(table, "elts", None)
+    if keys is None or not all(isinstance(key, ast.Constant) for key in keys):
+        raise ValueError(f"{name}: not a table whose keys are written out.")
+    return keys
+
+
+def keys_of(module: str, name: str, source: Path = SOURCE) -> tuple[str, ...]:
+    """The keys of a table, read without importing its module: so that the Snakefile knows losses but loads no torch.
+
+    Args:
+        module: Below the package, such as `losses`.
+        name: Of the table, such as `LOSSES`.
+        source: The folder that holds the package.
+
+    Raises:
+        ValueError: There is no such table.
+    """
+    statements = _module(f"{PACKAGE}.{module}", source).definitions.get(name)
+    if not statements:
+        raise ValueError(f"{source}: {module} does not define {name}.")
+    return tuple(key.value for key in _keys(statements[0], name))
+
+
 def _narrowed(statement: ast.stmt, name: str, chosen: Collection[str]) -> ast.stmt:
     """A table with those entries alone whose key was chosen; of an entry `key.field`, those fields alone.
 
     Raises:
         ValueError: It is no table, a key is not written out, or an entry does not write out a chosen field.
     """
-    table = statement.value if isinstance(statement, ast.Assign | ast.AnnAssign) else None
-    keys = table.keys if isinstance(table, ast.Dict) else getattr(table, "elts", None)
-    if keys is None or not all(isinstance(key, ast.Constant) for key in keys):
-        raise ValueError(f"{name}: only a table whose keys are written out can be narrowed.")
+    keys = _keys(statement, name)
+    table = statement.value
     entries: list[ast.expr] = list(table.values) if isinstance(table, ast.Dict) else list(keys)
     kept: list[ast.expr] = []
     for key, entry in zip(keys, entries, strict=True):

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from labeldropout.fingerprint import keys_of
 from labeldropout.labels import FOREGROUND, Structure
 from labeldropout.messages import did_you_mean
 
-LOSSES = ("standard", "adaptive", "marginal", "marginal_exclusion", "adaptive_bce")
+LOSSES = keys_of("losses", "LOSSES")
 
 
 DROPOUT_MODES = ("single", "pattern")
