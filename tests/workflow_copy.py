@@ -24,7 +24,7 @@ COMPARED = (
     "models/*/seed-*/history.csv",
     "grid/*/seed-*/weights.safetensors",
     "scores/*.csv",
-    "splits/patients.csv",
+    "splits/*.csv",
     "cones/*/cones.csv",
 )
 """What decision 27 has compared byte for byte, and what decides it."""

@@ -120,7 +120,7 @@ def study(tmp_path):
             scores=paths,
             **listed_models(tmp_path, experiments),
             cases=[tmp_path / "camus", tmp_path / "unity"],
-            split=split,
+            split=[split],
             reported=REPORTED,
             settings={**SETTINGS, **settings},
             output=output,
@@ -529,7 +529,7 @@ def test_bad_input_stops_with_what_was_expected(study):
     path = study.root / "e4-p00.csv"
     pd.read_csv(path).rename(columns={"dice": "dicee"}).to_csv(path, index=False)
     with pytest.raises(ValueError, match=r"dicee: Did you mean 'dice'\?"):
-        compare("figure_4", [path], experiments[1:2], [], study.split, REPORTED, SETTINGS, study.root / "t.csv")
+        compare("figure_4", [path], experiments[1:2], [], [study.split], REPORTED, SETTINGS, study.root / "t.csv")
 
 
 def test_a_patient_without_a_part_is_refused(study):
@@ -599,7 +599,7 @@ def whole_list(tmp_path_factory):
             scores=paths,
             **listed_models(root, shown),
             cases=[],
-            split=split,
+            split=[split],
             reported=REPORTED,
             settings=SETTINGS,
             output=root / item,

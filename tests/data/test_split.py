@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from labeldropout.data.parts import PATIENTS, part_of_cases
+from labeldropout.data.parts import PATIENTS, part_of_cases, read_parts
 from labeldropout.data.split import split
 from labeldropout.files import write_table
 from labeldropout.labels import Part
@@ -276,6 +276,31 @@ def test_parts_of_cases_need_every_patient_once():
         part_of_cases(store, table.assign(part="dev"))
     with pytest.raises(ValueError, match="columns do not fit"):
         part_of_cases(store, table.drop(columns="part"))
+
+
+def test_parts_of_several_data_sets_are_joined(tmp_path):
+    """Each data set has its own table; the same one twice, and none at all, are refused with their names."""
+    tables = {name: split([cases(name)], SETTINGS, 0, {}) for name in ("camus", "unity")}
+    for name, table in tables.items():
+        write_table(table, tmp_path / f"{name}.csv", PATIENTS)
+    files = [tmp_path / f"{name}.csv" for name in tables]
+    assert read_parts(files).equals(pd.concat(tables.values(), ignore_index=True))
+    with pytest.raises(ValueError, match=r"camus\.csv, .*unity\.csv, .*camus\.csv: patient .* stands more than once"):
+        read_parts([*files, files[0]])
+    with pytest.raises(ValueError, match="no table of parts"):
+        read_parts([])
+
+
+def test_parts_are_kept_out_of_a_folder_with_a_table_per_data_set(tmp_path, caplog):
+    """A study's own folder of splits can be kept; a data set that has no table there is divided anew, and said so."""
+    old = split([cases(n=20)], SETTINGS, 1, {})
+    write_table(old, tmp_path / "camus.csv", PATIENTS)
+    kept = settings(keep=str(tmp_path))
+    assert split([cases(n=20)], kept, 99, {}).equals(old)
+    with caplog.at_level(logging.WARNING):
+        new = split([cases("unity", 20)], kept, 99, {})
+    assert new.equals(split([cases("unity", 20)], SETTINGS, 99, {}))
+    assert "unity: no parts are kept" in caplog.text
 
 
 def test_the_same_patient_name_in_two_data_sets_is_two_patients():

@@ -59,7 +59,7 @@ def run(study, name="out", checkpoints=None, **changes):
     train_model(
         config=study.config(**{**SETTINGS, **changes}),
         prepared=[study.prepared("first"), study.prepared("second")],
-        split=study.split,
+        split=[study.split],
         seed=3,
         device="cpu",
         threads=1,

@@ -23,7 +23,7 @@ def evaluated(small_study):
     weights = []
     for seed in (0, 1):
         output = small_study.root / f"seed-{seed}"
-        train_model(small_study.config(), folders, small_study.split, seed, "cpu", 1, output, None)
+        train_model(small_study.config(), folders, [small_study.split], seed, "cpu", 1, output, None)
         weights.append(output / "weights.safetensors")
     torch.use_deterministic_algorithms(mode=False)
     store = CaseStore(small_study.cases("second"))
@@ -38,7 +38,7 @@ def evaluated(small_study):
         weights=weights,
         cases=[small_study.cases("first"), small_study.cases("second")],
         prepared=folders,
-        split=small_study.split,
+        split=[small_study.split],
         observed=small_study.root / "observed",
         settings=SETTINGS,
         device="cpu",
@@ -89,7 +89,7 @@ def test_weights_cut_short_are_named_with_what_to_do(small_study, left):
     """One message names the file and says how to train it again; the file stays, and no scores are written."""
     output = small_study.root / "seed-0"
     folders = [small_study.prepared(name) for name in ("first", "second")]
-    train_model(small_study.config(), folders, small_study.split, 0, "cpu", 1, output, None)
+    train_model(small_study.config(), folders, [small_study.split], 0, "cpu", 1, output, None)
     torch.use_deterministic_algorithms(mode=False)
     weights = output / "weights.safetensors"
     content = weights.read_bytes()[:left]
@@ -99,7 +99,7 @@ def test_weights_cut_short_are_named_with_what_to_do(small_study, left):
             weights=[weights],
             cases=[small_study.cases("first")],
             prepared=[small_study.prepared("first")],
-            split=small_study.split,
+            split=[small_study.split],
             observed=None,
             settings=SETTINGS,
             device="cpu",

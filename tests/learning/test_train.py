@@ -24,7 +24,7 @@ def run(study, name="out", seed=0, **changes):
     train_model(
         config=study.config(**changes),
         prepared=[study.prepared("first"), study.prepared("second")],
-        split=study.split,
+        split=[study.split],
         seed=seed,
         device="cpu",
         threads=1,

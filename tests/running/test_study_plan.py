@@ -119,11 +119,26 @@ def test_data_sets_that_no_row_names_are_ignored():
     assert study.item_cases("figure_4") == ["<results>/cases/camus/cases.csv", "<results>/cases/unity/cases.csv"]
     fewer = plan(rows, kit={"dataset": "camus"})
     assert fewer.datasets == fewer.simulated == ["camus", "unity"]
-    assert fewer.stores() == fewer.item_cases("table_1") == fewer.item_cases("figure_4")
-    assert json.loads(fewer.split_settings())["source"] == {"camus": "random", "unity": "random"}
-    assert (
-        json.loads(plan(rows, split={"source": {"echonet": "official"}}, kit={"dataset": "camus"}).native_roots()) == {}
-    )
+    assert fewer.item_cases("table_1") == fewer.item_cases("figure_4")
+
+
+def test_a_data_set_is_divided_by_itself():
+    """The settings of its split name no other, and its own folder only where its own lists are followed."""
+    study = plan(named("e4-benchmark"), split={"source": {"camus": "random", "echonet": "official"}})
+    assert json.loads(study.split_settings("camus"))["source"] == {"camus": "random"}
+    assert json.loads(study.native_root("camus")) == {}
+    assert json.loads(study.native_root("echonet")) == {"echonet": f"{study.results}/raw/echonet"}
+
+
+def test_jobs_read_the_parts_of_the_data_sets_they_use():
+    """A training those it learns from, an evaluation those it is scored on, a table those of its models."""
+    study = plan(named("e4-benchmark"))
+    row = study.experiments["e4-benchmark"]
+    assert study.training_splits("e4-benchmark") == [f"<results>/splits/{name}.csv" for name in row.train_on]
+    assert study.test_splits("e4-benchmark") == [f"<results>/splits/{name}.csv" for name in row.evaluated_on]
+    assert study.item_splits("figure_4") == ["<results>/splits/camus.csv", "<results>/splits/unity.csv"]
+    assert study.item_splits("claims") == study.item_splits("figure_4")
+    assert study.item_splits("table_1") == [f"<results>/splits/{name}.csv" for name in study.datasets]
 
 
 def test_data_at_a_severity_of_their_own_lie_in_a_tree_of_their_own(study):

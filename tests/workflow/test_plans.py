@@ -48,7 +48,7 @@ DEFAULT = {
     "train_cone": 1,
     "segment_cone": 3,
     "prepare": 3,
-    "split": 1,
+    "split": 3,
     "resolve_candidate": 4,
     "train_candidate": 4,
     "select_hyperparameters": 1,

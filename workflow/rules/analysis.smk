@@ -5,7 +5,7 @@ rule compare:
         scores=ask(STUDY.item_scores),
         configs=ask(STUDY.item_configs),
         cases=ask(STUDY.item_cases),
-        split="<results>/splits/patients.csv",
+        split=ask(STUDY.item_splits),
         reported=config["reported"],
     output:
         csv=report(
@@ -49,7 +49,7 @@ rule claims_table:
         claims=config["claims"],
         scores=ask(STUDY.item_scores, item="ledger"),
         configs=ask(STUDY.item_configs, item="ledger"),
-        split="<results>/splits/patients.csv",
+        split=ask(STUDY.item_splits, item="ledger"),
         reported=config["reported"],
     output:
         csv=report(
@@ -205,7 +205,7 @@ rule probe_ask:
         weights=ask(STUDY.trained_seeds),
         prepared=ask(STUDY.test_data),
         known=ask(STUDY.known_structures),
-        split="<results>/splits/patients.csv",
+        split=ask(STUDY.test_splits),
     output:
         table="<results>/probes/{model}.csv",
     log:

@@ -182,30 +182,30 @@ rule prepare:
 
 rule split:
     message:
-        "Assign every patient to training, validation or test."
+        "Assign every patient of {wildcards.dataset} to training, validation or test."
     input:
-        cases=STUDY.stores(),
+        cases="<results>/cases/{dataset}/cases.csv",
     output:
-        patients="<results>/splits/patients.csv",
+        parts="<results>/splits/{dataset}.csv",
     log:
-        "<results>/logs/split/log.log",
+        "<results>/logs/split/{dataset}.log",
     benchmark:
-        "<results>/benchmarks/split/all.tsv"
+        "<results>/benchmarks/split/{dataset}.tsv"
     priority: 100
     localrule: True
     resources:
         mem_mb=2000,
         runtime=30,
     params:
-        code=CODE.splitter(),
-        stores=folders("cases"),
-        settings=STUDY.split_settings(),
-        roots=STUDY.native_roots(),
+        code=ask(CODE.splitter),
+        store=subpath(input.cases, parent=True),
+        settings=ask(STUDY.split_settings),
+        root=ask(STUDY.native_root),
         seed=config["seed"],
     shell:
-        "labeldropout split --cases {params.stores:q} --settings {params.settings:q}"
-        " --root {params.roots:q} --seed {params.seed}"
-        " --output {output.patients:q} > {log:q} 2>&1"
+        "labeldropout split --cases {params.store:q} --settings {params.settings:q}"
+        " --root {params.root:q} --seed {params.seed}"
+        " --output {output.parts:q} > {log:q} 2>&1"
 
 
 rule annotation_kit_export:
@@ -213,7 +213,7 @@ rule annotation_kit_export:
         "Export test images for an observer to draw on."
     input:
         cases=expand("<results>/cases/{dataset}/cases.csv", dataset=config["kit"]["dataset"]),
-        split="<results>/splits/patients.csv",
+        split=expand("<results>/splits/{dataset}.csv", dataset=config["kit"]["dataset"]),
     output:
         kit="<results>/annotation/kit/kit.csv",
     log:

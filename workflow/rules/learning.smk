@@ -23,7 +23,7 @@ rule train_candidate:
     input:
         config="<results>/grid/{candidate}/config.json",
         prepared=ask(STUDY.training_data),
-        split="<results>/splits/patients.csv",
+        split=ask(STUDY.training_splits),
     output:
         weights=ensure("<results>/grid/{candidate}/seed-{seed}/weights.safetensors", non_empty=True),
         history="<results>/grid/{candidate}/seed-{seed}/history.csv",
@@ -118,7 +118,7 @@ rule train:
     input:
         config="<results>/models/{model}/config.json",
         prepared=ask(STUDY.training_data),
-        split="<results>/splits/patients.csv",
+        split=ask(STUDY.training_splits),
     output:
         weights=ensure("<results>/models/{model}/seed-{seed}/weights.safetensors", non_empty=True),
         history="<results>/models/{model}/seed-{seed}/history.csv",
@@ -171,7 +171,7 @@ rule evaluate:
         cases=ask(STUDY.test_cases),
         prepared=ask(STUDY.test_data),
         observed=ask(STUDY.observed_masks),
-        split="<results>/splits/patients.csv",
+        split=ask(STUDY.test_splits),
     output:
         scores="<results>/scores/{model}.csv",
         predictions="<results>/predictions/{model}.npz",

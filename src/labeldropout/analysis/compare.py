@@ -60,7 +60,7 @@ def compare(
     seeds: Sequence[str],
     shown_in: Sequence[str],
     cases: Sequence[Path],
-    split: Path,
+    split: Sequence[Path],
     reported: Path,
     settings: dict[str, Any],
     output: Path,
@@ -74,7 +74,7 @@ def compare(
         seeds: Cell of each of them in the list of experiments, in the same order.
         shown_in: As `seeds`.
         cases: Stores of cases.
-        split: `patients.csv`.
+        split: Tables `PATIENTS` of their data sets.
         reported: The paper's numbers, `config/reported.yaml`.
         settings: `statistics` (draws, seed), `kit` (shown), `seed` and `severity` of the study, `simulated`.
         output: Path of the table, with or without its ending.

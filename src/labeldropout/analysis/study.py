@@ -11,7 +11,7 @@ import pandas as pd
 import yaml
 
 from labeldropout.data.case_store import CASES
-from labeldropout.data.parts import PATIENTS
+from labeldropout.data.parts import named, read_parts
 from labeldropout.files import read_json, read_table
 from labeldropout.labels import FOREGROUND
 from labeldropout.learning.evaluate import SCORES
@@ -174,19 +174,19 @@ def read_scores(paths: Iterable[Path], experiments: Sequence[Experiment]) -> pd.
     return pd.concat([table, means.assign(structure=MEAN, reference="dataset")], ignore_index=True)
 
 
-def read_cases(stores: Iterable[Path], split: Path) -> pd.DataFrame:
+def read_cases(stores: Iterable[Path], split: Sequence[Path]) -> pd.DataFrame:
     """Read the tables of all stores with the part of every case; sorted by case within a data set.
 
     Raises:
         ValueError: A patient has no part.
     """
-    patients = read_table(split, PATIENTS)
+    patients = read_parts(split)
     tables = []
     for store in stores:
         table = read_table(Path(store) / "cases.csv", CASES, _CASE_TEXT).sort_values("case", ignore_index=True)
         table = table.merge(patients, on=["dataset", "patient"], how="left", validate="many_to_one")
         if (lost := table["part"].isna()).any():
-            raise ValueError(f"{split}: no part for patient {table.loc[lost, 'patient'].iloc[0]} of {store}.")
+            raise ValueError(f"{named(split)}: no part for patient {table.loc[lost, 'patient'].iloc[0]} of {store}.")
         tables.append(table)
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=[*CASES, "part"])
 

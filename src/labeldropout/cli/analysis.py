@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from labeldropout.cli.flags import Verb, add_device_flags, add_paths, device_of, json_value
+from labeldropout.cli.flags import Verb, add_device_flags, add_paths, add_split_flag, device_of, json_value
 from labeldropout.cli.tracing import write_sidecar
 
 
@@ -37,7 +37,8 @@ def _compare_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--settings", type=json_value, required=True, help="statistics, kit, seed, severity, simulated: JSON"
     )
-    add_paths(parser, "split", "reported", "output")
+    add_split_flag(parser)
+    add_paths(parser, "reported", "output")
 
 
 def compare(arguments: argparse.Namespace) -> None:
@@ -66,7 +67,7 @@ def compare(arguments: argparse.Namespace) -> None:
             *arguments.scores,
             *arguments.configs,
             *files_of(arguments.cases, ["cases.csv"]),
-            arguments.split,
+            *arguments.split,
             arguments.reported,
         ],
         settings={"item": arguments.item, "settings": arguments.settings, **_cells(arguments)},
@@ -81,7 +82,8 @@ def _claims_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scores", type=Path, nargs="*", default=[], help="scores of every model that has some")
     _add_models(parser)
     parser.add_argument("--settings", type=json_value, required=True, help="statistics and simulated, as JSON")
-    add_paths(parser, "claims", "split", "reported", "output")
+    add_split_flag(parser)
+    add_paths(parser, "claims", "reported", "output")
 
 
 def claims(arguments: argparse.Namespace) -> None:
@@ -106,7 +108,7 @@ def claims(arguments: argparse.Namespace) -> None:
         arguments,
         sidecar_of(files[0]),
         files=files,
-        inputs=[arguments.claims, *arguments.scores, *arguments.configs, arguments.split, arguments.reported],
+        inputs=[arguments.claims, *arguments.scores, *arguments.configs, *arguments.split, arguments.reported],
         settings={"part": arguments.part, "settings": arguments.settings, **_cells(arguments)},
         models=models_in_tables(arguments.scores),
         simulated=bool(arguments.settings["simulated"]),
@@ -171,7 +173,8 @@ def _probe_flags(parser: argparse.ArgumentParser) -> None:
     ask.add_argument("--settings", type=json_value, required=True, help="draws, seed and simulated, as JSON")
     add_device_flags(ask)
     ask.add_argument("--threads", type=int, default=1)
-    add_paths(ask, "split", "output")
+    add_split_flag(ask)
+    add_paths(ask, "output")
     join = actions.add_parser("join", help="put the probes of all models into one table")
     join.add_argument("--probes", type=Path, nargs="+", required=True, help="outputs of ask, one per model")
     join.add_argument("--simulated", choices=("yes", "no"), required=True)

@@ -90,13 +90,13 @@ def prepare(arguments: argparse.Namespace) -> None:
 
 
 def _split_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--cases", type=Path, nargs="+", required=True, help="stores of cases")
+    add_paths(parser, "cases")
     parser.add_argument(
         "--settings", type=json_value, required=True, help="section split of the configuration, as JSON"
     )
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument(
-        "--root", type=json_value, default={}, help="native roots by data set, for official lists, as JSON"
+        "--root", type=json_value, default={}, help="native root by data set, for its official lists, as JSON"
     )
     add_paths(parser, "output")
 
@@ -109,7 +109,7 @@ def split(arguments: argparse.Namespace) -> None:
     from labeldropout.files import write_table
 
     roots = {name: Path(root) for name, root in arguments.root.items()}
-    table = split([CaseStore(path).table for path in arguments.cases], arguments.settings, arguments.seed, roots)
+    table = split([CaseStore(arguments.cases).table], arguments.settings, arguments.seed, roots)
     write_table(table, arguments.output, PATIENTS)
 
 

@@ -34,6 +34,11 @@ def add_paths(parser: argparse.ArgumentParser, *names: str, required: bool = Tru
         parser.add_argument(f"--{name}", type=Path, required=required)
 
 
+def add_split_flag(parser: argparse.ArgumentParser) -> None:
+    """Add the flag that names the parts of all patients."""
+    parser.add_argument("--split", type=Path, nargs="+", required=True, help="outputs of split, one per data set")
+
+
 def add_device_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags of verbs that may use a graphics card."""
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from labeldropout.cli.flags import Verb, add_device_flags, add_paths, device_of, json_value
+from labeldropout.cli.flags import Verb, add_device_flags, add_paths, add_split_flag, device_of, json_value
 from labeldropout.cli.tracing import write_sidecar
 
 
@@ -61,7 +61,8 @@ def select_hyperparameters(arguments: argparse.Namespace) -> None:
 
 
 def _train_flags(parser: argparse.ArgumentParser) -> None:
-    add_paths(parser, "config", "split", "output")
+    add_paths(parser, "config", "output")
+    add_split_flag(parser)
     parser.add_argument(
         "--prepared", type=Path, nargs="+", required=True, help="folders of prepared arrays, one per data set"
     )
@@ -104,7 +105,8 @@ def _evaluate_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--settings", type=json_value, required=True, help="surface_tolerance_mm and _px, as JSON")
     add_device_flags(parser)
     parser.add_argument("--threads", type=int, default=1)
-    add_paths(parser, "split", "scores", "predictions")
+    add_split_flag(parser)
+    add_paths(parser, "scores", "predictions")
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
@@ -134,7 +136,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
             *arguments.weights,
             *files_of(stores, STORE),
             *files_of(arguments.prepared, PREPARED),
-            arguments.split,
+            *arguments.split,
         ],
         settings=arguments.settings,
         models={trained[0]["config"]["model"]: [content["seed"] for content in trained]},

@@ -1,8 +1,11 @@
-"""Which part of a split a case belongs to; the split itself is made by `splitting`."""
+"""Which part of a split a case belongs to; the split itself is made by `split`."""
+
+from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 
-from labeldropout.files import check_columns
+from labeldropout.files import check_columns, read_table
 from labeldropout.labels import Part
 
 PATIENTS = {
@@ -10,7 +13,7 @@ PATIENTS = {
     "patient": "our identifier of the group",
     "part": "training, validation or test",
 }
-"""`splits/patients.csv`: the part of every group."""
+"""`splits/<dataset>.csv`: the part of every group of a data set."""
 
 
 def check_patients(table: pd.DataFrame, where: object) -> None:
@@ -30,6 +33,24 @@ def check_patients(table: pd.DataFrame, where: object) -> None:
         patient = twice.iloc[0]["patient"]
         parts = ", ".join(twice[twice["patient"] == patient]["part"])
         raise ValueError(f"{where}: patient {patient} stands more than once (expected one part, found {parts}).")
+
+
+def read_parts(tables: Sequence[Path]) -> pd.DataFrame:
+    """Return the parts of the patients of several data sets: their tables `PATIENTS`, one below the other.
+
+    Raises:
+        ValueError: Another table, a part that is none, or a patient who stands twice in one table or in two.
+    """
+    if not tables:
+        raise ValueError("no table of parts (expected one per data set, as `split` writes them).")
+    joined = pd.concat([read_table(path, PATIENTS, tuple(PATIENTS)) for path in tables], ignore_index=True)
+    check_patients(joined, named(tables))
+    return joined
+
+
+def named(tables: Sequence[Path]) -> str:
+    """These tables, for a message."""
+    return ", ".join(map(str, tables))
 
 
 def part_of_cases(cases: pd.DataFrame, patients: pd.DataFrame) -> pd.Series:

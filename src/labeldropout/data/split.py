@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 
 from labeldropout.data.catalogue import DATASETS
-from labeldropout.data.parts import PATIENTS, check_patients
-from labeldropout.files import read_table
+from labeldropout.data.parts import PATIENTS, read_parts
 from labeldropout.labels import Part
 
 _LOG = logging.getLogger(__name__)
@@ -23,10 +22,15 @@ _MIN_GROUPS = 10
 _OFFICIAL_FOLD = re.compile(r"official:(\d+)")
 
 
-def _patients_table(path: Path) -> pd.DataFrame:
-    table = read_table(path, PATIENTS, tuple(PATIENTS))
-    check_patients(table, path)
-    return table
+def _kept_parts(path: Path, dataset: str) -> dict[str, Part]:
+    """Earlier parts of a data set's patients: out of one table, or of a folder with a table per data set."""
+    file = path / f"{dataset}.csv" if path.is_dir() else path
+    if path.is_dir() and not file.is_file():
+        _LOG.warning("%s: no parts are kept, since there is no %s.", dataset, file)
+        return {}
+    table = read_parts([file])
+    mine = table[table["dataset"] == dataset]
+    return {patient: Part(part) for patient, part in zip(mine["patient"], mine["part"], strict=True)}
 
 
 def _fractions(settings: Mapping[str, Any]) -> dict[Part, float]:
@@ -167,7 +171,7 @@ def _one_dataset(
 def split(
     tables: Sequence[pd.DataFrame], settings: Mapping[str, Any], seed: int, roots: Mapping[str, Path] | None = None
 ) -> pd.DataFrame:
-    """Return the part of every patient (`records.PATIENTS`), sorted by data set and patient.
+    """Return the part of every patient (`PATIENTS`), sorted by data set and patient.
 
     A data set's parts depend on its own cases, the settings and the seed; not on other data sets.
 
@@ -175,7 +179,7 @@ def split(
         tables: `cases.csv` of every store.
         settings: `fractions` (training, validation, test; sum 1), `source` by data set (`random`; `official:1` to
             `official:10` or `shipped` for CAMUS; `official` for EchoNet and Unity), and `keep` (path of an earlier
-            table whose patients stay where they are, or None).
+            table, or of a folder of such tables, whose patients stay where they are; or None).
         seed: Of the random parts.
         roots: Native roots; where CAMUS' has `listSubGroups`, an official fold is compared with it.
 
@@ -187,7 +191,6 @@ def split(
     if unknown or not isinstance(settings.get("source"), Mapping):
         raise ValueError(f"split: expected fractions, source by data set, and keep (found {sorted(settings)}).")
     keep = settings.get("keep")
-    earlier = _patients_table(Path(keep)) if keep else pd.DataFrame(columns=list(PATIENTS))
     by_dataset: dict[str, pd.DataFrame] = {}
     for table in tables:
         for name, cases in table.groupby("dataset"):
@@ -197,8 +200,7 @@ def split(
             by_dataset[str(name)] = cases
     rows = []
     for name in sorted(by_dataset):
-        old = earlier[earlier["dataset"] == name]
-        kept = {patient: Part(part) for patient, part in zip(old["patient"], old["part"], strict=True)}
+        kept = _kept_parts(Path(keep), name) if keep else {}
         parts = _one_dataset(by_dataset[name], name, settings, kept, seed, (roots or {}).get(name))
         rows += [{"dataset": name, "patient": patient, "part": part.value} for patient, part in sorted(parts.items())]
     return pd.DataFrame(rows, columns=list(PATIENTS))

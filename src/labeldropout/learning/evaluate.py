@@ -10,10 +10,10 @@ import pandas as pd
 import torch
 
 from labeldropout.data.case_store import _CASE, CaseStore
-from labeldropout.data.parts import PATIENTS, part_of_cases
+from labeldropout.data.parts import named, part_of_cases, read_parts
 from labeldropout.data.prepared import Prepared, read_prepared
 from labeldropout.devices import choose_device
-from labeldropout.files import read_table, write_table
+from labeldropout.files import write_table
 from labeldropout.labels import Part, Structure, is_annotated
 from labeldropout.learning.model import BATCH_SIZE, Model, load_model, predict_cases
 from labeldropout.learning.predictions import write_predictions
@@ -165,7 +165,7 @@ def evaluate_model(
     weights: Sequence[Path],
     cases: Sequence[Path],
     prepared: Sequence[Path],
-    split: Path,
+    split: Sequence[Path],
     observed: Path | None,
     settings: dict[str, float],
     device: str,
@@ -179,7 +179,7 @@ def evaluate_model(
         weights: `weights.safetensors` of every seed.
         cases: Stores of cases, one per data set.
         prepared: Prepared arrays, in the same order.
-        split: Table `PATIENTS`.
+        split: Tables `PATIENTS` of these data sets.
         observed: Store of the annotation kit's drawn masks, if there is one.
         settings: surface_tolerance_mm and surface_tolerance_px.
         device: auto, cpu or cuda.
@@ -190,7 +190,7 @@ def evaluate_model(
     torch.set_num_threads(threads)
     chosen = choose_device(device)
     tolerance = Tolerance(settings["surface_tolerance_mm"], settings["surface_tolerance_px"])
-    patients = read_table(split, PATIENTS)
+    patients = read_parts(split)
     test_sets = [TestSet.read(*folders, patients) for folders in zip(cases, prepared, strict=True)]
     drawn = CaseStore(observed) if observed else None
     rows: list[dict[str, Any]] = []
@@ -211,6 +211,6 @@ def evaluate_model(
 
     write_predictions(label_maps(), predictions)
     if not rows:
-        raise ValueError(f"{split}: no test case with a reference for {[str(path) for path in weights]}.")
+        raise ValueError(f"{named(split)}: no test case with a reference for {[str(path) for path in weights]}.")
     table = pd.DataFrame(rows).sort_values(["seed", "dataset", "case", "structure", "reference"], kind="stable")
     write_table(table, scores, SCORES)

@@ -18,9 +18,9 @@ from safetensors.torch import save
 from tqdm import tqdm
 
 from labeldropout import provenance
-from labeldropout.data.parts import PATIENTS
+from labeldropout.data.parts import read_parts
 from labeldropout.devices import choose_device
-from labeldropout.files import read_json, read_table, replacing, write_json, write_table
+from labeldropout.files import read_json, replacing, write_json, write_table
 from labeldropout.fingerprint import fingerprint
 from labeldropout.labels import Part, Structure
 from labeldropout.learning.batches import Batches, Cases, draw_unlabelled_cases, hide_labels, load_cases
@@ -241,9 +241,9 @@ def train(
     )
 
 
-def _hashes(config: Path, split: Path, prepared: Sequence[Path]) -> dict[str, str]:
+def _hashes(config: Path, split: Sequence[Path], prepared: Sequence[Path]) -> dict[str, str]:
     """Hash of every file that a training reads, under names that do not depend on where the study lies."""
-    files = {"config.json": config, "splits/patients.csv": split}
+    files = {"config.json": config, **{f"splits/{path.name}": path for path in split}}
     for folder in prepared:
         for name in ("images.npy", "targets.npy", "cases.csv"):
             files[f"prepared/{folder.name}/{name}"] = folder / name
@@ -268,7 +268,7 @@ def _key(config: dict[str, Any], seed: int, inputs: dict[str, str], device: torc
 def train_model(
     config: Path,
     prepared: Sequence[Path],
-    split: Path,
+    split: Sequence[Path],
     seed: int,
     device: str,
     threads: int,
@@ -281,7 +281,7 @@ def train_model(
     Args:
         config: `config.json` of the model.
         prepared: Folders of prepared arrays, named like their data sets.
-        split: Table `PATIENTS`.
+        split: Tables `PATIENTS` of these data sets.
         seed: Seed of the training.
         device: auto, cpu or cuda.
         threads: Threads of a CPU training.
@@ -303,7 +303,7 @@ def train_model(
         raise ValueError(f"{config}: trains on {missing}, but only {sorted(folder_by_name)} were given by --prepared.")
     folders = [folder_by_name[name] for name in settings["train_on"]]
     structures = [Structure[name] for name in settings["structures"]]
-    patients = read_table(split, PATIENTS)
+    patients = read_parts(split)
     training = load_cases(folders, patients, Part.TRAINING, structures, chosen)
     validation = load_cases(folders, patients, Part.VALIDATION, structures, chosen)
     loses = draw_unlabelled_cases(training.table, settings["hidden"], structures, settings["study_seed"])

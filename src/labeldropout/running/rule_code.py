@@ -28,9 +28,10 @@ class RuleCode:
             "data.import_dataset:import_dataset", choices={"DATASETS": [f"{dataset}.{field}" for field in fields]}
         )
 
-    def splitter(self) -> str:
-        """What divides the data sets of this study."""
-        return fingerprint("data.split:split", choices={"DATASETS": self._study.datasets})
+    def splitter(self, dataset: str) -> str:
+        """What divides a data set into parts; the lists of the others are left out."""
+        fields = ("listed_parts", "fold_parts")
+        return fingerprint("data.split:split", choices={"DATASETS": [f"{dataset}.{field}" for field in fields]})
 
     def _of_model(self, model: str, *entries: str) -> str:
         row = self._study.experiments[model]

@@ -44,9 +44,6 @@ HOW_TO_DRAW = (
     " and name the folder of the masks in the configuration (kit: drawn)."
 )
 
-_NOT_SETTINGS = ("shown_in", "seeds")
-"""Columns of the list that say where a model is shown and how often it is trained, and nothing about its training."""
-
 
 def as_json(content: Any) -> str:
     """Sorted JSON: equal settings give equal text, and equal text reruns nothing."""
@@ -68,10 +65,8 @@ def read_list(path: Path) -> list[dict[str, str]]:
         reader = csv.DictReader(table, delimiter="\t")
         check_columns(list(reader.fieldnames or []), COLUMNS, str(path))
         rows = list(reader)
-        n_rows = reader.line_num - 1
-    n_models = len({row["model"] for row in rows})
-    if n_models != n_rows:
-        raise ValueError(f"{path}: {n_rows - n_models} rows repeat a model's name, or are empty.")
+    if n_repeated := reader.line_num - 1 - len({row["model"] for row in rows}):
+        raise ValueError(f"{path}: {n_repeated} rows repeat a model's name, or are empty.")
     return rows
 
 
@@ -202,7 +197,7 @@ class StudyPlan:
             return f"<results>/{tree}raw/{dataset}/manifest.csv"
         if (self.root / raw).is_dir() or self._is_there(f"cases/{dataset}/cases.csv"):
             return raw
-        if self._is_there("splits/patients.csv"):
+        if self._is_there(f"splits/{dataset}.csv"):
             return []
         from labeldropout.data.catalogue import DATASETS  # noqa: PLC0415 - loads every importer, for one message
 
@@ -240,8 +235,8 @@ class StudyPlan:
 
     def cone_network(self, dataset: str) -> str | list[str]:
         """The cone network, where the data set's cones are found by it."""
-        by_network = self.config["datasets"][dataset]["cone"] != "geometry"
-        return "<results>/cone_network/network.safetensors" if by_network else []
+        by_geometry = self.config["datasets"][dataset]["cone"] == "geometry"
+        return [] if by_geometry else "<results>/cone_network/network.safetensors"
 
     def cone_method(self, dataset: str) -> list[str]:
         """Flags that say how the cones of a data set are found."""
@@ -249,20 +244,15 @@ class StudyPlan:
             return ["--method", "geometry"]
         return ["--method", "network", "--network", f"{self.results}/cone_network"]
 
-    def split_settings(self) -> str:
-        """How the data sets of this study are divided, as JSON."""
+    def split_settings(self, dataset: str) -> str:
+        """How a data set is divided, as JSON."""
         settings = self.config["split"]
-        source = {name: kind for name, kind in settings["source"].items() if name in self.datasets}
-        return as_json({**settings, "source": source})
+        return as_json({**settings, "source": {dataset: settings["source"].get(dataset)}})
 
-    def native_roots(self) -> str:
-        """Folders of the data sets that are divided by their own official lists, as JSON."""
-        source = self.config["split"]["source"]
-        return as_json({name: self.raw_folder("", name) for name in self.datasets if source.get(name) != "random"})
-
-    def stores(self) -> list[str]:
-        """Stores of all data sets, in the study's own tree."""
-        return [f"<results>/cases/{name}/cases.csv" for name in self.datasets]
+    def native_root(self, dataset: str) -> str:
+        """Folder of a data set that is divided by its own official lists, by its name as JSON; else empty."""
+        is_random = self.config["split"]["source"].get(dataset) == "random"
+        return as_json({} if is_random else {dataset: self.raw_folder("", dataset)})
 
     def drawn_masks(self) -> str:
         """The simulated observer's table, or the folder of the user's masks.
@@ -283,7 +273,7 @@ class StudyPlan:
 
     def model_row(self, model: str) -> str:
         """The cells that decide a model's settings, as JSON; where it is shown and how often it is trained do not."""
-        cells = {key: cell for key, cell in self._cells[model].items() if key not in _NOT_SETTINGS}
+        cells = {key: cell for key, cell in self._cells[model].items() if key not in {"shown_in", "seeds"}}
         return as_json({**cells, "seeds": "0"})
 
     def model_settings(self, model: str) -> str:
@@ -312,6 +302,14 @@ class StudyPlan:
         """Prepared arrays of the data sets that the model is evaluated on."""
         return self.data_of(model, "prepared", self.experiments[model].evaluated_on)
 
+    def training_splits(self, model: str) -> list[str]:
+        """Parts of the patients of the data sets that the model is trained on."""
+        return [f"<results>/splits/{name}.csv" for name in self.experiments[model].train_on]
+
+    def test_splits(self, model: str) -> list[str]:
+        """Parts of the patients of the data sets that the model is evaluated on."""
+        return [f"<results>/splits/{name}.csv" for name in self.experiments[model].evaluated_on]
+
     def test_cases(self, model: str) -> list[str]:
         """Stores of the data sets that the model is evaluated on."""
         return self.data_of(model, "cases", self.experiments[model].evaluated_on)
@@ -327,8 +325,7 @@ class StudyPlan:
 
     def observed_masks(self, model: str) -> list[str]:
         """The observer's masks, for the models that are evaluated on the data set he drew on."""
-        drew_on = self.config["kit"]["dataset"]
-        is_observed = self.has_observer and drew_on in self.experiments[model].evaluated_on
+        is_observed = self.has_observer and self.config["kit"]["dataset"] in self.experiments[model].evaluated_on
         return ["<results>/annotation/observed/cases.csv"] if is_observed else []
 
     def known_structures(self, model: str) -> list[str]:
@@ -356,7 +353,7 @@ class StudyPlan:
 
     def surface_tolerance(self) -> str:
         """The tolerances of the surface Dice as JSON."""
-        names = ["surface_tolerance_mm", "surface_tolerance_px"]
+        names = ("surface_tolerance_mm", "surface_tolerance_px")
         return as_json({name: self.config["statistics"][name] for name in names})
 
     # Tables, figures and ledgers --------------------------------------------------------------------------------------
@@ -405,12 +402,17 @@ class StudyPlan:
         """Everything that shows each of these models, in the words of the list."""
         return ["+".join(self.experiments[model].shown_in) for model in self.models_of(item)]
 
+    def _datasets_of_item(self, item: str) -> list[str]:
+        used = {name for model in self.models_of(item) for name in self.experiments[model].evaluated_on}
+        return [name for name in self.datasets if name in used or item == "table_1"]
+
     def item_cases(self, item: str) -> list[str]:
         """Stores that an item counts: all for Table 1, else those on which its models are evaluated."""
-        if item == "table_1":
-            return self.stores()
-        used = {name for model in self.models_of(item) for name in self.experiments[model].evaluated_on}
-        return [f"<results>/cases/{name}/cases.csv" for name in self.datasets if name in used]
+        return [f"<results>/cases/{name}/cases.csv" for name in self._datasets_of_item(item)]
+
+    def item_splits(self, item: str) -> list[str]:
+        """Parts of the patients of these data sets."""
+        return [f"<results>/splits/{name}.csv" for name in self._datasets_of_item(item)]
 
     def ledger_part(self, ledger: str) -> str:
         """Whose claims a ledger judges."""
@@ -445,5 +447,4 @@ class StudyPlan:
 
     def figure_predictions(self, item: str) -> list[str]:
         """Predictions that a figure shows."""
-        models = self.models_of(item) if item in PICTURES else []
-        return [f"<results>/predictions/{model}.npz" for model in models]
+        return [f"<results>/predictions/{model}.npz" for model in self.models_of(item) if item in PICTURES]

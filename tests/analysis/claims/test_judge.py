@@ -123,7 +123,7 @@ def judge(tmp_path):
             part=part,
             scores=paths,
             **listed_models(tmp_path, experiments),
-            split=tmp_path / "patients.csv",
+            split=[tmp_path / "patients.csv"],
             reported=REPORTED,
             settings=settings or SETTINGS,
             output=tmp_path / "claims.csv",

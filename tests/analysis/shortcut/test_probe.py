@@ -151,7 +151,7 @@ def trained(small_study):
     """A small network, all patients in the test part, and a store that knows the second data set's atria."""
     folders = [small_study.prepared(name) for name in ("first", "second")]
     output = small_study.root / "seed-0"
-    train_model(small_study.config(), folders, small_study.split, 0, "cpu", 1, output, None)
+    train_model(small_study.config(), folders, [small_study.split], 0, "cpu", 1, output, None)
     torch.use_deterministic_algorithms(mode=False)
     write_table(read_table(small_study.split).assign(part="test"), small_study.split, PATIENTS)
     store = CaseStore(small_study.cases("second"))
@@ -168,15 +168,15 @@ def trained(small_study):
 def test_unknown_atria_are_taken_from_the_truth_on_the_network_s_grid(trained):
     """The crop starts at (4, 4): rows 28 to 33 become 24 to 29; what is annotated is not looked up elsewhere."""
     study, folders, _ = trained
-    images = read_images(folders, study.split, [study.root / "truth"])
+    images = read_images(folders, [study.split], [study.root / "truth"])
     assert images.names == ("first", "second")
     atria = images.truth[Structure.LA]
     assert atria.shape == (40, 32, 32)
     assert (atria[20:, 24:30, 12:20]).all()
     assert (atria[20:].sum((1, 2)) == 48).all()
-    assert not read_images(folders, study.split, []).truth[Structure.LA][20:].any()
+    assert not read_images(folders, [study.split], []).truth[Structure.LA][20:].any()
     with pytest.raises(ValueError, match="at least two to tell apart"):
-        read_images(folders[:1], study.split, [])
+        read_images(folders[:1], [study.split], [])
 
 
 def test_a_probe_runs_from_files_to_a_figure_twice_alike(trained, monkeypatch):
@@ -187,7 +187,7 @@ def test_a_probe_runs_from_files_to_a_figure_twice_alike(trained, monkeypatch):
     written = []
     for name in ("a", "b"):
         table = study.root / name / "m.csv"
-        probe_model([weights], folders, study.split, [study.root / "truth"], settings, "cpu", 1, table)
+        probe_model([weights], folders, [study.split], [study.root / "truth"], settings, "cpu", 1, table)
         files = write_probes([table], study.root / name / "shortcut", simulated=True)
         draw_figure(
             item="shortcut",
@@ -217,7 +217,7 @@ def test_a_probe_with_a_small_domain_still_gives_a_table_and_a_figure(trained):
     write_table(patients.assign(part=patients["part"].where(~patients.index.isin(second[4:]), "training")), study.split)
     table = study.root / "few" / "m.csv"
     settings = {"draws": 100, "seed": 0, "simulated": True}
-    probe_model([weights], folders, study.split, [study.root / "truth"], settings, "cpu", 1, table)
+    probe_model([weights], folders, [study.split], [study.root / "truth"], settings, "cpu", 1, table)
     files = write_probes([table], study.root / "few" / "shortcut", simulated=True)
     figure = study.root / "few" / "figure"
     draw_figure(item="shortcut", tables=files[:1], cases=[], predictions=[], simulated=True, output=figure)
@@ -248,7 +248,7 @@ def test_the_note_of_the_figure_is_not_cut_off(n_domains):
 def test_the_probabilities_of_a_test_part_are_never_held_at_once(trained, monkeypatch):
     """A model is asked for one batch at a time, and the peak of memory stays below one training's probabilities."""
     study, folders, weights = trained
-    images = read_images(folders, study.split, [])
+    images = read_images(folders, [study.split], [])
     many = Images(
         np.zeros((2000, 32, 32), np.uint8),
         {structure: np.ones((2000, 32, 32), bool) for structure in STRUCTURES},
@@ -273,7 +273,7 @@ def test_the_probabilities_of_a_test_part_are_never_held_at_once(trained, monkey
     monkeypatch.setattr(probing, "probe_trainings", note_peak)
     settings = {"draws": 100, "seed": 0, "simulated": True}
     tracemalloc.start()
-    probe_model([weights] * 3, folders, study.split, [], settings, "cpu", 1, study.root / "m.csv")
+    probe_model([weights] * 3, folders, [study.split], [], settings, "cpu", 1, study.root / "m.csv")
     tracemalloc.stop()
     assert max(asked) == BATCH_SIZE
     assert sum(asked) == 3 * 2000

@@ -46,8 +46,8 @@ from labeldropout.analysis.study import (
     read_scores,
 )
 from labeldropout.analysis.typesetting import latex, markdown
-from labeldropout.data.parts import PATIENTS
-from labeldropout.files import read_table, replacing, write_table
+from labeldropout.data.parts import named, read_parts
+from labeldropout.files import replacing, write_table
 from labeldropout.labels import Part
 
 CLAIMS = {
@@ -307,13 +307,15 @@ def judged(study: Study, declared: Declared, part: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(CLAIMS))
 
 
-def _check_parts(scores: pd.DataFrame, split: Path) -> None:
+def _check_parts(scores: pd.DataFrame, split: Sequence[Path]) -> None:
     """Refuse scores of patients that a model may have seen."""
-    patients = read_table(split, PATIENTS)
+    patients = read_parts(split)
     tested = set(map(tuple, patients.loc[patients["part"] == Part.TEST, ["dataset", "patient"]].to_numpy()))
     scored = set(map(tuple, scores[["dataset", "patient"]].drop_duplicates().to_numpy()))
     if strangers := sorted(scored - tested):
-        raise ValueError(f"{split}: {strangers[0][1]} of {strangers[0][0]} was scored and is not in the test part.")
+        raise ValueError(
+            f"{named(split)}: {strangers[0][1]} of {strangers[0][0]} was scored and is not in the test part."
+        )
 
 
 def judge_claims(
@@ -324,7 +326,7 @@ def judge_claims(
     configs: Sequence[Path],
     seeds: Sequence[str],
     shown_in: Sequence[str],
-    split: Path,
+    split: Sequence[Path],
     reported: Path,
     settings: dict[str, Any],
     output: Path,
@@ -338,7 +340,7 @@ def judge_claims(
         configs: `config.json` of the ledger's models.
         seeds: Cell of each of them in the list of experiments, in the same order.
         shown_in: As `seeds`.
-        split: `patients.csv`.
+        split: Tables `PATIENTS` of all data sets that were scored.
         reported: The paper's numbers, `config/reported.yaml`.
         settings: `statistics` (draws, seed), `simulated`, `severity`.
         output: Path of the table, with or without its ending.

@@ -32,7 +32,7 @@ from labeldropout.analysis.study import _DATA
 from labeldropout.analysis.typesetting import interval, latex, markdown, number, p_value
 from labeldropout.data.case_store import CaseStore
 from labeldropout.data.crop import to_grid
-from labeldropout.data.parts import PATIENTS, part_of_cases
+from labeldropout.data.parts import part_of_cases, read_parts
 from labeldropout.data.prepared import Prepared, read_prepared
 from labeldropout.devices import choose_device
 from labeldropout.files import read_table, replacing, write_table
@@ -122,12 +122,12 @@ def _known_masks(prepared: Prepared, row: int, stores: Sequence[CaseStore]) -> d
     return masks
 
 
-def read_images(prepared: Sequence[Path], split: Path, further: Sequence[Path]) -> Images:
+def read_images(prepared: Sequence[Path], split: Sequence[Path], further: Sequence[Path]) -> Images:
     """Read the test part of all data sets, with the pixels of every structure as far as somebody knows them.
 
     Args:
         prepared: Prepared arrays, one folder per data set.
-        split: Table `PATIENTS`.
+        split: Tables `PATIENTS` of these data sets.
         further: Stores that know more than the data sets: the simulator's truth, the observer's masks.
 
     Raises:
@@ -135,7 +135,7 @@ def read_images(prepared: Sequence[Path], split: Path, further: Sequence[Path]) 
     """
     if len(prepared) < 2:
         raise ValueError(f"{[str(path) for path in prepared]}: one domain (expected at least two to tell apart).")
-    patients, stores = read_table(split, PATIENTS), [CaseStore(path) for path in further]
+    patients, stores = read_parts(split), [CaseStore(path) for path in further]
     pixels, masks, domains, names, people = [], [], [], [], []
     for place, folder in enumerate(prepared):
         arrays = read_prepared(folder)
@@ -369,7 +369,7 @@ def _batches(model: Model, pixels: np.ndarray) -> Iterator[np.ndarray]:
 def probe_model(
     weights: Sequence[Path],
     prepared: Sequence[Path],
-    split: Path,
+    split: Sequence[Path],
     further: Sequence[Path],
     settings: dict[str, Any],
     device: str,
@@ -381,7 +381,7 @@ def probe_model(
     Args:
         weights: `weights.safetensors` of every seed.
         prepared: Prepared arrays, one folder per data set.
-        split: Table `PATIENTS`.
+        split: Tables `PATIENTS` of these data sets.
         further: Stores that know where unannotated structures are: the truth, else the observer's masks.
         settings: `draws` and `seed` of the resampling, and `simulated`.
         device: auto, cpu or cuda.
