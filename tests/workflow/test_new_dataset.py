@@ -68,7 +68,7 @@ def configure(workflow: Workflow) -> None:
 
 
 def test_a_new_data_set_retrains_nothing(finished):
-    """In a finished study the new row's own jobs are planned, and tables and figures; no other training or evaluation."""
+    """In a finished study only the new row's own jobs are planned, and tables and figures; nothing else is trained."""
     add_folder(finished)
     add_entry(finished)
     assert finished.planned().keys() <= TOLD_ANEW  # nothing uses it yet
