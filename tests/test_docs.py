@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from labeldropout.analysis.claims.rules import Kind
-from labeldropout.learning.experiments import COLUMNS, DROPOUT_MODES, LOSSES
+from labeldropout.learning.experiments import COLUMNS, DROPOUT_MODES, LOSS_NAMES
 from labeldropout.learning.networks import NETWORKS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -50,7 +50,7 @@ def test_page_of_the_list_has_every_column():
 
 def test_page_of_the_list_has_the_words_of_the_code():
     """The words that the page allows are those that the code takes."""
-    assert words_of("loss") == tuple(LOSSES)
+    assert words_of("loss") == tuple(LOSS_NAMES)
     assert words_of("dropout_mode") == tuple(DROPOUT_MODES)
     assert words_of("network") == tuple(NETWORKS)
 

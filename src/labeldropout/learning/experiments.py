@@ -8,7 +8,7 @@ from labeldropout.fingerprint import keys_of
 from labeldropout.labels import FOREGROUND, Structure
 from labeldropout.messages import did_you_mean
 
-LOSSES = keys_of("losses", "LOSSES")
+LOSS_NAMES = keys_of("losses", "LOSSES")
 
 
 DROPOUT_MODES = ("single", "pattern")
@@ -48,7 +48,7 @@ class Experiment:
     hidden: tuple[Hidden, ...]
     """Labels hidden from the training parts."""
     loss: str
-    """One of `LOSSES`."""
+    """One of `LOSS_NAMES`."""
     augmentation: bool
     dropout_structures: tuple[Structure, ...]
     """Structures that label dropout may hide; empty without label dropout."""
@@ -185,7 +185,7 @@ def parse_row(row: dict[str, str], datasets: tuple[str, ...], where: str = "conf
         train_on=_names(cells["train_on"]),
         structures=structures,
         hidden=hidden,
-        loss=_one_of(cells["loss"], LOSSES, at["loss"]),
+        loss=_one_of(cells["loss"], LOSS_NAMES, at["loss"]),
         augmentation=_one_of(cells["augmentation"], ("yes", "no"), at["augmentation"]) == "yes",
         dropout_structures=dropout_structures,
         dropout_probability=probability,

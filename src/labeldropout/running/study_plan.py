@@ -12,7 +12,7 @@ from typing import Any
 
 from labeldropout.configuration import check_columns
 from labeldropout.items import INSTRUMENT_ITEMS, is_of_the_study
-from labeldropout.learning.experiments import COLUMNS, LOSSES, Experiment, parse_row
+from labeldropout.learning.experiments import COLUMNS, LOSS_NAMES, Experiment, parse_row
 
 # Figures and tables ---------------------------------------------------------------------------------------------------
 
@@ -72,7 +72,7 @@ def read_list(path: Path) -> list[dict[str, str]]:
 
 def _in_order_of_the_paper(row: Experiment) -> tuple[Any, ...]:
     """By experiment, then from all labels to fewer and from no remedy to more: the columns of the panels."""
-    loss = LOSSES.index(row.loss)
+    loss = LOSS_NAMES.index(row.loss)
     return row.experiment, bool(row.hidden), loss, row.augmentation, row.dropout_probability, row.model
 
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from labeldropout.labels import FOREGROUND
-from labeldropout.learning.experiments import LOSSES
+from labeldropout.learning.experiments import LOSS_NAMES
 from labeldropout.publication.figures.arms import LOOKS, hiding, kind
 from labeldropout.publication.figures.points import counted, draw_point, note, one_per_kind, prepare_dice_axis, select
 from labeldropout.publication.figures.style import ROLE_COLOURS, STRUCTURE_TITLES, set_title
@@ -65,7 +65,7 @@ def draw(table: pd.DataFrame, titles: Mapping[str, str], *, simulated: bool) -> 
     n_columns = max(len(line) for line in lines)
     figure = Figure(figsize=(7.4, 1.1 + 2.6 * len(lines)), layout="constrained")
     cells = figure.subplots(len(lines), n_columns, sharex=True, sharey=True, squeeze=False)
-    losses = [name for name in LOSSES if (table.loc[table["hidden"] != "", "loss"] == name).any()]
+    losses = [name for name in LOSS_NAMES if (table.loc[table["hidden"] != "", "loss"] == name).any()]
     for line, of_line in zip(cells, lines, strict=True):
         for axes in line[len(of_line) :]:
             axes.remove()
