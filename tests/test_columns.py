@@ -32,7 +32,7 @@ def test_a_missing_column_is_named_with_the_file():
 def test_a_misspelt_column_gets_a_hint():
     """The nearest valid name stands in the error."""
     table = pd.DataFrame(columns=["dataset", "pateint", "part"])
-    with pytest.raises(ValueError, match=r"missing: \['patient'\].*pateint \(did you mean patient\?\)"):
+    with pytest.raises(ValueError, match=r"missing: \['patient'\].*pateint: Did you mean 'patient'\?"):
         check_columns(table, PATIENTS, "x.csv")
 
 

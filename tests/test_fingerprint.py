@@ -11,7 +11,7 @@ from workflow_copy import CONFIGURATION
 import labeldropout
 from labeldropout.cli.learning import train
 from labeldropout.cli.main import parser
-from labeldropout.fingerprint import fingerprint, reached
+from labeldropout.fingerprint import fingerprint, keys_of, reached
 from labeldropout.learning.experiments import code_choices
 from labeldropout.losses import LOSSES
 from labeldropout.provenance import file_sha256
@@ -189,8 +189,36 @@ def test_unknown_entries_are_refused(package, entry):
 
 def test_a_table_without_written_keys_cannot_be_narrowed(package):
     """Narrowing something that is no literal table is refused."""
-    with pytest.raises(ValueError, match="RATE: only a table"):
+    with pytest.raises(ValueError, match="RATE: not a table"):
         fingerprint("learning.train:train", choices={"RATE": ["first"]}, source=package())
+
+
+ENTRIES = "from labeldropout import late, words\n\nSETS = {'a': dict(read=late.late, seed=words.SEED)}\n\n"
+ENTRIES += "def use(name):\n    return SETS[name]\n"
+
+
+def test_an_entry_is_narrowed_to_its_fields(package):
+    """What a rule does not ask of an entry does not count, and a field that is not written out is refused."""
+
+    def narrowed(edits, *chosen):
+        source = package(edits)
+        (source / "labeldropout" / "entries.py").write_text(ENTRIES)
+        return fingerprint("entries:use", choices={"SETS": chosen}, source=source)
+
+    edit = [("words.py", "SEED = 3", "SEED = 4")]
+    assert narrowed(edit, "a.read") == narrowed([], "a.read")
+    assert narrowed(edit, "a.seed") != narrowed([], "a.seed")
+    assert narrowed(edit, "a") != narrowed([], "a")
+    with pytest.raises(ValueError, match="SETS, a: does not write out write"):
+        narrowed([], "a.write")
+
+
+def test_keys_are_read_without_an_import(package):
+    """The names of a table are known without loading what it holds."""
+    assert keys_of("losses", "LOSSES", source=package()) == ("first", "second")
+    assert keys_of("losses", "LOSSES") == tuple(LOSSES)
+    with pytest.raises(ValueError, match="does not define LOSES"):
+        keys_of("losses", "LOSES")
 
 
 def test_parsing_the_workflow_loads_nothing_heavy():

@@ -123,8 +123,8 @@ def _origin(place: Place, source: Path) -> Place | None:
     return None
 
 
-def _narrowed(statement: ast.stmt, name: str, chosen: Collection[str]) -> ast.stmt:
-    """A table with those entries alone whose key was chosen.
+def _keys(statement: ast.stmt, name: str) -> list[ast.Constant]:
+    """The keys of a table.
 
     Raises:
         ValueError: It is no table, or a key is not written out.
@@ -132,10 +132,57 @@ def _narrowed(statement: ast.stmt, name: str, chosen: Collection[str]) -> ast.st
     table = statement.value if isinstance(statement, ast.Assign | ast.AnnAssign) else None
     keys = table.keys if isinstance(table, ast.Dict) else getattr(table, "elts", None)
     if keys is None or not all(isinstance(key, ast.Constant) for key in keys):
-        raise ValueError(f"{name}: only a table whose keys are written out can be narrowed.")
+        raise ValueError(f"{name}: not a table whose keys are written out.")
+    return keys
+
+
+def keys_of(module: str, name: str, source: Path = SOURCE) -> tuple[str, ...]:
+    """The keys of a table, read without importing its module: so that the Snakefile knows losses but loads no torch.
+
+    Args:
+        module: Below the package, such as `losses`.
+        name: Of the table, such as `LOSSES`.
+        source: The folder that holds the package.
+
+    Raises:
+        ValueError: There is no such table.
+    """
+    statements = _module(f"{PACKAGE}.{module}", source).definitions.get(name)
+    if not statements:
+        raise ValueError(f"{source}: {module} does not define {name}.")
+    return tuple(key.value for key in _keys(statements[0], name))
+
+
+def _narrowed(statement: ast.stmt, name: str, chosen: Collection[str]) -> ast.stmt:
+    """A table with those entries alone whose key was chosen; of an entry `key.field`, those fields alone.
+
+    Raises:
+        ValueError: It is no table, a key is not written out, or an entry does not write out a chosen field.
+    """
+    keys = _keys(statement, name)
+    table = statement.value
     entries: list[ast.expr] = list(table.values) if isinstance(table, ast.Dict) else list(keys)
-    kept = [ast.Tuple([key, entry]) for key, entry in zip(keys, entries, strict=True) if key.value in chosen]
+    kept: list[ast.expr] = []
+    for key, entry in zip(keys, entries, strict=True):
+        fields = {choice.removeprefix(f"{key.value}.") for choice in chosen if choice.startswith(f"{key.value}.")}
+        if key.value in chosen:
+            kept.append(ast.Tuple([key, entry]))
+        elif fields:
+            kept.append(ast.Tuple([key, *_fields(entry, fields, f"{name}, {key.value}")]))
     return ast.Assign([ast.Name(name)], ast.Tuple(kept))
+
+
+def _fields(entry: ast.expr, chosen: Collection[str], where: str) -> list[ast.expr]:
+    """The values of some keyword arguments, each after its name.
+
+    Raises:
+        ValueError: The entry does not write one of them out.
+    """
+    given = {word.arg: word.value for word in entry.keywords} if isinstance(entry, ast.Call) else {}
+    missing = sorted(set(chosen) - set(given))
+    if missing:
+        raise ValueError(f"{where}: does not write out {missing[0]}, by which it was to be narrowed.")
+    return [part for name in sorted(chosen) for part in (ast.Constant(name), given[name])]
 
 
 class _Meaning:
@@ -226,7 +273,8 @@ def reached(
 
     Args:
         entries: Where to begin.
-        choices: By name of a table (a dictionary, tuple, list or set with its keys written out): the keys that count.
+        choices: By name of a table (a dictionary, tuple, list or set with its keys written out): the keys that count;
+            `key.field` counts one keyword argument of the call that the entry is.
         source: The folder that holds the package.
 
     Raises:

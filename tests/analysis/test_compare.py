@@ -528,7 +528,7 @@ def test_bad_input_stops_with_what_was_expected(study):
     study("figure_4", scores, experiments)
     path = study.root / "e4-p00.csv"
     pd.read_csv(path).rename(columns={"dice": "dicee"}).to_csv(path, index=False)
-    with pytest.raises(ValueError, match=r"dicee \(did you mean dice\?\)"):
+    with pytest.raises(ValueError, match=r"dicee: Did you mean 'dice'\?"):
         compare(
             item="figure_4",
             scores=[path],

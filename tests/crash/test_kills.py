@@ -94,8 +94,8 @@ def wait_for(condition, run, seconds=DEADLINE_S):
 
 def kill_in_the_middle(study, run):
     """Wait until a training has written a checkpoint, and kill it on the spot, before it comes to its end."""
-    wait_for(lambda: any(study.root.glob("scratch/train/*/*.checkpoint")), run)
-    for lock in study.root.glob("scratch/train/*/lock"):
+    wait_for(lambda: any(study.root.glob("scratch/train/*/checkpoint.pt")), run)
+    for lock in study.root.glob("scratch/train/*.lock"):
         with suppress(FileNotFoundError, ProcessLookupError):  # another one ended at this moment
             os.kill(int(lock.read_text().split()[1]), signal.SIGKILL)
 

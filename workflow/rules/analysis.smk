@@ -70,7 +70,7 @@ rule claims_table:
         mem_mb=2000,
         runtime=60,
     params:
-        code=fingerprint("analysis.claims.judge:judge_claims"),
+        code=CODE.ledger(),
         part=ask(STUDY.ledger_part),
         seeds=ask(STUDY.item_seeds, item="ledger"),
         shown_in=ask(STUDY.item_shown_in, item="ledger"),

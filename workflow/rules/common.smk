@@ -98,11 +98,3 @@ def flag(word, paths):
 def training_memory_mb(wildcards, attempt):
     """More memory on the second attempt."""
     return 8000 * attempt
-
-
-def checkpoint_flags(wildcards, resources):
-    """How often restart state is written."""
-    # Asks for the resources because Snakemake reruns nothing for a changed parameter that was made from them: how
-    # often a checkpoint is written is no reason to train anew.
-    often = config["checkpoints"]
-    return f"--checkpoint-epochs {often['epochs']} --checkpoint-minutes {often['minutes']}"

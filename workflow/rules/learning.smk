@@ -8,7 +8,7 @@ rule resolve_candidate:
     priority: 90
     localrule: True
     params:
-        code=ask(CODE.resolver),
+        code=CODE.resolver(),
         row=ask(STUDY.model_row),
         settings=ask(STUDY.model_settings),
         candidate=ask(STUDY.candidate_values),
@@ -45,13 +45,12 @@ rule train_candidate:
         device=config["device"],
         prepared=folders("prepared"),
         folder=subpath(output.weights, parent=True),
-        checkpoints=checkpoint_flags,
     shell:
         "labeldropout train --config {input.config:q} --prepared {params.prepared:q}"
         " --split {input.split:q} --seed {wildcards.seed}"
         " --device {params.device} --gpus {resources.gpu}"
         " --trainings-per-gpu {resources.trainings_per_gpu} --threads {threads}"
-        " --checkpoints scratch/train {params.checkpoints}"
+        " --checkpoints scratch/train"
         " --benchmark {log.speed:q} --output {params.folder:q} > {log.messages:q} 2>&1"
 
 
@@ -105,7 +104,7 @@ rule resolve:
     priority: 60
     localrule: True
     params:
-        code=ask(CODE.resolver),
+        code=CODE.resolver(),
         row=ask(STUDY.model_row),
         settings=ask(STUDY.model_settings),
     shell:
@@ -141,13 +140,12 @@ rule train:
         device=config["device"],
         prepared=folders("prepared"),
         folder=subpath(output.weights, parent=True),
-        checkpoints=checkpoint_flags,
     shell:
         "labeldropout train --config {input.config:q} --prepared {params.prepared:q}"
         " --split {input.split:q} --seed {wildcards.seed}"
         " --device {params.device} --gpus {resources.gpu}"
         " --trainings-per-gpu {resources.trainings_per_gpu} --threads {threads}"
-        " --checkpoints scratch/train {params.checkpoints}"
+        " --checkpoints scratch/train"
         " --benchmark {log.speed:q} --output {params.folder:q} > {log.messages:q} 2>&1"
 
 

@@ -1,13 +1,14 @@
 """`Experiment`: the columns of the list as fields, a row turned into one, and its settings written out."""
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from labeldropout.fingerprint import keys_of
 from labeldropout.labels import FOREGROUND, Structure
+from labeldropout.messages import did_you_mean
 
-LOSSES = ("standard", "adaptive", "marginal", "marginal_exclusion", "adaptive_bce")
+LOSSES = keys_of("losses", "LOSSES")
 
 
 DROPOUT_MODES = ("single", "pattern")
@@ -78,9 +79,8 @@ def _names(cell: str) -> tuple[str, ...]:
 
 def _one_of(cell: str, valid: tuple[str, ...], where: str) -> str:
     if cell not in valid:
-        near = difflib.get_close_matches(cell, valid, 1)
-        hint = f" Did you mean {near[0]}?" if near else ""
-        raise ValueError(f"{where}: unknown value {cell!r} (expected one of {', '.join(valid)}).{hint}")
+        advice = did_you_mean(cell, valid)
+        raise ValueError(f"{where}: unknown value {cell!r} (expected one of {', '.join(valid)}). {advice}".rstrip())
     return cell
 
 

@@ -16,28 +16,12 @@ import torch
 
 from labeldropout.configuration import read_configuration
 from labeldropout.data.catalogue import DATASETS
-from labeldropout.data.echonet.importer import FRAME_SIZE
 from labeldropout.devices import choose_device
 from labeldropout.files import write_json, write_table
 from labeldropout.learning.model import build_model
 from labeldropout.learning.resolve import resolve
 from labeldropout.running.speed import BUDGET_S, Speed, measure
 from labeldropout.running.study_plan import StudyPlan, read_list
-
-_STILLS = {"camus": 4, "unity": 1, "echonet": 2}
-"""Images of one of `_UNITS`: CAMUS both views at both instants of a patient, EchoNet both instants of a video."""
-
-
-_UNITS = {"camus": "patients", "unity": "images", "echonet": "videos"}
-
-
-_REAL_PIXELS = {"camus": 540_000, "unity": 480_000, "echonet": FRAME_SIZE**2}
-"""About the mean size of a still in the releases; between 300 x 400 and 768 x 1024 in Unity."""
-
-
-_SIMULATED_PIXELS = {"camus": 150_000, "unity": 124_000, "echonet": FRAME_SIZE**2}
-"""Mean size of a simulated still, counted in the smoke study."""
-
 
 _PREDICTION_SHARE = 0.01
 """Bytes of a compressed label map per pixel, rounded up: 0.006 to 0.007 in the smoke study."""
@@ -48,17 +32,14 @@ _FORWARD_SHARE = 1 / 3
 
 
 def images_by_dataset(study: StudyPlan) -> dict[str, int]:
-    """Images of every data set: simulated ones as configured, real ones as the paper reports them.
-
-    The paper counts 1,000 images of CAMUS; its 500 patients have 2,000 stills, which is what is imported here.
-    """
+    """Images of every data set: simulated ones as configured, real ones as their import gives them."""
     counts = {}
     for name in study.datasets:
+        facts = DATASETS[name].facts
         if name in study.simulated:
-            counts[name] = study.config["datasets"][name]["simulate"][_UNITS[name]] * _STILLS[name]
+            counts[name] = study.config["datasets"][name]["simulate"][facts.UNIT] * facts.IMAGES_PER_UNIT
         else:
-            reported = DATASETS[name].REPORTED
-            counts[name] = reported["images"] if name != "camus" else reported["subjects"] * _STILLS[name]
+            counts[name] = facts.IMAGES
     return counts
 
 
@@ -143,7 +124,10 @@ def memory_of_network(network: torch.nn.Module, side: int) -> dict[str, int]:
 def bytes_needed(study: StudyPlan, n_parameters: int) -> dict[str, int]:
     """Bytes on disc by what they are, and bytes that the trainings read and write in all; estimates."""
     images, side = images_by_dataset(study), study.config["grid_size"]
-    pixels = {name: (_SIMULATED_PIXELS if name in study.simulated else _REAL_PIXELS)[name] for name in images}
+    pixels = {}
+    for name in images:
+        facts = DATASETS[name].facts
+        pixels[name] = facts.SIMULATED_PIXELS if name in study.simulated else facts.REAL_PIXELS
     prepared = {name: 2 * side**2 * n for name, n in images.items()}
     rows = [study.experiments[model] for model in study.study_models]
     n_trainings = len(study.candidates) + len(study.trainings)

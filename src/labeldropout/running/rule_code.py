@@ -14,43 +14,52 @@ class RuleCode:
 
     def __init__(self, study: StudyPlan) -> None:
         self._study = study
+        self._facts = {"DATASETS": [f"{name}.facts" for name in study.datasets]}
+        """Of the catalogue, what is told about the data sets of this study; not how they are read."""
 
     def simulator(self, dataset: str) -> str:
         """What simulates a data set; the simulations of the others are left out."""
-        return fingerprint("data.simulate:simulate", choices={"_SIMULATORS": [dataset]})
+        return fingerprint("data.simulate:simulate", choices={"DATASETS": [f"{dataset}.simulate"]})
 
     def importer(self, dataset: str) -> str:
         """What imports a data set; the importers of the others are left out."""
-        return fingerprint("data.import_dataset:import_dataset", choices={"DATASETS": [dataset]})
+        fields = ("options", "read_cases", "propose_curation", "curation_keys")
+        return fingerprint(
+            "data.import_dataset:import_dataset", choices={"DATASETS": [f"{dataset}.{field}" for field in fields]}
+        )
 
     def splitter(self) -> str:
         """What divides the data sets of this study."""
         return fingerprint("data.split:split", choices={"DATASETS": self._study.datasets})
 
-    def _of_model(self, model: str, *entries: str) -> str:
+    def _of_model(self, model: str, entry: str) -> str:
         row = self._study.experiments[model]
-        return fingerprint(*entries, choices=code_choices(row.loss, row.network))
+        return fingerprint(entry, choices=code_choices(row.loss, row.network))
 
-    def resolver(self, model: str) -> str:
-        """What writes out the settings of a model."""
-        return self._of_model(model, "learning.experiments:parse_row", "learning.resolve:resolve")
+    def resolver(self) -> str:
+        """What writes out the settings of any model."""
+        return fingerprint("learning.experiments:parse_row", "learning.resolve:resolve")
 
     def trainer(self, model: str) -> str:
         """What trains a model."""
-        return self._of_model(model, "learning.train:train_model")
+        return self._of_model(model, "cli.learning:train")
 
     def evaluator(self, model: str) -> str:
         """What predicts and scores the test sets of a model."""
-        return self._of_model(model, "learning.evaluate:evaluate_model")
+        return self._of_model(model, "cli.learning:evaluate")
 
     def probe(self, model: str) -> str:
         """What tells the domain from the answers of a model."""
         return self._of_model(model, "analysis.shortcut.probe:probe_model")
 
+    def ledger(self) -> str:
+        """What judges the claims."""
+        return fingerprint("analysis.claims.judge:judge_claims", choices=self._facts)
+
     def figure(self, item: str) -> str:
         """What draws a figure; the other figures are left out."""
-        return fingerprint("publication.figures.draw:draw_figure", choices={"FIGURES": [item]})
+        return fingerprint("publication.figures.draw:draw_figure", choices={"FIGURES": [item], **self._facts})
 
     def table(self, item: str) -> str:
         """What makes a table; the other tables are left out."""
-        return fingerprint("analysis.compare:compare", choices={"ITEMS": [item]})
+        return fingerprint("analysis.compare:compare", choices={"ITEMS": [item], **self._facts})

@@ -206,7 +206,7 @@ class StudyPlan:
             return []
         from labeldropout.data.catalogue import DATASETS  # noqa: PLC0415 - loads every importer, for one message
 
-        about = DATASETS[dataset]
+        about = DATASETS[dataset].facts
         raise ValueError(f"{raw}: the data set {about.TITLE} is not there. {about.HOW_TO_GET}")
 
     def raw_folder(self, tree: str, dataset: str) -> str:
