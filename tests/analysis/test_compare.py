@@ -529,7 +529,16 @@ def test_bad_input_stops_with_what_was_expected(study):
     path = study.root / "e4-p00.csv"
     pd.read_csv(path).rename(columns={"dice": "dicee"}).to_csv(path, index=False)
     with pytest.raises(ValueError, match=r"dicee: Did you mean 'dice'\?"):
-        compare("figure_4", [path], experiments[1:2], [], [study.split], REPORTED, SETTINGS, study.root / "t.csv")
+        compare(
+            item="figure_4",
+            scores=[path],
+            **listed_models(study.root, experiments[1:2]),
+            cases=[],
+            split=[study.split],
+            reported=REPORTED,
+            settings=SETTINGS,
+            output=study.root / "t.csv",
+        )
 
 
 def test_a_patient_without_a_part_is_refused(study):

@@ -8,7 +8,7 @@ rule resolve_candidate:
     priority: 90
     localrule: True
     params:
-        code=ask(CODE.resolver),
+        code=CODE.resolver(),
         row=ask(STUDY.model_row),
         settings=ask(STUDY.model_settings),
         candidate=ask(STUDY.candidate_values),
@@ -104,7 +104,7 @@ rule resolve:
     priority: 60
     localrule: True
     params:
-        code=ask(CODE.resolver),
+        code=CODE.resolver(),
         row=ask(STUDY.model_row),
         settings=ask(STUDY.model_settings),
     shell:

@@ -33,13 +33,13 @@ class RuleCode:
         fields = ("listed_parts", "fold_parts")
         return fingerprint("data.split:split", choices={"DATASETS": [f"{dataset}.{field}" for field in fields]})
 
-    def _of_model(self, model: str, *entries: str) -> str:
+    def _of_model(self, model: str, entry: str) -> str:
         row = self._study.experiments[model]
-        return fingerprint(*entries, choices=code_choices(row.loss, row.network))
+        return fingerprint(entry, choices=code_choices(row.loss, row.network))
 
-    def resolver(self, model: str) -> str:
-        """What writes out the settings of a model."""
-        return self._of_model(model, "learning.experiments:parse_row", "learning.resolve:resolve")
+    def resolver(self) -> str:
+        """What writes out the settings of any model."""
+        return fingerprint("learning.experiments:parse_row", "learning.resolve:resolve")
 
     def trainer(self, model: str) -> str:
         """What trains a model."""
