@@ -583,7 +583,8 @@ def figure_code(wildcards):
 
 def table_code(wildcards):
     """What makes this table; the other tables are left out."""
-    return fingerprint("analysis.compare:compare", choices={"ITEMS": [wildcards.item]})
+    one = [wildcards.item]
+    return fingerprint("analysis.compare:compare", choices={"TABLES": one, "ITEMS": one})
 
 
 def training_memory_mb(wildcards, attempt):
