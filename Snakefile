@@ -15,9 +15,6 @@ validate(config, "workflow/schemas/config.schema.yaml")
 container: "envs/labeldropout.sif"
 
 
-report: "workflow/report/workflow.rst"
-
-
 include: "workflow/rules/data.smk"
 include: "workflow/rules/learning.smk"
 include: "workflow/rules/analysis.smk"

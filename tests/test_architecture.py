@@ -35,6 +35,7 @@ SCIENCE = [
     "analysis/typesetting.py",
     "analysis/biomarkers/agreement.py",
     "analysis/biomarkers/chambers.py",
+    "analysis/claims/kinds.py",
     "analysis/claims/rules.py",
     "analysis/claims/words.py",
     "analysis/shortcut/domain_probe.py",

@@ -3,17 +3,25 @@
 import pandas as pd
 import pytest
 
-from labeldropout import files as records
-from labeldropout import items as published
+from labeldropout.analysis import panels, paper_tables, spreads, summarise
+from labeldropout.analysis.biomarkers import agree, measure
+from labeldropout.analysis.claims import judge
+from labeldropout.analysis.shortcut import table as shortcut
+from labeldropout.data import annotation_kit, case_store, parts, prepared, segment_cone, simulate
 from labeldropout.data.parts import PATIENTS
 from labeldropout.files import check_columns
+from labeldropout.learning import tables
+from labeldropout.predict import measures
 
+DATA = (annotation_kit, case_store, parts, prepared, segment_cone, simulate)
+ANALYSIS = (panels, paper_tables, spreads, summarise, agree, measure, judge, shortcut)
 TABLES = {
-    name: value
-    for module in (records, published)
+    f"{module.__name__.removeprefix('labeldropout.')}.{name}": value
+    for module in (*DATA, tables, *ANALYSIS, measures)
     for name, value in vars(module).items()
-    if name.isupper() and isinstance(value, dict)
+    if name.isupper() and isinstance(value, dict) and all(isinstance(meaning, str) for meaning in value.values())
 }
+"""Every record of columns, by the module that holds it."""
 
 
 def test_columns_come_back_in_the_given_order():

@@ -12,7 +12,7 @@ from listed_models import listed_models
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 
-from labeldropout.analysis.compare import ITEMS, compare
+from labeldropout.analysis.compare import TABLES, compare
 from labeldropout.analysis.panels import PANEL_TABLE
 from labeldropout.analysis.paper_tables import TABLE_1, TABLE_2, TESTS
 from labeldropout.analysis.spreads import FIGURE_TABLE, INSTRUMENT_TABLE
@@ -20,7 +20,7 @@ from labeldropout.analysis.statistics import bootstrap_mean, resample_patients
 from labeldropout.analysis.study import read_reported
 from labeldropout.analysis.typesetting import WIDEST, widths
 from labeldropout.data.case_store import CASES
-from labeldropout.learning.evaluate import SCORES
+from labeldropout.learning.tables import SCORES
 
 ROOT = Path(__file__).parents[2]
 REPORTED = ROOT / "config/reported.yaml"
@@ -555,7 +555,7 @@ def test_the_papers_numbers_name_models_of_the_list():
         rows = {line["model"]: line for line in csv.DictReader(file, delimiter="\t")}
     table = read_reported(REPORTED)
     for entry in table.itertuples():
-        assert entry.item in ITEMS
+        assert entry.item in TABLES
         for model in filter(None, (entry.model, entry.against)):
             assert entry.dataset in rows[model]["evaluated_on"].split("+"), model
             assert entry.item == "tests" or entry.item in rows[model]["shown_in"].split("+"), model

@@ -7,7 +7,7 @@ import pytest
 from labeldropout.analysis.paper_tables import TABLE_2
 from labeldropout.analysis.spreads import FIGURE_TABLE
 from labeldropout.analysis.summarise import TRAINING_CURVES, join_histories, main_numbers
-from labeldropout.learning.validation import HISTORY
+from labeldropout.learning.tables import HISTORY
 
 LONG = "0.18975918982001266"
 

@@ -9,8 +9,9 @@ from labeldropout.data.case_store import CaseStore, write_cases
 from labeldropout.data.import_report import ImportReport
 from labeldropout.files import read_table
 from labeldropout.labels import State, Structure
-from labeldropout.learning.evaluate import SCORES, Tolerance, evaluate_model, score_case
+from labeldropout.learning.evaluate import Tolerance, evaluate_model, score_case
 from labeldropout.learning.predictions import read_predictions
+from labeldropout.learning.tables import SCORES
 from labeldropout.learning.train import train_model
 
 SETTINGS = {"surface_tolerance_mm": 2.0, "surface_tolerance_px": 4.0}

@@ -6,7 +6,7 @@ import pandas as pd
 
 from labeldropout.files import write_table
 from labeldropout.learning.select_hyperparameters import select
-from labeldropout.learning.validation import HISTORY
+from labeldropout.learning.tables import HISTORY
 
 
 def candidate(folder, learning_rate, batch_size, dice):

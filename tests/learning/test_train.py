@@ -12,8 +12,9 @@ import torch
 from labeldropout.files import read_table
 from labeldropout.labels import FOREGROUND
 from labeldropout.learning.model import load_model
+from labeldropout.learning.tables import HISTORY
 from labeldropout.learning.train import SGD, train_model
-from labeldropout.learning.validation import HISTORY, summarise_validation
+from labeldropout.learning.validation import summarise_validation
 
 CPU = torch.device("cpu")
 

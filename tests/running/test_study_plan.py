@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from labeldropout.configuration import overlay, read_configuration
+from labeldropout.items import LEDGERS
 from labeldropout.running.rule_code import RuleCode
-from labeldropout.running.study_plan import HOW_TO_DRAW, LEDGERS, StudyPlan, read_list
+from labeldropout.running.study_plan import HOW_TO_DRAW, StudyPlan, read_list
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT = read_configuration(ROOT / "config" / "config.yaml", ROOT)

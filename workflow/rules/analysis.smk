@@ -8,12 +8,7 @@ rule compare:
         split=ask(STUDY.item_splits),
         reported=config["reported"],
     output:
-        csv=report(
-            "<results>/tables/{item}.csv",
-            caption="../report/tables.rst",
-            category="Tables",
-            labels={"item": "{item}", "format": "csv"},
-        ),
+        csv="<results>/tables/{item}.csv",
         markdown="<results>/tables/{item}.md",
         latex="<results>/tables/{item}.tex",
         provenance="<results>/tables/{item}.provenance.json",
@@ -52,12 +47,7 @@ rule claims_table:
         split=ask(STUDY.item_splits, item="ledger"),
         reported=config["reported"],
     output:
-        csv=report(
-            "<results>/tables/{ledger}.csv",
-            caption="../report/claims.rst",
-            category="Claims",
-            labels={"item": "{ledger}", "format": "csv"},
-        ),
+        csv="<results>/tables/{ledger}.csv",
         markdown="<results>/tables/{ledger}.md",
         latex="<results>/tables/{ledger}.tex",
         provenance="<results>/tables/{ledger}.provenance.json",
@@ -114,12 +104,7 @@ rule summarise_tables:
         tables=expand("<results>/tables/{item}.csv", item=STUDY.summarised),
         selected="<results>/grid/selected.json",
     output:
-        summary=report(
-            "<results>/tables/summary.json",
-            caption="../report/summary.rst",
-            category="Tables",
-            labels={"item": "Main numbers", "format": "json"},
-        ),
+        summary="<results>/tables/summary.json",
         provenance="<results>/tables/summary.provenance.json",
     log:
         "<results>/logs/summarise_tables/log.log",
@@ -171,12 +156,7 @@ rule biomarkers_agree:
     input:
         measured=expand("<results>/biomarkers/{model}.csv", model=STUDY.biomarker_models),
     output:
-        csv=report(
-            "<results>/tables/biomarkers.csv",
-            caption="../report/tables.rst",
-            category="Tables",
-            labels={"item": "biomarkers", "format": "csv"},
-        ),
+        csv="<results>/tables/biomarkers.csv",
         markdown="<results>/tables/biomarkers.md",
         latex="<results>/tables/biomarkers.tex",
         patients="<results>/tables/biomarkers_patients.csv",
@@ -239,12 +219,7 @@ rule probe_join:
     input:
         probes=expand("<results>/probes/{model}.csv", model=STUDY.probed_models),
     output:
-        csv=report(
-            "<results>/tables/shortcut.csv",
-            caption="../report/tables.rst",
-            category="Tables",
-            labels={"item": "shortcut", "format": "csv"},
-        ),
+        csv="<results>/tables/shortcut.csv",
         markdown="<results>/tables/shortcut.md",
         latex="<results>/tables/shortcut.tex",
         provenance="<results>/tables/shortcut.provenance.json",
@@ -255,7 +230,7 @@ rule probe_join:
         mem_mb=2000,
         runtime=10,
     params:
-        code=fingerprint("analysis.shortcut.probe:write_probes"),
+        code=fingerprint("analysis.shortcut.table:write_probes"),
         simulated=STUDY.study_simulated(),
         stem=subpath(output.csv, strip_suffix=".csv"),
     shell:

@@ -10,11 +10,10 @@ from snakemake.utils import validate
 
 from labeldropout.configuration import check_keys
 from labeldropout.fingerprint import fingerprint
+from labeldropout.items import ITEMS, LEDGERS
 from labeldropout.running.rule_code import RuleCode
 from labeldropout.running.study_plan import (
-    ALL_ITEMS,
     COMPARED_ITEMS,
-    LEDGERS,
     PAPER_ITEMS,
     StudyPlan,
     as_json,
@@ -47,7 +46,7 @@ wildcard_constraints:
     model="|".join(STUDY.experiments),
     candidate="|".join(STUDY.candidates),
     seed="[0-9]+",
-    item="|".join(ALL_ITEMS),
+    item="|".join(ITEMS),
     ledger="|".join(LEDGERS),
 
 

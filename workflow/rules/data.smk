@@ -40,13 +40,7 @@ rule import_dataset:
         targets="<results>/{tree}cases/{dataset}/targets.u8",
         summary="<results>/{tree}cases/{dataset}/report.json",
         rejected="<results>/{tree}cases/{dataset}/rejected.csv",
-        contact_sheet=report(
-            "<results>/{tree}cases/{dataset}/contact_sheet.png",
-            caption="../report/contact_sheet.rst",
-            category="Quality control",
-            subcategory="Imported cases",
-            labels={"data set": "{dataset}", "shows": "contact sheet"},
-        ),
+        contact_sheet="<results>/{tree}cases/{dataset}/contact_sheet.png",
     log:
         "<results>/logs/import_dataset/{tree}{dataset}.log",
     benchmark:
@@ -108,21 +102,9 @@ rule segment_cone:
         images="<results>/{tree}cases/{dataset}/images.u8",
         network=ask(STUDY.cone_network),
     output:
-        cones=report(
-            "<results>/{tree}cones/{dataset}/cones.csv",
-            caption="../report/cone_table.rst",
-            category="Quality control",
-            subcategory="Cones",
-            labels={"data set": "{dataset}", "shows": "every cone"},
-        ),
+        cones="<results>/{tree}cones/{dataset}/cones.csv",
         masks="<results>/{tree}cones/{dataset}/masks.u8",
-        worst=report(
-            "<results>/{tree}cones/{dataset}/worst.png",
-            caption="../report/cones.rst",
-            category="Quality control",
-            subcategory="Cones",
-            labels={"data set": "{dataset}", "shows": "worst cones"},
-        ),
+        worst="<results>/{tree}cones/{dataset}/worst.png",
     log:
         "<results>/logs/segment_cone/{tree}{dataset}.log",
     benchmark:

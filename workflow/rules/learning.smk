@@ -66,12 +66,7 @@ rule select_hyperparameters:
         ),
     output:
         selected="<results>/grid/selected.json",
-        table=report(
-            "<results>/tables/grid.csv",
-            caption="../report/grid.rst",
-            category="Tables",
-            labels={"item": "Grid search", "format": "csv"},
-        ),
+        table="<results>/tables/grid.csv",
         provenance="<results>/tables/grid.provenance.json",
     log:
         "<results>/logs/select_hyperparameters/log.log",

@@ -6,12 +6,7 @@ rule figures_item:
         cases=ask(STUDY.figure_cases),
         predictions=ask(STUDY.figure_predictions),
     output:
-        svg=report(
-            "<results>/figures/{item}.svg",
-            caption="../report/figures.rst",
-            category="Figures",
-            labels={"item": "{item}"},
-        ),
+        svg="<results>/figures/{item}.svg",
         png="<results>/figures/{item}.png",
         provenance="<results>/figures/{item}.provenance.json",
     log:

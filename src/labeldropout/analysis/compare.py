@@ -11,46 +11,27 @@ from labeldropout.analysis.spreads import figure_table, instrument_table
 from labeldropout.analysis.study import Content, Study, per_image, read_cases, read_models, read_reported, read_scores
 from labeldropout.analysis.typesetting import latex, markdown
 from labeldropout.files import replacing, write_table
+from labeldropout.items import ITEMS, Item
 
-ITEMS: dict[str, Callable[[Study], Content]] = {
+TABLES: dict[str, Callable[[Study, Item], Content]] = {
     "table_1": table_1,
-    "figure_1": lambda study: figure_table(
-        study, "figure_1", "Numbers of Figure 1: LV, trained and tested on each data set."
-    ),
-    "figure_2": lambda study: one_case_per_dataset(
-        study, "Cases of Figure 2: one test image per data set, drawn at random."
-    ),
-    "figure_3": lambda study: figure_table(
-        study, "figure_3", "Numbers of Figure 3: trained on one data set with half of one label hidden."
-    ),
-    "figure_4": lambda study: figure_table(
-        study, "figure_4", "Numbers of Figure 4 (i): probabilities of label dropout; the CSV has every seed."
-    ),
+    "figure_1": figure_table,
+    "figure_2": one_case_per_dataset,
+    "figure_3": figure_table,
+    "figure_4": figure_table,
     "figure_4_cases": figure_4_cases,
-    "figure_5": lambda study: one_case_per_dataset(
-        study, "Cases of Figure 5: one test image per data set, drawn at random; the same as in Figure 2."
-    ),
+    "figure_5": one_case_per_dataset,
     "supplementary_figure_1": supplementary_figure_1,
     "table_2": table_2,
     "tests": tests,
-    "controls": lambda study: instrument_table(
-        study, "controls", "Experiment 5: label presence independent of the domain, and other controls."
-    ),
-    "dose_response": lambda study: instrument_table(
-        study, "dose_response", "Experiment 6: the same models at other shifts between the domains."
-    ),
-    "losses": lambda study: instrument_table(
-        study, "losses", "Experiment 7: losses for partial labels, with and without label dropout."
-    ),
-    "architectures": lambda study: instrument_table(
-        study, "architectures", "Experiment 8: label dropout in other networks."
-    ),
-    "label_sets": lambda study: instrument_table(
-        study, "label_sets", "Experiment 4b with other cures for several missing structures."
-    ),
+    "controls": instrument_table,
+    "dose_response": instrument_table,
+    "losses": instrument_table,
+    "architectures": instrument_table,
+    "label_sets": instrument_table,
     "tests_instrument": tests_instrument,
 }
-"""What `compare` can make."""
+"""How `compare` makes the table of an item."""
 
 
 def compare(
@@ -68,7 +49,7 @@ def compare(
     """Make one table: full numbers as CSV, rounded ones as Markdown and LaTeX beside it.
 
     Args:
-        item: Key of `ITEMS`.
+        item: Key of `TABLES`.
         scores: `scores/<model>.csv` of the item's models.
         configs: `config.json` of the item's models.
         seeds: Cell of each of them in the list of experiments, in the same order.
@@ -82,10 +63,10 @@ def compare(
     Raises:
         ValueError: The item is unknown, or an input does not fit; the message says which and what was expected.
     """
-    if item not in ITEMS:
-        near = difflib.get_close_matches(item, ITEMS, 1)
+    if item not in TABLES:
+        near = difflib.get_close_matches(item, TABLES, 1)
         raise ValueError(
-            f"unknown item {item!r} (expected one of {', '.join(ITEMS)})."
+            f"unknown item {item!r} (expected one of {', '.join(TABLES)})."
             + (f" Did you mean {near[0]}?" if near else "")
         )
     rows = read_models(configs, seeds, shown_in)
@@ -93,7 +74,7 @@ def compare(
         raise ValueError(f"{item}: no model is shown in it (column shown_in of the list of experiments).")
     table = read_scores(scores, rows)
     study = Study(rows, table, per_image(table), read_cases(cases, split), read_reported(reported), settings)
-    content = ITEMS[item](study)
+    content = TABLES[item](study, ITEMS[item])
     caption = f"Simulated data. {content.caption}" if settings["simulated"] else content.caption
     write_table(content.table, output.with_suffix(".csv"), content.columns)
     for suffix, text in (

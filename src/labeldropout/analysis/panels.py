@@ -10,6 +10,7 @@ import pandas as pd
 from labeldropout.analysis.contrasts import nearest_to_shown
 from labeldropout.analysis.study import _DATA, MEAN, STRUCTURES, Content, Study
 from labeldropout.analysis.typesetting import NOTHING, number
+from labeldropout.items import Item
 from labeldropout.labels import Part
 from labeldropout.learning.experiments import Experiment
 
@@ -98,15 +99,15 @@ def _panel(study: Study, chosen: Sequence[tuple[str, str]], experiments: Sequenc
     return Content(table, PANEL_TABLE, what, reading)
 
 
-def one_case_per_dataset(study: Study, what: str) -> Content:
+def one_case_per_dataset(study: Study, item: Item) -> Content:
     """One test image per data set, under every model of the figure."""
     names = dict.fromkeys(name for experiment in study.experiments for name in experiment.evaluated_on)
     seed = study.settings["seed"]
     chosen = [(name, _draw(_test_cases(study, name), 1, seed, name)[0]) for name in names]
-    return _panel(study, chosen, study.experiments, what)
+    return _panel(study, chosen, study.experiments, item.numbers)
 
 
-def figure_4_cases(study: Study) -> Content:
+def figure_4_cases(study: Study, item: Item) -> Content:
     """Test images of the data set whose labels are hidden, without label dropout and with the probability shown.
 
     Raises:
@@ -118,14 +119,11 @@ def figure_4_cases(study: Study) -> Content:
         raise ValueError("figure_4_cases needs a model with hidden labels without label dropout, and one with it.")
     dataset = without.hidden[0].dataset
     cases = _draw(_test_cases(study, dataset), FIGURE_4_CASES, study.settings["seed"], dataset)
-    what = (
-        "Cases of Figure 4 (ii): test images drawn at random, without label dropout and with"
-        f" p = {with_dropout.dropout_probability:g}."
-    )
+    what = f"{item.numbers} p = {with_dropout.dropout_probability:g}."
     return _panel(study, [(dataset, case) for case in cases], (without, with_dropout), what)
 
 
-def supplementary_figure_1(study: Study) -> Content:
+def supplementary_figure_1(study: Study, item: Item) -> Content:
     """Some of the images on which the observer drew, under every model of the figure."""
     kit = kit_cases(study)
     chosen = []
@@ -133,5 +131,4 @@ def supplementary_figure_1(study: Study) -> Content:
         names = kit.loc[kit["dataset"] == dataset, "case"].tolist()
         shown = _draw(names, study.settings["kit"]["shown"], study.settings["seed"], dataset)
         chosen += [(dataset, case) for case in shown]
-    what = "Cases of Supplementary Figure 1: drawn at random from the images on which the observer drew."
-    return _panel(study, chosen, study.experiments, what)
+    return _panel(study, chosen, study.experiments, item.numbers)

@@ -15,6 +15,7 @@ from labeldropout.analysis.statistics import NO_DIFFERENCE
 from labeldropout.analysis.study import _DATA, Content, Study
 from labeldropout.analysis.typesetting import NOTHING, interval, number, p_value
 from labeldropout.data.catalogue import DATASETS
+from labeldropout.items import Item
 from labeldropout.labels import FOREGROUND, Part, State
 from labeldropout.learning.experiments import Experiment
 
@@ -170,7 +171,7 @@ def _words(text: object) -> str:
     return "+".join(part.strip() for part in parts)
 
 
-def table_1(study: Study) -> Content:
+def table_1(study: Study, item: Item) -> Content:
     """Images and patients by data set and part, beside the paper's counts."""
     rows = []
     for name in dict.fromkeys(study.cases["dataset"]):
@@ -222,11 +223,8 @@ def table_1(study: Study) -> Content:
             for row in table.itertuples()
         ]
     )
-    what = (
-        "Table 1: images by data set; under LV, LVM and LA the images in which it is labelled."
-        " A patient is a group that no split divides: a patient, a video or a video code."
-    )
-    return Content(table, TABLE_1, what, reading)
+    how = "A patient is a group that no split divides: a patient, a video or a video code."
+    return Content(table, TABLE_1, f"{item.numbers} {how}", reading)
 
 
 def _arms(experiments: Sequence[Experiment]) -> tuple[Experiment, Experiment] | None:
@@ -257,7 +255,7 @@ def _table_2_rows(study: Study, arms: tuple[Experiment, Experiment]) -> list[dic
     return correct(rows)
 
 
-def table_2(study: Study) -> Content:
+def table_2(study: Study, item: Item) -> Content:
     """Dice on the images of the annotation kit, without and with label dropout.
 
     Raises:
@@ -327,13 +325,12 @@ def table_2(study: Study) -> Content:
             for row in table.itertuples()
         ]
     )
-    what = (
-        "Table 2: mean Dice on the images of the annotation kit, without and with label dropout, the paper's numbers in"
-        " brackets; seeds averaged per image; intervals by bootstrap over patients; p of Wilcoxon's signed-rank test,"
+    how = (
+        "seeds averaged per image; intervals by bootstrap over patients; p of Wilcoxon's signed-rank test,"
         " in brackets after Holm's correction over the structures; n: images; r: rank-biserial correlation per image;"
         " detectable: the smallest true mean difference that so many patients show with 80 % power at 5 %, uncorrected."
     )
-    return Content(table, TABLE_2, what, reading)
+    return Content(table, TABLE_2, f"{item.numbers} {how}", reading)
 
 
 def _where(dataset: str, structure: str, reference: str) -> str:
@@ -387,7 +384,7 @@ def _outcomes(study: Study, contrasts: Sequence[Contrast]) -> list[dict[str, Any
     return correct([row for contrast in contrasts for row in outcomes(study, contrast, resampling)])
 
 
-def tests(study: Study) -> Content:
+def tests(study: Study, item: Item) -> Content:
     """Every declared comparison of the paper's study with its tests, and those of Table 2."""
     rows = _outcomes(study, declared(study))
     arms = _arms(study.experiments)
@@ -395,9 +392,9 @@ def tests(study: Study) -> Content:
     if arms is not None and {arm.model for arm in arms} <= set(drawn):
         narrowed = replace(study, experiments=arms)
         rows += [{key: row[key] for key in TESTS} for row in _table_2_rows(narrowed, arms)]
-    return _tests(rows, "Paired tests of the paper's experiments:")
+    return _tests(rows, item.numbers)
 
 
-def tests_instrument(study: Study) -> Content:
+def tests_instrument(study: Study, item: Item) -> Content:
     """Every declared comparison of our own experiments with its tests."""
-    return _tests(_outcomes(study, declared_instrument(study)), "Paired tests of our own experiments:")
+    return _tests(_outcomes(study, declared_instrument(study)), item.numbers)

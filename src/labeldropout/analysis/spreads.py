@@ -10,6 +10,7 @@ from labeldropout.analysis.outcomes import Resampling
 from labeldropout.analysis.statistics import group_means, standard_deviation, summarise
 from labeldropout.analysis.study import _DATA, STRUCTURES, Content, Study, cell_of
 from labeldropout.analysis.typesetting import interval, mean_and_spread, number
+from labeldropout.items import Item
 from labeldropout.learning.experiments import Experiment
 
 FIGURE_TABLE = {
@@ -159,20 +160,20 @@ def _reading(study: Study, table: pd.DataFrame) -> pd.DataFrame:
     return reading if table["reported"].notna().any() else reading.drop(columns="Paper", errors="ignore")
 
 
-def _content(study: Study, item: str, what: str, columns: dict[str, str], references: Sequence[str]) -> Content:
-    table = pd.DataFrame(list(_rows(study, item, references)), columns=list(columns))
+def _content(study: Study, item: Item, columns: dict[str, str], references: Sequence[str]) -> Content:
+    table = pd.DataFrame(list(_rows(study, item.name, references)), columns=list(columns))
     how = (
         "95 %: interval of the mean by bootstrap over patients; worst 5 %: mean of that share of the images; n: images;"
         " < 0.5: failures, and in brackets images left out because reference and prediction are both empty."
     )
-    return Content(table, columns, f"{what} {how}", _reading(study, table))
+    return Content(table, columns, f"{item.numbers} {how}", _reading(study, table))
 
 
-def figure_table(study: Study, item: str, what: str) -> Content:
+def figure_table(study: Study, item: Item) -> Content:
     """The table behind a figure, one row per model, seed, data set and structure."""
-    return _content(study, item, what, FIGURE_TABLE, OWN_REFERENCE)
+    return _content(study, item, FIGURE_TABLE, OWN_REFERENCE)
 
 
-def instrument_table(study: Study, item: str, what: str) -> Content:
+def instrument_table(study: Study, item: Item) -> Content:
     """The table of one of our own experiments, one row per model, seed, data set, structure and reference."""
-    return _content(study, item, what, INSTRUMENT_TABLE, ALL_REFERENCES)
+    return _content(study, item, INSTRUMENT_TABLE, ALL_REFERENCES)

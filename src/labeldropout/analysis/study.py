@@ -14,8 +14,8 @@ from labeldropout.data.case_store import CASES
 from labeldropout.data.parts import named, read_parts
 from labeldropout.files import read_json, read_table
 from labeldropout.labels import FOREGROUND
-from labeldropout.learning.evaluate import SCORES
 from labeldropout.learning.experiments import Experiment, experiment_of
+from labeldropout.learning.tables import SCORES
 
 _DATA = {"data": "simulated or real"}
 

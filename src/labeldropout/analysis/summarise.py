@@ -10,7 +10,7 @@ from labeldropout.analysis.paper_tables import TABLE_2
 from labeldropout.analysis.spreads import FIGURE_TABLE
 from labeldropout.analysis.study import _DATA
 from labeldropout.files import read_json, read_table
-from labeldropout.learning.validation import HISTORY
+from labeldropout.learning.tables import HISTORY
 
 TRAINING_CURVES = {
     "model": "row of config/experiments.tsv",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from labeldropout.cli.flags import Verb, add_device_flags, add_paths, add_split_flag, device_of, json_value
 from labeldropout.cli.tracing import write_sidecar
+from labeldropout.items import ITEMS
 
 
 def _add_models(parser: argparse.ArgumentParser) -> None:
@@ -28,8 +29,7 @@ def _compare_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--item",
         required=True,
-        help="figure_1 to figure_5, supplementary_figure_1, table_1, table_2 or tests; of our own experiments controls,"
-        " dose_response, losses, architectures, label_sets or tests_instrument",
+        help=f"one of {', '.join(name for name, item in ITEMS.items() if item.is_compared)}",
     )
     parser.add_argument("--scores", type=Path, nargs="*", default=[], help="scores of the models of this item")
     _add_models(parser)
@@ -73,7 +73,7 @@ def compare(arguments: argparse.Namespace) -> None:
         settings={"item": arguments.item, "settings": arguments.settings, **_cells(arguments)},
         models=models_in_tables(arguments.scores),
         simulated=bool(arguments.settings["simulated"]),
-        target=arguments.item.removesuffix("_cases"),
+        target=ITEMS[arguments.item].target,
     )
 
 
@@ -183,7 +183,8 @@ def _probe_flags(parser: argparse.ArgumentParser) -> None:
 
 def probe(arguments: argparse.Namespace) -> None:
     """Verb `probe`."""
-    from labeldropout.analysis.shortcut.probe import probe_model, write_probes
+    from labeldropout.analysis.shortcut.probe import probe_model
+    from labeldropout.analysis.shortcut.table import write_probes
     from labeldropout.running.sidecars import models_in_tables, sidecar_of
 
     if arguments.action == "ask":

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from labeldropout.cli.flags import Verb
 from labeldropout.cli.tracing import write_sidecar
+from labeldropout.items import figures as catalogued
 
 
 def _figures_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--item", required=True, help="figure_1 to figure_5, supplementary_figure_1 or training_curves")
+    parser.add_argument("--item", required=True, help=f"one of {', '.join(item.name for item in catalogued())}")
     parser.add_argument("--table", type=Path, nargs="+", required=True, help="the table or tables behind the figure")
     parser.add_argument("--cases", type=Path, nargs="*", default=[], help="stores of cases, for pictures")
     parser.add_argument("--predictions", type=Path, nargs="*", default=[], help="predictions, for pictures")

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from labeldropout.data.case_store import _CASE, CaseStore
+from labeldropout.data.case_store import CaseStore
 from labeldropout.data.parts import named, part_of_cases, read_parts
 from labeldropout.data.prepared import Prepared, read_prepared
 from labeldropout.devices import choose_device
@@ -17,25 +17,8 @@ from labeldropout.files import write_table
 from labeldropout.labels import Part, Structure, is_annotated
 from labeldropout.learning.model import BATCH_SIZE, Model, load_model, predict_cases
 from labeldropout.learning.predictions import write_predictions
+from labeldropout.learning.tables import SCORES
 from labeldropout.metrics import score_structure
-
-SCORES = {
-    "model": "row of config/experiments.tsv",
-    "seed": "seed of the training",
-    **_CASE,
-    "structure": "LV, LVM or LA",
-    "reference": "dataset, or observer for masks drawn on the annotation kit",
-    "dice": "Dice score on the stored grid; empty if reference and prediction are both empty",
-    "hausdorff_distance_95_mm": "larger of the two directed 95th percentiles of surface distances; empty if undefined",
-    "hausdorff_distance_95_px": "the same in stored pixels",
-    "mean_surface_distance_mm": "mean of the symmetric surface distances; empty if undefined",
-    "mean_surface_distance_px": "the same in stored pixels",
-    "surface_dice": "share of both surfaces within the tolerance of the other; 0 if one is empty, empty if both are",
-    "surface_dice_tolerance": "the tolerance with its unit, such as 2 mm or 4 px",
-    "reference_px": "pixels of the structure in the reference",
-    "prediction_px": "pixels of the structure in the prediction",
-}
-"""`scores/<model>.csv`: one row per seed, case and structure that has a reference."""
 
 _OF_CASE = ("case", "dataset", "patient", "view", "instant")
 

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from labeldropout.files import read_json, read_table
-from labeldropout.learning.validation import HISTORY
+from labeldropout.learning.tables import HISTORY
 
 
 def select(candidates: Sequence[Path], seed: int) -> tuple[pd.DataFrame, dict[str, Any]]:

@@ -27,7 +27,8 @@ from labeldropout.learning.batches import Batches, Cases, draw_unlabelled_cases,
 from labeldropout.learning.checkpoints import Checkpoints, hold
 from labeldropout.learning.experiments import code_choices
 from labeldropout.learning.model import Model, build_model, forward
-from labeldropout.learning.validation import HISTORY, summarise_validation, validation_dice
+from labeldropout.learning.tables import HISTORY
+from labeldropout.learning.validation import summarise_validation, validation_dice
 from labeldropout.losses import LOSSES
 
 log = logging.getLogger(__name__)

@@ -11,18 +11,6 @@ from labeldropout.learning.batches import Cases
 from labeldropout.learning.model import BATCH_SIZE, Model, forward
 from labeldropout.losses import predict_labels
 
-HISTORY = {
-    "epoch": "from 1",
-    "learning_rate": "at the start of this epoch",
-    "loss": "mean training loss per case",
-    "dataset": "data set of the validation cell; all = mean over cells",
-    "structure": "structure of the cell; all = mean over cells",
-    "dice": "mean validation Dice on the network's grid",
-    "n": "validation cases behind the mean",
-    "best": "1 if this epoch is the best so far",
-}
-"""`history.csv` of a training: one row per epoch and validation cell, and one `all`, `all` row per epoch."""
-
 
 @torch.inference_mode()
 def validation_dice(model: Model, cases: Cases) -> np.ndarray:

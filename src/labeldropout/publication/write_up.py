@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from labeldropout.analysis.claims.declared import read_claims
-from labeldropout.analysis.claims.verdicts import LEDGERS, Claim, read_ledger, verdict_counts
+from labeldropout.analysis.claims.verdicts import Claim, read_ledger, verdict_counts
 from labeldropout.analysis.typesetting import interval, mean_and_spread, number
 from labeldropout.configuration import read_configuration
 from labeldropout.files import replacing
+from labeldropout.items import LEDGERS
 from labeldropout.publication.figures.draw import TITLES
-from labeldropout.publication.report.page import environment
+from labeldropout.publication.templates import environment
 
 TEMPLATE = "reproduction.md.jinja"
 

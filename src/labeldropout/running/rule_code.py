@@ -59,8 +59,10 @@ class RuleCode:
 
     def figure(self, item: str) -> str:
         """What draws a figure; the other figures are left out."""
-        return fingerprint("publication.figures.draw:draw_figure", choices={"FIGURES": [item], **self._facts})
+        return fingerprint(
+            "publication.figures.draw:draw_figure", choices={"FIGURES": [item], "ITEMS": [item], **self._facts}
+        )
 
     def table(self, item: str) -> str:
         """What makes a table; the other tables are left out."""
-        return fingerprint("analysis.compare:compare", choices={"ITEMS": [item], **self._facts})
+        return fingerprint("analysis.compare:compare", choices={"TABLES": [item], "ITEMS": [item], **self._facts})

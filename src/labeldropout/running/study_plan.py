@@ -11,27 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from labeldropout.configuration import check_columns
-from labeldropout.items import INSTRUMENT_ITEMS, is_of_the_study
+from labeldropout.items import INSTRUMENT_ITEMS, ITEMS, LEDGERS, Section, Whose, figures, is_of_the_study
 from labeldropout.learning.experiments import COLUMNS, LOSS_NAMES, Experiment, parse_row
 
-# Figures and tables ---------------------------------------------------------------------------------------------------
-
-PAPER_FIGURES = ("figure_1", "figure_2", "figure_3", "figure_4", "figure_5", "supplementary_figure_1")
-PAPER_ITEMS = (*PAPER_FIGURES, "table_1", "table_2", "tests", "figure_4_cases")
-OBSERVED_ITEMS = ("table_2", "supplementary_figure_1")
-"""What needs the observer's masks."""
-PICTURES = ("figure_2", "figure_4", "figure_5", "supplementary_figure_1")
-"""Figures that show images, and therefore need cases and predictions beside their tables."""
-SUMMARISED = ("figure_1", "figure_3", "figure_4", "table_2")
-"""Tables whose main numbers are collected in one file."""
-COMPARED_ITEMS = (*(item for item in INSTRUMENT_ITEMS if item != "shortcut"), "tests_instrument")
-"""Our own comparisons; the probe of shortcuts makes a table of its own."""
-LEDGERS = {"claims": "study", "claims_instrument": "instrument"}
-"""Tables of claims, and whose claims each of them judges."""
-ALL_ITEMS = (*PAPER_ITEMS, *INSTRUMENT_ITEMS, "tests_instrument", "training_curves", "biomarkers", *LEDGERS)
-"""Everything that the wildcard `item` may be."""
-FURTHER_TABLES = {"figure_4": ("figure_4_cases",), "biomarkers": ("biomarkers_patients",)}
-"""Tables that a figure is drawn from, beside the one that has its name."""
+PAPER_FIGURES = tuple(item.name for item in figures(Section.PAPER))
+PAPER_ITEMS, COMPARED_ITEMS = (
+    tuple(item.name for item in ITEMS.values() if item.is_compared and item.whose is whose) for whose in Whose
+)
+"""Tables that `compare` makes: of the paper's experiments, and of our own."""
 BIOMARKER_EXPERIMENTS = ("2", "4", "4b")
 BIOMARKER_ITEMS = ("figure_3", "figure_5", "controls", "label_sets")
 """Volumes are measured for every model of these experiments, and for those shown beside them, that segments all."""
@@ -127,7 +114,7 @@ class StudyPlan:
         """What is shown, and of which models."""
         rows = self.experiments.items()
         listed = {item for row in self.experiments.values() for item in row.shown_in} | set(_ALWAYS_MADE)
-        observed = set() if self.has_observer else set(OBSERVED_ITEMS)
+        observed = set() if self.has_observer else {item.name for item in ITEMS.values() if item.needs_observer}
         # Over the severity there is something to see only where it can be chosen.
         has_doses = any(row.severity is not None for row in self.experiments.values())
         chosen = listed if has_doses else listed - {"dose_response"}
@@ -136,7 +123,7 @@ class StudyPlan:
         self.shown = [item for item in PAPER_ITEMS if item in listed - observed]
         """The paper's tables, and the tables behind its figures, that this study makes."""
         self.shown_figures = [item for item in self.shown if item in PAPER_FIGURES] + ["training_curves", "claims"]
-        self.summarised = [item for item in self.shown if item in SUMMARISED]
+        self.summarised = [item for item in self.shown if ITEMS[item].is_summarised]
         self.shown_compared = [item for item in COMPARED_ITEMS if item in chosen]
         """Our own comparisons that this study makes: tables and figures."""
         self.instrument_tables = self.shown_compared + (["tests_instrument"] if self.shown_compared else [])
@@ -176,7 +163,7 @@ class StudyPlan:
     @property
     def left_out(self) -> str:
         """What this study does not make although its list names it, and how to change that; empty if nothing is."""
-        return "" if self.has_observer or not self.listed & set(OBSERVED_ITEMS) else HOW_TO_DRAW
+        return HOW_TO_DRAW if not self.has_observer and any(ITEMS[item].needs_observer for item in self.listed) else ""
 
     # Data -------------------------------------------------------------------------------------------------------------
 
@@ -376,7 +363,7 @@ class StudyPlan:
 
     def _check_available(self, item: str) -> None:
         """Refuse an item that cannot be made in this study."""
-        if item in OBSERVED_ITEMS and not self.has_observer:
+        if ITEMS[item].needs_observer and not self.has_observer:
             raise ValueError(HOW_TO_DRAW)
         if item not in {*_ALWAYS_MADE, *LEDGERS} and not self.models_of(item):
             raise ValueError(f"{self.config['experiments']}: no row is shown in {item}.")
@@ -436,15 +423,15 @@ class StudyPlan:
 
     def figure_tables(self, item: str) -> list[str]:
         """The tables behind a figure."""
-        return [f"<results>/tables/{name}.csv" for name in (item, *FURTHER_TABLES.get(item, ()))]
+        return [f"<results>/tables/{name}.csv" for name in ITEMS[item].tables]
 
     def figure_cases(self, item: str) -> list[str]:
         """Stores whose images a figure shows; the observer's masks come last."""
-        if item not in PICTURES:
+        if not ITEMS[item].shows_pictures:
             return []
         observed = ["<results>/annotation/observed/cases.csv"] if item == "supplementary_figure_1" else []
         return self.item_cases(item) + observed
 
     def figure_predictions(self, item: str) -> list[str]:
         """Predictions that a figure shows."""
-        return [f"<results>/predictions/{model}.npz" for model in self.models_of(item) if item in PICTURES]
+        return [f"<results>/predictions/{model}.npz" for model in self.models_of(item) if ITEMS[item].shows_pictures]

@@ -15,21 +15,14 @@ from PIL import Image
 
 from labeldropout.analysis.claims.declared import read_claims
 from labeldropout.analysis.claims.judge import CLAIMS, CLAIMS_TEXT, judge_claims
+from labeldropout.analysis.claims.kinds import KINDS, Numbers
 from labeldropout.analysis.claims.minutes import DATA, ONCE, minutes_in_all, minutes_of
 from labeldropout.analysis.claims.put_ledger import CLAIMS_MARK, RESULTS_MARK, put_ledger
-from labeldropout.analysis.claims.rules import (
-    SHOWN_KINDS,
-    TESTED_KINDS,
-    Kind,
-    Outcome,
-    is_met,
-    verdict,
-    why_not_testable,
-)
+from labeldropout.analysis.claims.rules import Outcome, is_met, verdict, why_not_testable
 from labeldropout.analysis.statistics import NO_DIFFERENCE, holm
 from labeldropout.cli.main import main
 from labeldropout.files import read_table
-from labeldropout.learning.evaluate import SCORES
+from labeldropout.learning.tables import SCORES
 from labeldropout.publication.figures.draw import draw_figure
 
 ROOT = Path(__file__).parents[3]
@@ -725,35 +718,27 @@ def test_verdicts_follow_from_the_committed_tables(name):
     for one in expected:
         rows = list(table[table["claim"] == one.name].itertuples())
         comparisons = [*one.comparisons, *one.shows]
-        assert [row.kind for row in rows] == [comparison.kind for comparison in comparisons]
+        assert [row.kind for row in rows] == [comparison.kind.name for comparison in comparisons]
         assert [row.models for row in rows] == [
             "; ".join("+".join(names) for names in comparison.sides) for comparison in comparisons
         ]
-        family = [row for row in rows if row.kind in TESTED_KINDS and not row.why]
+        family = [row for row in rows if KINDS[row.kind].is_decided_by_p and not row.why]
         adjusted = dict(zip([row.Index for row in family], holm([row.p_patient for row in family]), strict=True))
         for row in rows:
-            kind = Kind(row.kind)
-            numbers = (row.effect, row.low, row.high)
+            kind = KINDS[row.kind]
+            ends = (row.effect, row.low, row.high)
             if row.why.startswith(("no row", "no masks")) or "not scored" in row.why:
                 assert row.n == 0
             else:
-                assert row.why == why_not_testable(kind, *numbers, row.n_patients, declared.fewest_patients)
-            if kind in SHOWN_KINDS:
+                assert row.why == why_not_testable(kind, *ends, row.n_patients, declared.fewest_patients)
+            if kind.is_shown:
                 assert row.holds == Outcome.SHOWN
                 continue
-            assert math.isnan(row.bound) if kind in TESTED_KINDS else row.bound == declared.bound(kind)
+            assert math.isnan(row.bound) if kind.is_decided_by_p else row.bound == declared.bound(kind)
             p_holm = adjusted.get(row.Index, NAN)
             assert row.p_holm == pytest.approx(p_holm, nan_ok=True)
-            met = is_met(
-                kind,
-                effect=row.effect,
-                low=row.low,
-                high=row.high,
-                p_holm=p_holm,
-                rank_biserial=row.rank_biserial,
-                bound=row.bound,
-                level=declared.level,
-            )
+            numbers = {key: getattr(row, key) for key in ("effect", "low", "high", "rank_biserial", "bound")}
+            met = is_met(kind, Numbers(**numbers, p_holm=p_holm, level=declared.level))
             assert row.holds == (Outcome.NOT_TESTABLE if row.why else Outcome.YES if met else Outcome.NO)
         assert {row.verdict for row in rows} == {verdict([Outcome(row.holds) for row in rows]).value}
 

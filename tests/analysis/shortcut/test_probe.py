@@ -9,14 +9,13 @@ import torch
 
 from labeldropout.analysis.shortcut import probe as probing
 from labeldropout.analysis.shortcut.probe import (
-    SHORTCUT,
     Answers,
     Images,
     probe_model,
     probe_trainings,
     read_images,
-    write_probes,
 )
+from labeldropout.analysis.shortcut.table import SHORTCUT, write_probes
 from labeldropout.case import Case
 from labeldropout.data.case_store import CaseStore, write_cases
 from labeldropout.data.import_report import ImportReport

@@ -16,9 +16,8 @@ from labeldropout.data.case_store import CaseStore, write_cases
 from labeldropout.data.import_report import ImportReport
 from labeldropout.files import write_table
 from labeldropout.labels import Instant, State, Structure, View
-from labeldropout.learning.validation import HISTORY
+from labeldropout.learning.tables import HISTORY
 from labeldropout.publication.figures import arms, style
-from labeldropout.publication.figures.alternative_texts import ALTERNATIVE_TEXTS
 from labeldropout.publication.figures.draw import FIGURES, draw_figure
 
 ROOT = Path(__file__).parents[3]
@@ -614,13 +613,3 @@ def test_kinds_of_models_stay_apart_in_grey():
     """Each kind has a colour and a marker of its own."""
     looks = arms.LOOKS.values()
     assert len({look.colour for look in looks}) == len({look.marker for look in looks}) == len(looks)
-
-
-@pytest.mark.parametrize("item", FIGURES)
-def test_every_figure_has_an_alternative_text(item):
-    """One plain sentence that says what is shown, without a result."""
-    text = ALTERNATIVE_TEXTS[item]
-    assert text.endswith(".")
-    assert ". " not in text
-    assert 60 < len(text) < 400
-    assert not re.search(r"\d\.\d", text)

@@ -20,10 +20,12 @@ from labeldropout.analysis.typesetting import markdown
 from labeldropout.cli.main import main
 from labeldropout.data.case_store import CaseStore
 from labeldropout.files import write_table
-from labeldropout.learning.evaluate import SCORES
+from labeldropout.items import ITEMS, Section, figures
 from labeldropout.learning.predictions import write_predictions
+from labeldropout.learning.tables import SCORES
 from labeldropout.provenance import file_sha256
-from labeldropout.publication.report.page import OWN_FIGURES, OWN_TABLES, PAPER_FIGURES, build_report, read_markdown
+from labeldropout.publication.report.page import build_report
+from labeldropout.publication.report.shown import read_markdown
 
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium (Debian's package chromium)")
 RULES = Path(__file__).resolve().parents[3] / "workflow" / "rules"
@@ -157,13 +159,13 @@ def test_page_claims_no_more_than_is_so(page):
     assert "before the results it judges" not in text
     assert "after the first results of the simulated study for C1 to C10" in text
     assert "for a trend the growth per step" in text
-    assert "5 to 8 and 4b" in OWN_TABLES[0].caption
+    assert "5 to 8 and 4b" in ITEMS["tests_instrument"].caption
 
 
 def test_what_is_missing_is_said_in_its_place(page):
     """Every figure of the list has its place; one that was not made names the target that makes it."""
     text = page.read_text()
-    for item in (*PAPER_FIGURES, *OWN_FIGURES):
+    for item in figures(Section.PAPER, Section.OWN):
         place = text.partition(f'<article id="{item.name}">')[2].partition("</article>")[0]
         assert item.title.partition(":")[0] in place
         assert (f"snakemake {item.name}" in place) == (item.name not in {"figure_3", "losses"})
@@ -491,7 +493,7 @@ def test_report_of_the_smoke_study(finished_study, tmp_path):
     assert result.returncode == 0, result.stdout + result.stderr
     page = finished_study.root / "results" / "report.html"
     text = page.read_text()
-    for item in PAPER_FIGURES:
+    for item in figures(Section.PAPER):
         assert f'src="report/figures/{item.name}.webp"' in text
     assert "<code>labeldropout verify</code>: nothing changed" in text
     record = json.loads((finished_study.root / "results" / "run_record.json").read_text())
@@ -511,7 +513,7 @@ def test_instrument_and_report_from_a_finished_study(finished_study):
     assert planned == {}
     rows = (finished_study.root / "config" / "experiments_smoke.tsv").read_text().splitlines()
     shown = {name for row in csv.DictReader(rows, delimiter="\t") for name in row["shown_in"].split("+")}
-    own = [item.name for item in OWN_FIGURES if item.name in shown]
+    own = [item.name for item in figures(Section.OWN) if item.name in shown]
     for name in (*own, "claims_instrument"):
         assert (results / "figures" / f"{name}.png").is_file(), name
         assert (results / "tables" / f"{name}.csv").is_file(), name

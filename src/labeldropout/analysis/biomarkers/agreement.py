@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from jaxtyping import Float
-from scipy import stats
 
 Values = Float[np.ndarray, " n"]
 
 CONFIDENCE = 0.95
 
 
-NORMAL = float(stats.norm.ppf(0.5 + CONFIDENCE / 2))
+NORMAL = float(scipy.special.ndtri(0.5 + CONFIDENCE / 2))
 """1.96: limits of agreement lie this many standard deviations beside the bias."""
 
 
@@ -54,7 +54,7 @@ class Agreement:
 
     def _around(self, centre: float, error: float) -> Pair:
         """Interval of Student's t with n - 1 degrees of freedom."""
-        reach = float(stats.t.ppf(0.5 + CONFIDENCE / 2, self.n - 1)) * error if self.n > 1 else math.nan
+        reach = float(scipy.stats.t.ppf(0.5 + CONFIDENCE / 2, self.n - 1)) * error if self.n > 1 else math.nan
         return centre - reach, centre + reach
 
     @property

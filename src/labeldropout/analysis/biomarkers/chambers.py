@@ -11,8 +11,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from jaxtyping import Bool, Float
-from scipy import ndimage
 
 Mask = Bool[np.ndarray, "h w"]
 
@@ -196,7 +196,7 @@ def implausibilities(mask: Mask, spacing: tuple[float, float], *, has_apex: bool
     if mask.mean() < SMALLEST_SHARE:
         return (TOO_SMALL,)
     found = []
-    labels, n_components = ndimage.label(mask, np.ones((3, 3)))
+    labels, n_components = scipy.ndimage.label(mask, np.ones((3, 3)))
     sizes = np.bincount(labels.ravel(), minlength=n_components + 1)[1:]
     if np.count_nonzero(sizes > SMALL_COMPONENT * sizes.max()) > 1:
         found.append("several components")

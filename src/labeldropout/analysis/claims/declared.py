@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from labeldropout.analysis.claims.rules import MARGIN_KINDS, SHOWN_KINDS, Kind
+from labeldropout.analysis.claims.kinds import KINDS, Bound, Form, Kind, joined
 from labeldropout.analysis.study import STRUCTURES
 from labeldropout.configuration import nearest
 from labeldropout.data.catalogue import DATASETS
@@ -25,9 +25,6 @@ IMAGES = ("all", "kit")
 """All test images, or those of the annotation kit."""
 
 
-FEW = 4
-"""Models that are named one by one."""
-
 _FILE_KEYS = ("level", "margin", "limit", "fewest_patients", "claims")
 
 
@@ -37,11 +34,8 @@ _CLAIM_KEYS = ("statement", "where", "item", "part", "reported", "comparisons", 
 _PAIRED = ("better", "worse")
 
 
-_SIDES = {
-    **dict.fromkeys((Kind.SUPERIOR, Kind.EQUIVALENT, Kind.NOT_WORSE, Kind.GAIN), _PAIRED),
-    **dict.fromkeys((Kind.BELOW, Kind.AGREE, Kind.MEAN), ("models",)),
-    Kind.TREND: ("pairs",),
-}
+_SIDES = {Form.PAIR: _PAIRED, Form.ONE: ("models",), Form.EACH: ("models",), Form.PAIRS: ("pairs",)}
+"""Keys under which the sides are declared."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +53,7 @@ class Comparison:
     @property
     def is_paired(self) -> bool:
         """Whether it has a better and a worse side."""
-        return _SIDES[self.kind] == _PAIRED
+        return self.kind.form is Form.PAIR
 
 
 @dataclass(frozen=True)
@@ -89,7 +83,7 @@ class Declared:
 
     def bound(self, kind: Kind) -> float:
         """The margin or limit of a kind; NaN where it has none."""
-        return self.margin if kind in MARGIN_KINDS else self.limit if kind is Kind.BELOW else math.nan
+        return {Bound.MARGIN: self.margin, Bound.LIMIT: self.limit}.get(kind.bound, math.nan)
 
 
 def _check_mapping(content: Any, where: str) -> None:
@@ -131,7 +125,7 @@ def _names(content: Any, where: str) -> tuple[str, ...]:
 
 
 def _sides(kind: Kind, content: Mapping[str, Any], where: str) -> tuple[tuple[str, ...], ...]:
-    if kind is Kind.TREND:
+    if kind.form is Form.PAIRS:
         pairs = content["pairs"]
         if not isinstance(pairs, list) or len(pairs) < 2:
             raise ValueError(f"{where}: pairs is {pairs!r} (expected a list of at least two).")
@@ -140,10 +134,10 @@ def _sides(kind: Kind, content: Mapping[str, Any], where: str) -> tuple[tuple[st
             _check_keys(pair, _PAIRED, f"{where}, pair {place}")
             sides += [_names(pair[key], f"{where}, pair {place}: {key}") for key in _PAIRED]
         return tuple(sides)
-    if _SIDES[kind] == _PAIRED:
+    if kind.form is Form.PAIR:
         return tuple(_names(content[key], f"{where}: {key}") for key in _PAIRED)
     models = _names(content["models"], f"{where}: models")
-    if kind is not Kind.AGREE:
+    if kind.form is Form.ONE:
         return (models,)
     if len(models) < 2:
         raise ValueError(f"{where}: models is {list(models)} (expected at least two that agree).")
@@ -152,8 +146,8 @@ def _sides(kind: Kind, content: Mapping[str, Any], where: str) -> tuple[tuple[st
 
 def _comparison(content: Any, where: str, kinds: Sequence[Kind]) -> Comparison:
     _check_mapping(content, where)
-    kind = Kind(_word(content, "kind", [str(kind) for kind in kinds], where))
-    _check_keys(content, ("kind", "dataset", "structure", *_SIDES[kind]), where, ("reference", "images"))
+    kind = KINDS[_word(content, "kind", [kind.name for kind in kinds], where)]
+    _check_keys(content, ("kind", "dataset", "structure", *_SIDES[kind.form]), where, ("reference", "images"))
     return Comparison(
         kind=kind,
         sides=_sides(kind, content, where),
@@ -181,7 +175,7 @@ def _claim(name: Any, content: Any, file: Path) -> Claim:
     item = _text(content, "item", where)
     if not re.fullmatch(r"[a-z0-9_]+", item):
         raise ValueError(f"{where}: item {item!r} (expected the name of a target).")
-    judged = [kind for kind in Kind if kind not in SHOWN_KINDS]
+    judged, shown = ([kind for kind in KINDS.values() if kind.is_shown is which] for which in (False, True))
     return Claim(
         name=str(name),
         statement=_text(content, "statement", where),
@@ -190,7 +184,7 @@ def _claim(name: Any, content: Any, file: Path) -> Claim:
         part=_word(content, "part", PARTS, where),
         reported=_text(content, "reported", where) if "reported" in content else "",
         comparisons=_comparisons(content["comparisons"], f"{where}, comparison", judged),
-        shows=_comparisons(content["shows"], f"{where}, shows", SHOWN_KINDS) if "shows" in content else (),
+        shows=_comparisons(content["shows"], f"{where}, shows", shown) if "shows" in content else (),
     )
 
 
@@ -242,13 +236,6 @@ def read_claims(path: Path) -> Declared:
     )
 
 
-def joined(names: Sequence[str]) -> str:
-    """Names in a sentence, the middle ones of many left out."""
-    if len(names) > FEW:
-        return f"{names[0]} … {names[-1]} ({len(names)} models)"
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
-
-
 def _side(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"the mean of {joined(names)}"
 
@@ -260,17 +247,4 @@ def words_of(comparison: Comparison, bound: float) -> str:
         comparison: As declared.
         bound: Its margin or limit.
     """
-    sides = [_side(names) for names in comparison.sides]
-    first, last = sides[0], sides[-1]
-    singles = joined([names[0] for names in comparison.sides])
-    pairs = [f"{one} above {other}" for one, other in zip(sides[::2], sides[1::2], strict=False)]
-    return {
-        Kind.SUPERIOR: f"{first} above {last}",
-        Kind.EQUIVALENT: f"{first} within {bound:g} of {last}",
-        Kind.NOT_WORSE: f"{first} less than {bound:g} below {last}",
-        Kind.BELOW: f"{first} below {bound:g}",
-        Kind.AGREE: f"{singles} within {bound:g} of each other",
-        Kind.TREND: f"growing from {pairs[0] if pairs else ''} to {pairs[-1] if pairs else ''} ({len(pairs)} pairs)",
-        Kind.MEAN: f"mean of {first}",
-        Kind.GAIN: f"relative gain of {first} over {last}",
-    }[comparison.kind]
+    return comparison.kind.words([_side(names) for names in comparison.sides], bound)

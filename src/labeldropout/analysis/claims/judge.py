@@ -9,22 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from labeldropout.analysis.claims.declared import PARTS, Claim, Comparison, Declared, joined, read_claims, words_of
+from labeldropout.analysis.claims.declared import PARTS, Claim, Comparison, Declared, read_claims, words_of
+from labeldropout.analysis.claims.kinds import KINDS, Form, Numbers, effects_in_words, joined, kinds_in_words
 from labeldropout.analysis.claims.ledger import caption_of, ledger, typeset
-from labeldropout.analysis.claims.rules import (
-    SHOWN_KINDS,
-    TESTED_KINDS,
-    Kind,
-    Outcome,
-    confidence_of,
-    is_met,
-    largest_difference,
-    relative_gain,
-    smallest_p,
-    values_of,
-    verdict,
-    why_not_testable,
-)
+from labeldropout.analysis.claims.rules import Outcome, is_met, smallest_p, verdict, why_not_testable
 from labeldropout.analysis.outcomes import Resampling
 from labeldropout.analysis.panels import kit_cases
 from labeldropout.analysis.statistics import (
@@ -55,7 +43,7 @@ CLAIMS = {
     "statement": "what is claimed",
     "where": "who says it",
     "verdict": "of the claim: reproduced, not reproduced, not testable on these data",
-    "kind": "rule: superior, equivalent, not_worse, below, agree, trend; mean and gain are shown, not judged",
+    "kind": f"rule: {kinds_in_words()}",
     "comparison": "what is compared, in words",
     "models": "rows of config/experiments.tsv: sides separated by a semicolon, models averaged per image joined by +",
     "dataset": "data set whose test part is scored",
@@ -64,8 +52,7 @@ CLAIMS = {
     "images": "all test images, or those of the annotation kit",
     "holds": "of the comparison: yes, no, not testable, shown",
     "why": "why it cannot be tested; else empty",
-    "effect": "difference of mean Dice (superior, equivalent, not_worse), mean Dice (below, mean), largest difference"
-    " of means (agree), growth of the difference per pair (trend), relative gain (gain)",
+    "effect": effects_in_words(),
     "low": "lower end of the interval that the comparison is judged by, bootstrap over patients",
     "high": "upper end of that interval",
     "confidence": "coverage of that interval",
@@ -112,8 +99,8 @@ def reported_of(study: Study, claim: Claim, comparison: Comparison) -> str:
     if comparison.is_paired and len(singles) == 2:
         both = mine[(mine["model"] == singles[0]) & (mine["against"] == singles[1])]
         others = {row.measure: row.text for row in both.itertuples()}
-        if comparison.kind is Kind.GAIN:
-            return others.get("relative_gain") or claim.reported
+        if comparison.kind.reported_as:
+            return others.get(comparison.kind.reported_as) or claim.reported
         if len(texts) == 2:
             found.append(" against ".join(texts))
         elif texts:
@@ -160,19 +147,18 @@ def _estimate(comparison: Comparison, complete: pd.DataFrame, resampling: Resamp
     kind = comparison.kind
     sides = np.ascontiguousarray(complete.to_numpy(float).T)
     patients = complete.index.get_level_values("patient").to_numpy()
-    confidences = list(dict.fromkeys([confidence_of(kind), 0.95]))
+    confidences = list(dict.fromkeys([kind.confidence, 0.95]))
     tests: dict[str, Any] = {}
-    if kind in {Kind.AGREE, Kind.GAIN}:
+    if kind.of_means:
         n_patients = len(set(patients))
         rng = np.random.default_rng(resampling.seed)
         counts = resample_patients(n_patients, resampling.draws if n_patients else 1, rng)
-        measure = largest_difference if kind is Kind.AGREE else relative_gain
-        effect, intervals = measure(sides, patients, counts, confidences)
+        effect, intervals = kind.of_means(sides, patients, counts, confidences)
     else:
-        values = values_of(kind, sides)
+        values = kind.per_image(sides)
         effect = float(values.mean()) if values.size else math.nan
         intervals = [resampling.interval(values, patients, confidence) for confidence in confidences]
-        if kind not in {Kind.BELOW, Kind.MEAN}:
+        if kind.has_test:
             of_patients = group_means(values, patients)
             by_image, by_patient = (paired_wilcoxon(np.zeros_like(one), one) for one in (values, of_patients))
             tests = {
@@ -235,14 +221,14 @@ def _row(
         "claim": claim.name,
         "statement": claim.statement,
         "where": claim.where,
-        "kind": comparison.kind.value,
+        "kind": comparison.kind.name,
         "comparison": words_of(comparison, bound),
         "models": "; ".join("+".join(names) for names in comparison.sides),
         "dataset": comparison.dataset,
         "structure": comparison.structure,
         "reference": comparison.reference,
         "images": comparison.images,
-        "confidence": confidence_of(comparison.kind),
+        "confidence": comparison.kind.confidence,
         "bound": bound,
         "reported": reported_of(study, claim, comparison),
         "target": f"snakemake {claim.item}",
@@ -260,14 +246,14 @@ def _row(
     row["why"] = why_not_testable(
         comparison.kind, row["effect"], row["low"], row["high"], n_patients, declared.fewest_patients
     )
-    if comparison.kind is Kind.TREND and not _rise_evenly(found := _severities(study, comparison)):
+    if comparison.kind.form is Form.PAIRS and not _rise_evenly(found := _severities(study, comparison)):
         row["why"] = f"severities {', '.join(f'{one:g}' for one in found)} (expected to rise in equal steps)"
     return row
 
 
 def _judge(rows: list[dict[str, Any]], declared: Declared) -> None:
     """Correct the p values of one claim's comparisons, and say which hold and what follows."""
-    family = [row for row in rows if row["kind"] in TESTED_KINDS and not row["why"]]
+    family = [row for row in rows if KINDS[row["kind"]].is_decided_by_p and not row["why"]]
     # Holm's correction multiplies the smallest p of a family by its size, and no other p comes out below that one.
     best = len(family) * min((smallest_p(row["n_patients"]) for row in family), default=0)
     for row in family:
@@ -276,14 +262,14 @@ def _judge(rows: list[dict[str, Any]], declared: Declared) -> None:
     for row, adjusted in zip(family, holm([row["p_patient"] for row in family]), strict=True):
         row |= {"p_holm": adjusted, "family_size": len(family)}
     for row in rows:
-        kind = Kind(row["kind"])
-        if kind in SHOWN_KINDS:
+        kind = KINDS[row["kind"]]
+        if kind.is_shown:
             row["holds"] = Outcome.SHOWN
         elif row["why"]:
             row["holds"] = Outcome.NOT_TESTABLE
         else:
             numbers = {key: row[key] for key in ("effect", "low", "high", "p_holm", "rank_biserial", "bound")}
-            row["holds"] = Outcome.YES if is_met(kind, **numbers, level=declared.level) else Outcome.NO
+            row["holds"] = Outcome.YES if is_met(kind, Numbers(**numbers, level=declared.level)) else Outcome.NO
     found = verdict([row["holds"] for row in rows])
     for row in rows:
         row |= {"verdict": found.value, "holds": row["holds"].value}

@@ -7,8 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from labeldropout.analysis.claims.declared import FEW, Declared, joined
-from labeldropout.analysis.claims.rules import TESTED_KINDS, Kind, Outcome
+from labeldropout.analysis.claims.declared import Declared
+from labeldropout.analysis.claims.kinds import FEW, KINDS, joined
+from labeldropout.analysis.claims.rules import Outcome
 from labeldropout.analysis.claims.words import HOLDS, cell_words, effect_words, seeds_words
 from labeldropout.analysis.typesetting import NOTHING, number, p_value
 
@@ -23,7 +24,7 @@ def _line(row: Any) -> str:
     begin = f"*{HOLDS[Outcome(row.holds)]}*: {row.comparison}, {cell_words(row)}"
     if row.holds == Outcome.NOT_TESTABLE or math.isnan(row.effect):
         return f"{begin} ({row.why})" if row.why else begin
-    p = f"; p {p_value(row.p_patient)}, Holm {p_value(row.p_holm)}" if row.kind in TESTED_KINDS else ""
+    p = f"; p {p_value(row.p_patient)}, Holm {p_value(row.p_holm)}" if KINDS[row.kind].is_decided_by_p else ""
     seeds = f"; {seeds_words(row)}" if seeds_words(row) else ""
     return f"{begin}: {judged_effect(row)}; n {row.n} ({row.n_patients}){p}{seeds}"
 
@@ -33,7 +34,7 @@ def comparison_lines(rows: Sequence[Any]) -> list[str]:
 
     def alike(row: Any) -> tuple[Any, ...]:
         models = row.models.split("; ")
-        apart = row.holds == Outcome.NOT_TESTABLE or row.kind != Kind.SUPERIOR
+        apart = row.holds == Outcome.NOT_TESTABLE or not KINDS[row.kind].several
         return (id(row) if apart else models[-1], row.kind, cell_words(row), row.n, row.n_patients)
 
     lines = []
@@ -46,8 +47,8 @@ def comparison_lines(rows: Sequence[Any]) -> list[str]:
         holding = sum(row.holds == Outcome.YES for row in mine)
         effects = [number(end([row.effect for row in mine]), signed=True) for end in (min, max)]
         lines.append(
-            f"*{holding} of {len(mine)} hold*: {names} each above {key[0]}, {cell_words(mine[0])}: effects from"
-            f" {effects[0]} to {effects[1]}; n {mine[0].n} ({mine[0].n_patients})"
+            f"*{holding} of {len(mine)} hold*: {names} {KINDS[mine[0].kind].several} {key[0]}, {cell_words(mine[0])}:"
+            f" effects from {effects[0]} to {effects[1]}; n {mine[0].n} ({mine[0].n_patients})"
         )
     return lines
 

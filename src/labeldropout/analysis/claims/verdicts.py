@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from labeldropout.analysis.claims.judge import CLAIMS, CLAIMS_TEXT
-from labeldropout.analysis.claims.rules import Kind, Outcome, Verdict
-from labeldropout.analysis.claims.words import HOLDS, cell_words, effect_words, is_signed, seeds_words
+from labeldropout.analysis.claims.kinds import KINDS
+from labeldropout.analysis.claims.rules import Outcome, Verdict
+from labeldropout.analysis.claims.words import HOLDS, cell_words, effect_words, seeds_words
 from labeldropout.analysis.typesetting import NOTHING, interval, number, p_value
 from labeldropout.files import read_table
-
-LEDGERS = ("claims", "claims_instrument")
-"""Tables of the paper's claims and of those that only our own experiments test."""
-
+from labeldropout.items import LEDGERS
 
 HEADER = (
     "Comparison",
@@ -153,12 +151,13 @@ def _told(row: Any, *, with_reported: bool = True) -> Told:
 
 
 def _cells(row: Any) -> list[str]:
+    kind = KINDS[row.kind]
     return [
         row.comparison,
         cell_words(row),
         _HOLDS.get(row.holds, row.why or row.holds),
         _effect(row),
-        NOTHING if row.kind == Kind.GAIN else interval(row.low_95, row.high_95, signed=is_signed(row.kind)),
+        NOTHING if kind.unit else interval(row.low_95, row.high_95, signed=kind.is_signed),
         f"{row.n} ({row.n_patients})",
         p_value(row.p_image),
         f"{p_value(row.p_patient)} ({p_value(row.p_holm)})",

@@ -6,7 +6,8 @@ A row is one of `CLAIMS`, as `itertuples` gives it.
 import math
 from typing import Any
 
-from labeldropout.analysis.claims.rules import Kind, Outcome
+from labeldropout.analysis.claims.kinds import KINDS
+from labeldropout.analysis.claims.rules import Outcome
 from labeldropout.analysis.typesetting import interval, number
 
 HOLDS = {
@@ -16,11 +17,6 @@ HOLDS = {
     Outcome.SHOWN: "shown",
 }
 """What is said of a comparison."""
-
-
-def is_signed(kind: str) -> bool:
-    """Whether the effect of a kind is a difference with a direction."""
-    return kind not in (Kind.BELOW, Kind.AGREE, Kind.MEAN)
 
 
 def cell_words(row: Any) -> str:
@@ -33,11 +29,9 @@ def cell_words(row: Any) -> str:
 def effect_words(row: Any, low: str = "low", high: str = "high") -> str:
     """Return the effect in the unit of its kind, with the interval of these two columns."""
     ends = [float(getattr(row, column)) for column in (low, high)]
-    is_gain = row.kind == Kind.GAIN
-    scale, decimals, unit = (100, 0, " %") if is_gain else (1, 3, "")
-    signed = is_signed(row.kind)
-    around = interval(*(scale * end for end in ends), decimals, signed=signed)
-    return f"{number(scale * row.effect, decimals, signed=signed)}{unit} {around}"
+    kind = KINDS[row.kind]
+    around = interval(*(kind.scale * end for end in ends), kind.decimals, signed=kind.is_signed)
+    return f"{number(kind.scale * row.effect, kind.decimals, signed=kind.is_signed)}{kind.unit} {around}"
 
 
 def seeds_words(row: Any) -> str:

@@ -36,6 +36,9 @@ DIGITS = 6
 """Posteriors are rounded: equal images must stay ties whatever the order of a sum."""
 
 
+PERMUTATIONS = 200
+
+
 def large_enough(domains: Domains, patients: Patients, n_folds: int = FOLDS) -> Bool[np.ndarray, " n"]:
     """Return which images are of a domain that folds can be drawn of: it has at least one patient per fold.
 

@@ -6,7 +6,6 @@ structure, tell the domain. Images of different domains look different, and some
 same probe at the pixels of the left ventricle, which is labelled everywhere, stands beside it.
 """
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ import pandas as pd
 import torch
 
 from labeldropout.analysis.shortcut.domain_probe import (
-    FOLDS,
+    PERMUTATIONS,
     Readout,
     cross_validate,
     draw_folds,
@@ -28,47 +27,15 @@ from labeldropout.analysis.shortcut.domain_probe import (
     read_out,
     resample_within,
 )
-from labeldropout.analysis.study import _DATA
-from labeldropout.analysis.typesetting import interval, latex, markdown, number, p_value
+from labeldropout.analysis.shortcut.table import ALL, SHORTCUT
 from labeldropout.data.case_store import CaseStore
 from labeldropout.data.crop import to_grid
 from labeldropout.data.parts import part_of_cases, read_parts
 from labeldropout.data.prepared import Prepared, read_prepared
 from labeldropout.devices import choose_device
-from labeldropout.files import read_table, replacing, write_table
+from labeldropout.files import write_table
 from labeldropout.labels import Part, State, Structure
 from labeldropout.learning.model import BATCH_SIZE, Model, crop_of, load_model
-
-_METRIC = "{} of telling the domain: of one domain against the others; domain all: {}"
-
-SHORTCUT = {
-    "model": "row of config/experiments.tsv",
-    "seed": "seed of the training, or all: means over seeds",
-    "feature": "what the domain is told from: set (structures drawn), logits (mean centred log-probabilities at the"
-    " pixels of a structure); share: no probe, only the share of images in which a structure is drawn",
-    "structure": "whose pixels, or what is drawn; empty for the set",
-    "domain": "data set to be told from the others, or all; one with too few patients for cross-validation is left out"
-    " of a question: its rows have no numbers, nor has the row all where fewer than two are left",
-    "balanced_accuracy": _METRIC.format("balanced accuracy", "mean recall"),
-    "balanced_accuracy_low": "lower end of the 95 % interval, bootstrap over patients within domains, probe kept",
-    "balanced_accuracy_high": "upper end",
-    "balanced_accuracy_chance": "mean over permutations of the domains among patients, probe fitted anew",
-    "balanced_accuracy_p": "share of permutations as good (the study's own counted in)",
-    "auc": _METRIC.format("area under the ROC curve", "mean over domains"),
-    "auc_low": "lower end of the 95 % interval",
-    "auc_high": "upper end",
-    "auc_chance": "mean over permutations",
-    "auc_p": "share of permutations as good",
-    "share_drawn": "share of the domain's images in which the structure is drawn (feature share)",
-    "n": "test images of the domain, or of all that take part; for logits those where somebody knows where the"
-    " structure is",
-    "n_patients": "patients behind them; each counts once",
-    **_DATA,
-}
-"""`probes/<model>.csv` and `tables/shortcut.csv`: one row per seed, feature, structure and domain."""
-
-ALL = "all"
-
 
 SMALLEST_SHARE = 0.001
 """A structure counts as drawn from this share of the grid on: 4 pixels of 64 x 64, a tenth of a small atrium."""
@@ -77,8 +44,6 @@ SMALLEST_SHARE = 0.001
 FLOOR = 1e-12
 """Probabilities below this count as this, before the logarithm."""
 
-
-PERMUTATIONS = 200
 
 _METRICS = ("balanced_accuracy", "auc")
 
@@ -404,50 +369,3 @@ def probe_model(
     columns = {"share_drawn": np.nan, "data": "simulated" if settings["simulated"] else "real"}
     table = table.assign(**{name: value for name, value in columns.items() if name not in table})
     write_table(table, output, SHORTCUT)
-
-
-def _with_interval(row: dict[str, Any], metric: str) -> str:
-    """A number with its interval, or one dash for both."""
-    text = number(row[metric], 2)
-    return text if math.isnan(row[metric]) else f"{text} {interval(row[f'{metric}_low'], row[f'{metric}_high'], 2)}"
-
-
-def write_probes(probes: Sequence[Path], output: Path, *, simulated: bool) -> list[Path]:
-    """Join the probes of all models in `<output>.csv`, `.md` and `.tex`; return their paths.
-
-    Args:
-        probes: Tables `SHORTCUT`, in the order in which they are shown.
-        output: Path without ending.
-        simulated: Whether the caption must say that the data are.
-    """
-    table = pd.concat([read_table(path, SHORTCUT, ("seed", "structure", "data")) for path in probes], ignore_index=True)
-    shown = table[(table["seed"] == "all") & (table["domain"] == ALL)]
-    reading = pd.DataFrame(
-        [
-            {
-                "Model": row["model"],
-                "Domain told from": "structures drawn" if row["feature"] == "set" else f"logits at {row['structure']}",
-                "n": row["n"],
-                "Balanced accuracy": _with_interval(row, "balanced_accuracy"),
-                "By chance": number(row["balanced_accuracy_chance"], 2),
-                "AUC": _with_interval(row, "auc"),
-                "AUC by chance": number(row["auc_chance"], 2),
-                "p": p_value(row["auc_p"]),
-            }
-            for row in shown.to_dict("records")
-        ]
-    )
-    caption = (
-        "How well the domain can be told from what a model draws and from its logits at the pixels of a structure:"
-        " linear probe, cross-validated over patients; intervals by bootstrap over patients, chance and p by"
-        f" {PERMUTATIONS} permutations of the domains; means over seeds. The left ventricle is labelled everywhere: its"
-        f" logits show how much of the domain any logit carries. A domain with fewer than {FOLDS} patients is left out"
-        " of a question; a dash where fewer than two are left."
-    )
-    caption = f"Simulated data. {caption}" if simulated else caption
-    files = [output.with_suffix(ending) for ending in (".csv", ".md", ".tex")]
-    write_table(table, files[0], SHORTCUT)
-    for path, text in zip(files[1:], (markdown(caption, reading), latex(caption, output.name, reading)), strict=True):
-        with replacing(path, "w") as file:
-            file.write(text)
-    return files

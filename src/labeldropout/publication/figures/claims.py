@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from labeldropout.analysis.claims.kinds import KINDS
 from labeldropout.analysis.claims.words import HOLDS, cell_words, effect_words
 from labeldropout.analysis.typesetting import p_value
 from labeldropout.publication.figures.style import set_title
@@ -112,37 +113,21 @@ def _is_drawn(row: Any) -> bool:
     return row.holds in _LOOKS and not math.isnan(row.effect)
 
 
-def _region(row: Any) -> tuple[float, float]:
-    """Where the interval, or for tests the effect, has to lie."""
-    return {
-        "superior": (0.0, math.inf),
-        "trend": (0.0, math.inf),
-        "equivalent": (-row.bound, row.bound),
-        "not_worse": (-row.bound, math.inf),
-        "below": (-math.inf, row.bound),
-        "agree": (-math.inf, row.bound),
-    }[row.kind]
-
-
 def _limits(rows: Sequence[Any]) -> tuple[float, float]:
     """Ends of the axis: every interval, 0 and every bound, with some room."""
     numbers = [0.0]
     for row in rows:
         if _is_drawn(row):
-            numbers += [row.effect, row.low, row.high, row.low_95, row.high_95, *_region(row)]
+            numbers += [row.effect, row.low, row.high, row.low_95, row.high_95, *KINDS[row.kind].region(row.bound)]
     finite = [value for value in numbers if math.isfinite(value)]
     room = 0.06 * (max(finite) - min(finite)) or 0.05
     return min(finite) - room, max(finite) + room
 
 
 def _unit(rows: Sequence[Any]) -> str:
-    kinds = {row.kind for row in rows if _is_drawn(row)}
-    if kinds == {"below"}:
-        return "mean Dice"
-    names = {"agree": "largest difference of means", "trend": "growth of the difference per pair"}
-    also = [name for kind, name in names.items() if kind in kinds]
-    plain = ["difference of mean Dice"] if kinds - {"agree", "trend", "below"} else []
-    return "; ".join([*plain, *also]) + ("" if plain else " (Dice)")
+    drawn = {row.kind for row in rows if _is_drawn(row)}
+    axes = "; ".join(dict.fromkeys(kind.axis for kind in KINDS.values() if kind.name in drawn))
+    return axes if "Dice" in axes else f"{axes} (Dice)"
 
 
 def _draw_row(axes: Axes, row: Any, place: float, height: float, lines: Sequence[str]) -> None:
@@ -166,7 +151,7 @@ def _draw_row(axes: Axes, row: Any, place: float, height: float, lines: Sequence
             axes.text(0.01, place, row.why, transform=beside, fontsize=7, va="center", style="italic", color=_GREY)
         return
     ends = axes.get_xlim()
-    low, high = (min(max(value, ends[0]), ends[1]) for value in _region(row))
+    low, high = (min(max(value, ends[0]), ends[1]) for value in KINDS[row.kind].region(row.bound))
     axes.fill_betweenx([place - 0.47 * height, place + 0.47 * height], low, high, color=_REGION, linewidth=0, zorder=0)
     look = _LOOKS[row.holds]
     axes.plot([row.low_95, row.high_95], [place, place], color=look["color"], linewidth=1.0, zorder=3)

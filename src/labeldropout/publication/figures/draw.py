@@ -13,7 +13,7 @@ from labeldropout.analysis.biomarkers.agree import BIOMARKER_AGREEMENT
 from labeldropout.analysis.biomarkers.measure import BIOMARKERS
 from labeldropout.analysis.claims.judge import CLAIMS, CLAIMS_TEXT
 from labeldropout.analysis.panels import PANEL_TABLE
-from labeldropout.analysis.shortcut.probe import SHORTCUT
+from labeldropout.analysis.shortcut.table import SHORTCUT
 from labeldropout.analysis.spreads import FIGURE_TABLE, INSTRUMENT_TABLE
 from labeldropout.analysis.summarise import TRAINING_CURVES
 from labeldropout.data.case_store import CaseStore
