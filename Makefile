@@ -1,8 +1,9 @@
 # make reproduce: from nothing to every figure and table. make test: the same environment, then the whole test suite.
-# make pull: the finished study from a DVC remote (make remote names one).
+# make check: lint, and every test that is not slow. make pull: the finished study from a DVC remote (make remote names one).
 # Needs Python 3.11 or newer (PYTHON=... names another one), make and pip.
 PYTHON ?= python3
 CORES ?= all
+WORKERS ?= --numprocesses auto --maxprocesses 8 --dist worksteal
 BIN := .venv/bin
 READY := .venv/ready
 DVC := PATH="$(abspath $(BIN)):$$PATH" dvc
@@ -16,14 +17,20 @@ DIFFERS_paper := modified:|new:
 CONFIG_paper := --configfile config/paper.yaml
 REFUSAL := These files are not those that dvc.lock names, so nothing was marked as up to date: commit or undo the edits, or run dvc repro.
 
-.PHONY: reproduce test test-cluster lint report environment remote pull track readme
+.PHONY: reproduce test check test-cluster lint report environment remote pull track readme docs
 .DELETE_ON_ERROR:
 
 reproduce: $(READY)
 	$(BIN)/labeldropout reproduce --cores $(CORES)
 
+# Several tests at a time; those that kill a study at chosen moments come last, one after the other.
 test: $(READY)
-	PATH="$(CURDIR)/$(BIN):$$PATH" python -m pytest
+	PATH="$(CURDIR)/$(BIN):$$PATH" python -m pytest $(WORKERS) -m "not alone"
+	PATH="$(CURDIR)/$(BIN):$$PATH" python -m pytest -m alone
+
+# What a change must pass before it is looked at: minutes. make test has the rest.
+check: lint
+	PATH="$(CURDIR)/$(BIN):$$PATH" python -m pytest $(WORKERS) -m "not slow and not cluster"
 
 # The same study through a real Slurm that lives as long as the tests (root; Debian's packages are installed if missing).
 test-cluster: $(READY)
@@ -61,9 +68,13 @@ track: $(READY)
 	$(DVC) add "data/raw/$(DATASET)"
 	@grep -q '^  push: false$$' "data/raw/$(DATASET).dvc" || printf '  push: false\n' >> "data/raw/$(DATASET).dvc"
 
-# The ledger of the claims in the README, from the tables of the study.
+# The results in README.md and docs/claims.md, from the tables of the study.
 readme: $(READY)
-	$(BIN)/labeldropout put-ledger --ledger results/tables/claims.md $(wildcard results/tables/claims_instrument.md)
+	$(BIN)/labeldropout put-ledger
+
+# The documentation as a site, in site/; needs no network.
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 environment: $(READY)
 

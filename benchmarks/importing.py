@@ -17,7 +17,8 @@ import av
 import numpy as np
 
 from labeldropout.data.case_store import CaseStore, write_cases
-from labeldropout.data.echonet.importer import Options, read_cases
+from labeldropout.data.echonet.importer import read_cases
+from labeldropout.data.echonet.tables import Options
 from labeldropout.data.echonet.writer import Video, video_name, write_videos
 from labeldropout.data.import_report import ImportReport
 from labeldropout.data.prepare import prepare

@@ -19,7 +19,7 @@ from labeldropout.learning.batches import Batches
 from labeldropout.learning.model import build_model, forward
 from labeldropout.learning.train import build_optimiser, train_epoch
 from labeldropout.provenance import commit, device_name
-from labeldropout.running.plan import made_up_cases
+from labeldropout.running.speed import made_up_cases
 
 ROOT = Path(__file__).resolve().parents[1]
 AUGMENTATION = read_configuration(ROOT / DEFAULTS, ROOT)["training"]["augmentation"]

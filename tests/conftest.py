@@ -2,12 +2,14 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from filelock import FileLock
 from workflow_copy import Workflow, copy_workflow
 
 from labeldropout.case import Case, stable_id
@@ -127,16 +129,40 @@ def small_study(tmp_path: Path) -> SmallStudy:
     return study
 
 
+MadeOnce = Callable[[str, Callable[[Path], None]], Path]
+
+
 @pytest.fixture(scope="session")
-def _small_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    study = copy_workflow(tmp_path_factory.mktemp("small") / "study")
+def made_once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> MadeOnce:
+    """A function that makes a folder by its name, once in a session however many processes run tests."""
+    shared = tmp_path_factory.getbasetemp() if worker_id == "master" else tmp_path_factory.getbasetemp().parent
+
+    def folder(name: str, make: Callable[[Path], None]) -> Path:
+        path = shared / name
+        with FileLock(shared / f"{name}.lock"):
+            if not (path / "made").is_file():
+                shutil.rmtree(path, ignore_errors=True)
+                make(path / "study")
+                (path / "made").touch()
+        return path / "study"
+
+    return folder
+
+
+def _run_small(folder: Path) -> None:
+    study = copy_workflow(folder)
     study.make_small()
     study.finish()
-    return study.root
+
+
+@pytest.fixture(scope="session")
+def small(made_once: MadeOnce) -> Path:
+    """The smoke study as a default study, in `results`, run to its end; not to be changed."""
+    return made_once("small", _run_small)
 
 
 @pytest.fixture
-def finished_study(_small_study: Path, tmp_path: Path) -> Workflow:
-    """A copy of its own of the smoke study, run once per session to its end as a default study, in `results`."""
-    shutil.copytree(_small_study, tmp_path / "study", symlinks=True)
+def finished_study(small: Path, tmp_path: Path) -> Workflow:
+    """A copy of its own of the smoke study, finished."""
+    shutil.copytree(small, tmp_path / "study", symlinks=True)
     return Workflow(tmp_path / "study")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from labeldropout import devices as gpu_slots
+from labeldropout import devices
 from labeldropout.cli.main import main
 from labeldropout.devices import VISIBLE, Card, granted_device, hold_free_card, lock_folder, visible_cards
 
@@ -19,7 +19,7 @@ CARDS = [Card("GPU-aaaa", "GPU-aaaa"), Card("GPU-bbbb", "GPU-bbbb")]
 HOLD = """
 import sys, time
 from pathlib import Path
-from labeldropout.gpu_slots import Card, hold_free_card
+from labeldropout.devices import Card, hold_free_card
 folder, trainings, seconds = Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
 with hold_free_card([Card(name, name) for name in ("GPU-aaaa", "GPU-bbbb")], trainings, 60, folder) as slot:
     start = time.monotonic()
@@ -55,8 +55,8 @@ def driver(tmp_path, monkeypatch):
 
     monkeypatch.delenv(VISIBLE, raising=False)
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
-    monkeypatch.setattr(gpu_slots.tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(gpu_slots, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(devices.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(devices, "PATIENCE_S", 0.5)
     return install
 
 
@@ -124,7 +124,7 @@ def test_the_refusal_names_cards_and_holders(tmp_path):
 
 def test_a_waiting_training_says_so(tmp_path, monkeypatch, caplog):
     """A log that stands still names the reason."""
-    monkeypatch.setattr(gpu_slots, "_QUIET_S", 0.1)
+    monkeypatch.setattr(devices, "_QUIET_S", 0.1)
     with hold_free_card(CARDS[:1], 1, 0.0, tmp_path), pytest.raises(TimeoutError):
         hold_free_card(CARDS[:1], 1, 0.7, tmp_path)
     assert [record.getMessage() for record in caplog.records].count(
@@ -169,7 +169,7 @@ def test_somebody_elses_lock_folder_is_refused(driver, monkeypatch):
     folder.unlink()
     mine = os.getuid()
     folder.mkdir()
-    monkeypatch.setattr(gpu_slots.os, "getuid", lambda: mine + 1)
+    monkeypatch.setattr(devices.os, "getuid", lambda: mine + 1)
     folder.rename(folder.with_name(f"labeldropout-gpu-{mine + 1}"))
     with pytest.raises(PermissionError, match=f"of user {mine + 1}, found one of user {mine}"):
         lock_folder()

@@ -15,11 +15,19 @@ from labeldropout.predict import measures
 
 DATA = (annotation_kit, case_store, parts, prepared, segment_cone, simulate)
 ANALYSIS = (panels, paper_tables, spreads, summarise, agree, measure, judge, shortcut)
+
+
+def is_record(name, value):
+    """Whether a name of a module holds columns with their meaning."""
+    is_public = name.isupper() and not name.startswith("_")
+    return is_public and isinstance(value, dict) and all(isinstance(meaning, str) for meaning in value.values())
+
+
 TABLES = {
     f"{module.__name__.removeprefix('labeldropout.')}.{name}": value
     for module in (*DATA, tables, *ANALYSIS, measures)
     for name, value in vars(module).items()
-    if name.isupper() and isinstance(value, dict) and all(isinstance(meaning, str) for meaning in value.values())
+    if is_record(name, value)
 }
 """Every record of columns, by the module that holds it."""
 
@@ -40,7 +48,7 @@ def test_a_missing_column_is_named_with_the_file():
 def test_a_misspelt_column_gets_a_hint():
     """The nearest valid name stands in the error."""
     table = pd.DataFrame(columns=["dataset", "pateint", "part"])
-    with pytest.raises(ValueError, match=r"missing: \['patient'\].*pateint \(did you mean patient\?\)"):
+    with pytest.raises(ValueError, match=r"missing: \['patient'\].*pateint: Did you mean 'patient'\?"):
         check_columns(table, PATIENTS, "x.csv")
 
 

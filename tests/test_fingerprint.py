@@ -193,6 +193,26 @@ def test_a_table_without_written_keys_cannot_be_narrowed(package):
         fingerprint("learning.train:train", choices={"RATE": ["first"]}, source=package())
 
 
+ENTRIES = "from labeldropout import late, words\n\nSETS = {'a': dict(read=late.late, seed=words.SEED)}\n\n"
+ENTRIES += "def use(name):\n    return SETS[name]\n"
+
+
+def test_an_entry_is_narrowed_to_its_fields(package):
+    """What a rule does not ask of an entry does not count, and a field that is not written out is refused."""
+
+    def narrowed(edits, *chosen):
+        source = package(edits)
+        (source / "labeldropout" / "entries.py").write_text(ENTRIES)
+        return fingerprint("entries:use", choices={"SETS": chosen}, source=source)
+
+    edit = [("words.py", "SEED = 3", "SEED = 4")]
+    assert narrowed(edit, "a.read") == narrowed([], "a.read")
+    assert narrowed(edit, "a.seed") != narrowed([], "a.seed")
+    assert narrowed(edit, "a") != narrowed([], "a")
+    with pytest.raises(ValueError, match="SETS, a: does not write out write"):
+        narrowed([], "a.write")
+
+
 def test_parsing_the_workflow_loads_nothing_heavy():
     """What the Snakefile imports brings neither torch nor pandas."""
     code = (

@@ -8,9 +8,8 @@ from labeldropout.label_dropout import (
     draw_hidden_by_pattern,
     draw_hidden_structures,
     hide_annotations,
-    label_sets,
-    partially_labelled,
 )
+from labeldropout.label_sets import label_sets
 
 LVM_AND_LA = torch.tensor([False, False, True, True])
 N = 6000
@@ -23,17 +22,6 @@ def _cases(*annotated):
 
 def _rng(seed=0):
     return np.random.default_rng(seed)
-
-
-def test_partially_labelled_structures_are_known_here_and_unknown_there():
-    """A structure annotated everywhere or nowhere is not partially labelled; background never is."""
-    annotated = _cases([1, 1, 1, 0, 1], [1, 1, 0, 0, 1], [1, 1, 1, 0, 1])
-    assert partially_labelled(annotated).tolist() == [False, False, True, False, False]
-
-
-def test_nothing_is_partially_labelled_in_a_fully_labelled_training_set():
-    """Full annotation leaves label dropout nothing to do."""
-    assert not partially_labelled(torch.ones(5, 4, dtype=torch.bool)).any()
 
 
 def test_probability_zero_hides_nothing():

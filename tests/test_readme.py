@@ -1,5 +1,6 @@
-"""What the README tells people to type runs or parses, and what it points to exists."""
+"""What the README and the pages tell people to type runs or parses, and what they point to exists."""
 
+import json
 import os
 import re
 import shlex
@@ -7,15 +8,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
-from labeldropout.analysis.claims.ledger import MARK, joined_ledger
+from labeldropout.analysis.claims.minutes import minutes_in_all
+from labeldropout.analysis.claims.put_ledger import CLAIMS_MARK, MAIN, RESULTS_MARK, put_ledger
+from labeldropout.analysis.claims.verdicts import read_ledger
 from labeldropout.cli.main import parser
 
 ROOT = Path(__file__).resolve().parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCK = re.compile(r"^```(?:bash|sh|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PAGES = [ROOT / "README.md", ROOT / "config" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+README = PAGES[0].read_text(encoding="utf-8")
+SHELL = re.compile(r"^```(?:bash|sh|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PYTHON = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```)?", re.MULTILINE | re.DOTALL)
 MAKE_TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 RULES = {
     name
@@ -24,38 +28,59 @@ RULES = {
 }
 
 
-def commands():
-    """Commands of the README's shell blocks: continued lines joined, comments and prompts dropped."""
-    for block in BLOCK.findall(README):
+def name_of(page):
+    """A page as people name it."""
+    return str(page.relative_to(ROOT))
+
+
+def commands(text):
+    """Commands of the shell blocks of a page: continued lines joined, comments and prompts dropped."""
+    for block in SHELL.findall(text):
         for line in block.replace("\\\n", " ").splitlines():
             words = shlex.split(line.removeprefix("$ "), comments=True)
             if words:
                 yield words
 
 
-COMMANDS = list(commands())
+COMMANDS = list(dict.fromkeys(tuple(words) for page in PAGES for words in commands(page.read_text(encoding="utf-8"))))
+"""Every command once, whichever pages have it."""
+PROGRAMS = [
+    pytest.param(*found, id=f"{name_of(page)}-{place}")
+    for page in PAGES
+    for place, found in enumerate(PYTHON.findall(page.read_text(encoding="utf-8")))
+]
 
 
 def of(program):
-    """The README's calls of one program, without the variables set before it."""
+    """The calls of one program, without the variables set before it."""
     calls = [[word for word in words if not re.match(r"[A-Z_]+=", word)] for words in COMMANDS]
     return [call for call in calls if call and call[0] == program]
 
 
+def test_readme_is_short():
+    """A visitor reads it in a minute: at most 130 lines, none longer than 160 characters."""
+    lines = README.splitlines()
+    assert len(lines) <= 130
+    assert [line for line in lines if len(line) > 160] == []
+
+
 def test_readme_names_the_two_commands():
     """A visitor finds what to type."""
-    assert {"reproduce", "test"} <= {word for call in of("make") for word in call[1:]}
+    calls = [list(words) for words in commands(README)]
+    assert ["make", "reproduce"] in calls
+    assert any(call[:2] == ["labeldropout", "predict"] for call in calls)
+    assert "`make test`" in README
 
 
 @pytest.mark.parametrize("call", of("make"), ids=" ".join)
 def test_make_targets_exist(call):
-    """Every `make` target of the README is one of the Makefile."""
+    """Every `make` target of the pages is one of the Makefile."""
     assert {word for word in call[1:] if "=" not in word} <= MAKE_TARGETS
 
 
 @pytest.mark.parametrize("call", of("labeldropout"), ids=" ".join)
 def test_calls_of_the_command_line_parse(call):
-    """Every `labeldropout` line of the README has verbs and flags that exist."""
+    """Every `labeldropout` line of the pages has verbs and flags that exist."""
     if "--help" in call:
         with pytest.raises(SystemExit, match="0"):
             parser().parse_args(call[1:])
@@ -66,7 +91,7 @@ def test_calls_of_the_command_line_parse(call):
 @pytest.mark.slow
 @pytest.mark.parametrize("call", [call for call in of("labeldropout") if call[1] == "verify"], ids=" ".join)
 def test_verify_finds_a_finished_study_as_recorded(call, finished_study):
-    """The README's `labeldropout verify` runs in a finished study and has nothing to object."""
+    """The pages' `labeldropout verify` runs in a finished study and has nothing to object."""
     result = subprocess.run(
         [sys.executable, "-m", *call],
         cwd=finished_study.root,
@@ -81,7 +106,7 @@ def test_verify_finds_a_finished_study_as_recorded(call, finished_study):
 
 @pytest.mark.parametrize("call", of("dvc"), ids=" ".join)
 def test_calls_of_dvc_parse(call):
-    """Every `dvc` line of the README has commands and flags that exist."""
+    """Every `dvc` line of the pages has commands and flags that exist."""
     from dvc.cli import parse_args
 
     parse_args(call[1:])
@@ -92,9 +117,13 @@ def test_calls_of_dvc_parse(call):
     "call", of("snakemake") + [call for call in of("labeldropout") if call[1] == "reproduce"], ids=" ".join
 )
 def test_calls_of_snakemake_plan(call, tmp_path):
-    """Every `snakemake` and `reproduce` line of the README plans its jobs; empty folders stand in for real data."""
-    for name in ("Snakefile", "config", "workflow", "profiles", "src"):
+    """Every `snakemake` and `reproduce` line of the pages plans its jobs; empty folders stand in for real data."""
+    for name in ("Snakefile", "workflow", "profiles", "src"):
         (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "config").mkdir()
+    for path in (ROOT / "config").iterdir():
+        (tmp_path / "config" / path.name).symlink_to(path)
+    (tmp_path / "config" / "mine.yaml").symlink_to(ROOT / "config" / "smoke.yaml")  # the reader's own copy
     for name in ("data/raw/camus", "data/raw/unity", "data/raw/echonet", "data/annotation/echonet"):
         (tmp_path / name).mkdir(parents=True)
     if "--report" in call:
@@ -102,7 +131,7 @@ def test_calls_of_snakemake_plan(call, tmp_path):
         call = call[: call.index("--report")] + call[call.index("--report") + 2 :]
     if "slurm" in call:
         call = [word.replace("slurm", "default") for word in call]
-    if "--unlock" not in call:
+    if "--unlock" not in call and "--dry-run" not in call:
         call = [*call, "--dry-run"]
     result = subprocess.run(
         [sys.executable, "-m", *call],
@@ -123,46 +152,84 @@ def test_no_other_program_goes_untested():
     assert {Path(word).name for word in first_words} - known == set()
 
 
-def test_links_lead_somewhere():
-    """Every relative link and picture of the README is in the repository."""
-    links = re.findall(r"\]\(([^)#\s]+)", README) + re.findall(r'(?:src|href)="([^"#]+)"', README)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_somewhere(page):
+    """Every relative link and picture of a page is in the repository."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    links = re.findall(r"\]\(([^()#\s]+)", text) + re.findall(r'(?:src|href)="([^"#]+)"', text)
     local = [link for link in links if not re.match(r"[a-z]+:", link)]
-    assert [link for link in local if not (ROOT / link).exists()] == []
+    assert [link for link in local if not (page.parent / link).exists()] == []
 
 
-def test_targets_named_in_the_table_are_rules():
-    """The README's table has a target for every figure and table of the paper, and each is a rule of the workflow."""
-    named = set(re.findall(r"^\|.*?`(?:snakemake )?((?:supplementary_)?(?:figure|table)_\d)`", README, re.MULTILINE))
-    assert named == {*(f"figure_{n}" for n in range(1, 6)), "supplementary_figure_1", "table_1", "table_2"}
+def test_targets_named_in_the_tables_are_rules():
+    """The page on running has a target for every figure and table of the paper, and every target named is a rule."""
+    page = (ROOT / "docs" / "study" / "run.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"^\|.*?`snakemake (\w+)`", page, re.MULTILINE))
+    assert named >= {*(f"figure_{n}" for n in range(1, 6)), "supplementary_figure_1", "table_1", "table_2", "tests"}
     assert named <= RULES
 
 
-def test_sentence_on_figure_4_has_the_numbers_of_its_table():
-    """Dice of Unity's atria, mean and SD over seeds: benchmark, without label dropout, at 50 % and at 100 %."""
-    table = pd.read_csv(ROOT / "results" / "tables" / "figure_4.csv", dtype={"seed": str})
-    atria = table[(table["seed"] == "all") & (table["dataset"] == "unity") & (table["structure"] == "LA")]
-    rows = atria.set_index("model")
-    for model in ("e4-benchmark", "e4-p00", "e4-p05", "e4-p10"):
-        assert f"{rows.loc[model, 'dice_mean']:.2f} ± {rows.loc[model, 'dice_sd']:.2f}" in README, model
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """README and page of claims, written anew from the tables of the repository."""
+    root = tmp_path_factory.mktemp("written")
+    (root / "docs").mkdir()
+    (root / "config").symlink_to(ROOT / "config")
+    for name, mark in (("README.md", RESULTS_MARK), ("docs/claims.md", CLAIMS_MARK)):
+        before, _, after = (ROOT / name).read_text(encoding="utf-8").split(mark)
+        (root / name).write_text(f"{before}{mark}stale{mark}{after}", encoding="utf-8")
+    put_ledger(ROOT / "results", root)
+    return root
 
 
-def test_ledger_is_that_of_the_tables():
-    """Between the two marks stand the lines of the ledgers as the study wrote them, and nothing else."""
-    tables = ROOT / "results" / "tables"
-    before, ledger, after = README.split(MARK)
-    assert ledger == f"\n{joined_ledger(sorted(tables.glob('claims*.md')))}\n", "make readme"
-    assert before
-    assert after
+def test_result_lines_are_those_of_the_tables(written):
+    """What the README says of the results is what `make readme` writes from the tables, and it has five lines."""
+    assert (written / "README.md").read_text(encoding="utf-8") == README, "make readme"
+    lines = re.findall(r"^- .*$", README.split(RESULTS_MARK)[1], re.MULTILINE)
+    assert len(lines) == 5
+
+
+def test_result_lines_have_the_verdicts_of_the_tables():
+    """The README counts the claims by verdict, and gives that of every main claim."""
+    claims = read_ledger(ROOT / "results" / "tables")
+    lines = README.split(RESULTS_MARK)[1]
+    verdicts = [claim.verdict for claim in claims]
+    assert f"**{len(claims)} claims judged on simulated data**" in lines
+    assert all(f"{verdicts.count(verdict)} {verdict}" in lines for verdict in set(verdicts))
+    assert {claim.name for claim in claims} >= set(MAIN)
+    assert all(f"**{claim.name}, {claim.verdict}**" in lines for claim in claims if claim.name in MAIN)
+
+
+def test_page_of_claims_is_that_of_the_tables(written):
+    """The page of claims is what `make readme` writes; minutes apart, which are those of the last run."""
+
+    def without_minutes(path):
+        return re.sub(r"\| \d+ \|$", "| |", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+
+    committed = ROOT / "docs" / "claims.md"
+    assert without_minutes(written / "docs" / "claims.md") == without_minutes(committed), "make readme"
+
+
+def test_minutes_in_the_readme_are_those_of_the_committed_run():
+    """The minutes of `make reproduce` in the README are what the seconds of the committed run record come to."""
+    shown = subprocess.run(
+        ["git", "show", "HEAD:results/run_record.json"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if shown.returncode != 0:
+        pytest.skip("not a git working tree")
+    minutes = minutes_in_all(json.loads(shown.stdout))
+    assert f"make reproduce    # {minutes} minutes" in README
+    assert f"| `make reproduce` | {minutes} |" in README
 
 
 def test_nothing_is_left_to_fill_in():
     """Numbers that are put in at the end were put in."""
-    assert re.findall(r"@[A-Z_]+@", README) == []
+    assert [name_of(page) for page in PAGES if re.search(r"@[A-Z_]+@", page.read_text(encoding="utf-8"))] == []
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("program", re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL))
-def test_programs_run(program, tmp_path):
-    """Python of the README runs as it stands, in an empty folder."""
-    result = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
+@pytest.mark.parametrize(("program", "output"), PROGRAMS)
+def test_programs_run(program, output, tmp_path, monkeypatch, capsys):
+    """Python of the pages runs as it stands, in an empty folder, and prints what the page says."""
+    monkeypatch.chdir(tmp_path)
+    exec(compile(program, "page", "exec"), {"__name__": "page"})  # noqa: S102 - it is our own page
+    assert capsys.readouterr().out == output

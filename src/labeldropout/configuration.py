@@ -1,11 +1,12 @@
 """Configurations: read, laid over the default one, and checked against their schema."""
 
-import difflib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from labeldropout.messages import did_you_mean
 
 DEFAULTS = Path("config/config.yaml")
 
@@ -51,8 +52,7 @@ def read_configuration(path: Path, root: Path) -> dict[str, Any]:
 
 def nearest(name: str, valid: list[str]) -> str:
     """A sentence that names the valid name nearest to this one, or all of them if none is near."""
-    near = difflib.get_close_matches(name, valid, 1, cutoff=0.5)
-    return f"Did you mean {near[0]!r}?" if near else f"Valid names: {', '.join(sorted(valid))}."
+    return did_you_mean(name, valid) or f"Valid names: {', '.join(sorted(valid))}."
 
 
 def _reference(schema: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:

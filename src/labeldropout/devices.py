@@ -1,7 +1,6 @@
 """Which processor or graphics card a computation runs on, and whose turn it is."""
 
 import ctypes
-import fcntl
 import logging
 import os
 import re
@@ -12,11 +11,15 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-import torch
+from filelock import FileLock, Timeout
+
+if TYPE_CHECKING:
+    import torch
 
 PATIENCE_S = 600.0
 """How long a training waits for a slot. Longer than the handover between two jobs, shorter than a training: where the
@@ -25,14 +28,14 @@ profile starts more jobs than there are slots, the job ends and says so."""
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
-
 _POLL_S, _QUIET_S = 0.2, 5.0
-
 
 _LISTED = re.compile(r"^\s*(?P<kind>GPU|MIG) .*\(UUID:\s*(?P<uuid>[^)\s]+)\)", re.MULTILINE)
 
-
 _HOLDER = re.compile(r"(?P<process>\d+) (?P<trainings>\d+)\n")
+
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
+"""Parameters of mallopt(3), from the GNU C library's malloc.h."""
 
 log = logging.getLogger(__name__)
 
@@ -55,17 +58,16 @@ class _Holder:
     """How many trainings it lets share the card, itself included."""
 
 
+@dataclass(frozen=True)
 class Slot:
     """A held slot; free again when closed, when the block ends, or when the process ends in whatever way."""
 
-    def __init__(self, card: Card, file: IO[str]) -> None:
-        """Keep the locked file open."""
-        self.card = card
-        self._file = file
+    card: Card
+    lock: FileLock
 
     def close(self) -> None:
         """Free the slot."""
-        self._file.close()
+        self.lock.release()
 
     def __enter__(self) -> "Slot":  # noqa: PYI034 - the tests check methods one by one, where Self means nothing
         return self
@@ -136,16 +138,19 @@ def lock_folder() -> Path:
     return folder
 
 
-def _lock(path: Path) -> IO[str] | None:
-    """The file, open and locked; None if another process holds it. What stands in it is left."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    file = os.fdopen(descriptor, "r+", encoding="ascii", errors="replace")
+def _sign(trainings: int, descriptor: int) -> None:
+    """Write into a locked file which process holds it, and how many trainings it lets share the card."""
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, f"{os.getpid()} {trainings}\n".encode())
+
+
+def _takes(lock: FileLock) -> bool:
+    """Take a lock; False if another process holds it."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return None
-    return file
+        lock.acquire(blocking=False)
+    except Timeout:
+        return False
+    return True
 
 
 def _path(folder: Path, card: Card, slot: int) -> Path:
@@ -156,9 +161,9 @@ def _holders(folder: Path, card: Card) -> list[_Holder]:
     """Who holds slots of a card, whatever number of slots they go by."""
     holders = []
     for path in sorted(folder.glob(f"{quote(card.identity, safe='')}.*.lock")):
-        file = _lock(path)
-        if file is not None:
-            file.close()
+        lock = FileLock(path)
+        if _takes(lock):
+            lock.release()
             continue
         written = _HOLDER.fullmatch(path.read_text(encoding="ascii", errors="replace"))
         holders.append(_Holder(written["process"], int(written["trainings"])) if written else _Holder("unknown", 1))
@@ -168,14 +173,11 @@ def _holders(folder: Path, card: Card) -> list[_Holder]:
 def _take(folder: Path, cards: Sequence[Card], trainings_per_card: int) -> Slot | str:
     """A slot of the card with the fewest holders; else who holds the cards, in words.
 
-    One process looks at a time: else two would both find a card empty, or take each other's look for a holder. A card
-    is full for this process when it holds as many trainings as this one allows, or as one of its holders allows: who
-    asked for a card of its own keeps it.
+    One process looks at a time: otherwise two could both find a card empty, or one take the other's look for a holder.
+    A card is full for this process when it holds as many trainings as this one allows, or as one of its holders allows:
+    whoever asked for a card of its own keeps it.
     """
-    choosing = _lock(folder / "choosing.lock")
-    if choosing is None:
-        return ""
-    with choosing:
+    with FileLock(folder / "choosing.lock"):
         holders = {card: _holders(folder, card) for card in cards}
         free = [
             card
@@ -188,11 +190,11 @@ def _take(folder: Path, cards: Sequence[Card], trainings_per_card: int) -> Slot 
                 for card, those in holders.items()
             )
         card = min(free, key=lambda card: len(holders[card]))
-        file = next(file for number in range(trainings_per_card) if (file := _lock(_path(folder, card, number))))
-        file.truncate(0)
-        file.write(f"{os.getpid()} {trainings_per_card}\n")
-        file.flush()
-        return Slot(card, file)
+        locks = (
+            FileLock(_path(folder, card, number), on_acquired=partial(_sign, trainings_per_card))
+            for number in range(trainings_per_card)
+        )
+        return Slot(card, next(lock for lock in locks if _takes(lock)))
 
 
 def hold_free_card(
@@ -216,23 +218,22 @@ def hold_free_card(
         )
     where = lock_folder() if folder is None else folder
     started = time.monotonic()
-    held, has_said_so = "", False
+    has_said_so = False
     while True:
         found = _take(where, cards, trainings_per_card)
         if isinstance(found, Slot):
             return found
-        held = found or held
         waited_s = time.monotonic() - started
         if waited_s >= patience_s:
             break
-        if waited_s > _QUIET_S and held and not has_said_so:
-            log.warning("No GPU is free (%s); waiting up to %g s.", held, patience_s)
+        if waited_s > _QUIET_S and not has_said_so:
+            log.warning("No GPU is free (%s); waiting up to %g s.", found, patience_s)
             has_said_so = True
         time.sleep(_POLL_S)
     raise TimeoutError(
         f"No GPU came free within {patience_s:g} s, with {trainings_per_card} training(s) per GPU"
-        f" ({held or 'another process keeps choosing'}). Let the profile start fewer jobs (gpu: number of GPUs times"
-        " trainings_per_gpu), allow more trainings per GPU, or end the processes that hold them."
+        f" ({found}). Let the profile start fewer jobs (gpu: number of GPUs times trainings_per_gpu), allow more"
+        " trainings per GPU, or end the processes that hold them."
     )
 
 
@@ -272,19 +273,14 @@ def granted_device(gpus: int, device: str, trainings_per_card: int) -> Iterator[
             slot.close()
 
 
-_LOG = logging.getLogger(__name__)
-
-
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
-"""Parameters of mallopt(3), from the GNU C library's malloc.h."""
-
-
-def choose_device(name: str) -> torch.device:
+def choose_device(name: str) -> "torch.device":
     """The device called `auto` (CUDA if there is one), `cpu` or `cuda`.
 
     Raises:
         ValueError: Another name, or CUDA asked for where there is none.
     """
+    import torch  # noqa: PLC0415 - a process must see its card alone before it loads torch
+
     if name not in {"auto", "cpu", "cuda"}:
         raise ValueError(f"device: {name!r} (expected auto, cpu or cuda).")
     has_cuda = torch.cuda.is_available()
@@ -305,7 +301,7 @@ def keep_freed_memory() -> bool:
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
-        _LOG.info("This C library has no mallopt; freed memory goes back to the system.")
+        log.info("This C library has no mallopt; freed memory goes back to the system.")
         return False
     settings = {_M_MMAP_MAX: 0, _M_TRIM_THRESHOLD: 2**31 - 1, _M_TOP_PAD: 2**26}
     return all(mallopt(parameter, value) == 1 for parameter, value in settings.items())

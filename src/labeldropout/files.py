@@ -1,6 +1,5 @@
 """Files written beside and then renamed; JSON and tables, checked when they are read."""
 
-import difflib
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -9,6 +8,8 @@ from pathlib import Path
 from typing import IO, Any
 
 import pandas as pd
+
+from labeldropout.messages import did_you_mean
 
 
 @contextmanager
@@ -105,13 +106,9 @@ def check_columns(table: pd.DataFrame, columns: Iterable[str], file: str | Path)
     missing = [name for name in expected if name not in table.columns]
     unknown = [str(name) for name in table.columns if name not in expected]
     if missing or unknown:
-        hints = [
-            f"{name} (did you mean {near[0]}?)"
-            for name in unknown
-            if (near := difflib.get_close_matches(name, expected, 1))
-        ]
+        hints = [f"{name}: {advice}" for name in unknown if (advice := did_you_mean(name, expected))]
         raise ValueError(
-            f"{file}: columns do not fit (missing: {missing or 'none'}, unknown: {unknown or 'none'}"
-            f"{'; ' + ', '.join(hints) if hints else ''}; expected: {expected})."
+            f"{file}: columns do not fit (missing: {missing or 'none'}, unknown: {unknown or 'none'},"
+            f" expected: {expected}).{' ' + ' '.join(hints) if hints else ''}"
         )
     return table[expected]

@@ -124,18 +124,37 @@ def _origin(place: Place, source: Path) -> Place | None:
 
 
 def _narrowed(statement: ast.stmt, name: str, chosen: Collection[str]) -> ast.stmt:
-    """A table with those entries alone whose key was chosen.
+    """A table with those entries alone whose key was chosen; of an entry `key.field`, those fields alone.
 
     Raises:
-        ValueError: It is no table, or a key is not written out.
+        ValueError: It is no table, a key is not written out, or an entry does not write out a chosen field.
     """
     table = statement.value if isinstance(statement, ast.Assign | ast.AnnAssign) else None
     keys = table.keys if isinstance(table, ast.Dict) else getattr(table, "elts", None)
     if keys is None or not all(isinstance(key, ast.Constant) for key in keys):
         raise ValueError(f"{name}: only a table whose keys are written out can be narrowed.")
     entries: list[ast.expr] = list(table.values) if isinstance(table, ast.Dict) else list(keys)
-    kept = [ast.Tuple([key, entry]) for key, entry in zip(keys, entries, strict=True) if key.value in chosen]
+    kept: list[ast.expr] = []
+    for key, entry in zip(keys, entries, strict=True):
+        fields = {choice.removeprefix(f"{key.value}.") for choice in chosen if choice.startswith(f"{key.value}.")}
+        if key.value in chosen:
+            kept.append(ast.Tuple([key, entry]))
+        elif fields:
+            kept.append(ast.Tuple([key, *_fields(entry, fields, f"{name}, {key.value}")]))
     return ast.Assign([ast.Name(name)], ast.Tuple(kept))
+
+
+def _fields(entry: ast.expr, chosen: Collection[str], where: str) -> list[ast.expr]:
+    """The values of some keyword arguments, each after its name.
+
+    Raises:
+        ValueError: The entry does not write one of them out.
+    """
+    given = {word.arg: word.value for word in entry.keywords} if isinstance(entry, ast.Call) else {}
+    missing = sorted(set(chosen) - set(given))
+    if missing:
+        raise ValueError(f"{where}: does not write out {missing[0]}, by which it was to be narrowed.")
+    return [part for name in sorted(chosen) for part in (ast.Constant(name), given[name])]
 
 
 class _Meaning:
@@ -226,7 +245,8 @@ def reached(
 
     Args:
         entries: Where to begin.
-        choices: By name of a table (a dictionary, tuple, list or set with its keys written out): the keys that count.
+        choices: By name of a table (a dictionary, tuple, list or set with its keys written out): the keys that count;
+            `key.field` counts one keyword argument of the call that the entry is.
         source: The folder that holds the package.
 
     Raises:

@@ -17,28 +17,6 @@ def _check_probability(probability: float) -> None:
         raise ValueError(f"Probability of label dropout: expected 0 to 1, found {probability}.")
 
 
-def partially_labelled(annotated: Bool[Tensor, "cases c"]) -> Bool[Tensor, " c"]:
-    """Whether a structure is annotated in some training cases and unknown in others.
-
-    Args:
-        annotated: What is annotated in each case of the training set.
-    """
-    return annotated.any(0) & ~annotated.all(0)
-
-
-def label_sets(annotated: Bool[Tensor, "cases c"]) -> tuple[Bool[Tensor, "k c"], Float[Tensor, " k"]]:
-    """The different label sets of a training set, and the share of cases that has each.
-
-    Args:
-        annotated: What is annotated in each case of the training set.
-
-    Returns:
-        Label sets in a fixed order, and shares that sum to one (float64).
-    """
-    patterns, counts = torch.unique(annotated, dim=0, return_counts=True)
-    return patterns, counts.double() / len(annotated)
-
-
 def draw_hidden_structures(
     annotated: Bool[Tensor, "n c"],
     droppable: Bool[Tensor, " c"],

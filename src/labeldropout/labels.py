@@ -1,6 +1,7 @@
 """Structures, views, instants, and what "annotated" means."""
 
 from enum import IntEnum, StrEnum
+from typing import Any
 
 
 class Structure(IntEnum):
@@ -36,9 +37,16 @@ class State(StrEnum):
     """Nobody drew it; a pixel may or may not show it."""
 
 
-def is_annotated(state: State) -> bool:
-    """Whether a structure in this state supervises a network: labelled or absent."""
-    return state is not State.UNKNOWN
+def is_annotated(state: Any) -> Any:
+    """Whether a structure in this state supervises a network: labelled or absent. The one place that decides it.
+
+    Args:
+        state: One state, or an array or a column of them.
+
+    Returns:
+        True or False; an array or a column of them if that was given.
+    """
+    return state != State.UNKNOWN
 
 
 class View(StrEnum):

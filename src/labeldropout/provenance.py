@@ -8,7 +8,6 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -85,11 +84,10 @@ def _devices(benchmarks: Path) -> list[str]:
     return sorted(found)
 
 
-def run_record(files: Iterable[Path], benchmarks: Path, study: str) -> dict[str, Any]:
-    """What a study ran on and what came out: commit, versions, devices, seconds by rule, hash of every result.
+def run_record(benchmarks: Path, study: str) -> dict[str, Any]:
+    """What a study ran on, and for how long: commit, versions, devices, seconds by rule.
 
     Args:
-        files: Results to hash.
         benchmarks: Folder of the benchmark files, one folder per rule in it.
         study: Name of the study.
     """
@@ -100,5 +98,4 @@ def run_record(files: Iterable[Path], benchmarks: Path, study: str) -> dict[str,
         "machine": device_name(),
         "training_devices": _devices(benchmarks),
         "seconds_by_rule": _seconds_by_rule(benchmarks),
-        "sha256": {path.as_posix(): file_sha256(path) for path in sorted(files)},
     }

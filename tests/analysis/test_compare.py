@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from listed_models import listed_models
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 
@@ -21,7 +22,7 @@ from labeldropout.analysis.typesetting import WIDEST, widths
 from labeldropout.data.case_store import CASES
 from labeldropout.learning.tables import SCORES
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 REPORTED = ROOT / "config/reported.yaml"
 SETTINGS = {
     "statistics": {"draws": 2000, "seed": 0},
@@ -117,7 +118,7 @@ def study(tmp_path):
         compare(
             item=item,
             scores=paths,
-            experiments=experiments,
+            **listed_models(tmp_path, experiments),
             cases=[tmp_path / "camus", tmp_path / "unity"],
             split=split,
             reported=REPORTED,
@@ -527,7 +528,7 @@ def test_bad_input_stops_with_what_was_expected(study):
     study("figure_4", scores, experiments)
     path = study.root / "e4-p00.csv"
     pd.read_csv(path).rename(columns={"dice": "dicee"}).to_csv(path, index=False)
-    with pytest.raises(ValueError, match=r"dicee \(did you mean dice\?\)"):
+    with pytest.raises(ValueError, match=r"dicee: Did you mean 'dice'\?"):
         compare("figure_4", [path], experiments[1:2], [], study.split, REPORTED, SETTINGS, study.root / "t.csv")
 
 
@@ -593,7 +594,16 @@ def whole_list(tmp_path_factory):
     def run(item: str) -> pd.DataFrame:
         shown = [line for line in rows if is_shown(set(line["shown_in"].split("+")), item)]
         paths = [root / f"{line['model']}.csv" for line in shown]
-        compare(item, paths, shown, [], split, REPORTED, SETTINGS, root / item)
+        compare(
+            item=item,
+            scores=paths,
+            **listed_models(root, shown),
+            cases=[],
+            split=split,
+            reported=REPORTED,
+            settings=SETTINGS,
+            output=root / item,
+        )
         return pd.read_csv(root / f"{item}.csv", dtype={"hidden": str, "dropout_mode": str})
 
     run.root = root

@@ -11,7 +11,7 @@ import pytest
 
 from labeldropout.cli.main import VERBS, main, parser
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "monai", "pandas", "numpy", "scipy", "skimage", "matplotlib", "nnunetv2", "SimpleITK", "av")
 
 

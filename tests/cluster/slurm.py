@@ -159,8 +159,12 @@ def look(process: psutil.Process, folder: Path) -> Seen | None:
 
 
 def stop_training_in_the_middle(study: Workflow) -> tuple[psutil.Process, str]:
-    """Wait for a training that holds its restart state, and halt it; gives the process and its Slurm job."""
+    """Wait for a training that has written a checkpoint, and halt it; gives the process and its Slurm job."""
     restart = study.root / "scratch" / "train"
+
+    def checkpoints(process: psutil.Process) -> list[Path]:
+        locks = [path for file in process.open_files() if (path := Path(file.path)).parent == restart]
+        return [found for lock in locks if (found := lock.with_suffix("") / "checkpoint.pt").exists()]
 
     def halted() -> tuple[psutil.Process, str] | None:
         for process in psutil.process_iter():
@@ -168,9 +172,11 @@ def stop_training_in_the_middle(study: Workflow) -> tuple[psutil.Process, str]:
             if seen is None or seen.verb != "train" or seen.slurm_job is None:
                 continue
             try:
-                if any(Path(file.path).is_relative_to(restart) for file in process.open_files()):
+                if checkpoints(process):
                     process.suspend()
-                    return process, seen.slurm_job
+                    if checkpoints(process):
+                        return process, seen.slurm_job
+                    process.resume()  # it finished at this moment
             except psutil.Error:
                 continue
         return None

@@ -35,7 +35,7 @@ def test_cancelled_training_was_submitted_again_with_more_memory(cluster_run):
 
 
 def test_cancelled_training_resumed_from_its_checkpoint(cluster_run):
-    """It did not begin anew: SIGTERM reached the trainer, which wrote where it stood."""
+    """It did not start from the beginning, but after its last whole epoch."""
     lost = next(job for job in cluster_run.jobs if job.number == cluster_run.cancelled)
     name, seed = lost.comment.split("_wildcards_")[1].rsplit("_", 1)
     log = cluster_run.study.root / "results" / "logs" / lost.rule / name / f"seed-{seed}.log"

@@ -31,7 +31,7 @@ LONGEST_S = 6.0
 MODEL = Path("results", "models", "e1-camus", "seed-0", "weights.safetensors")
 DEADLINE_S = 900.0
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
 @dataclass
@@ -94,8 +94,8 @@ def wait_for(condition, run, seconds=DEADLINE_S):
 
 def kill_in_the_middle(study, run):
     """Wait until a training has written a checkpoint, and kill it on the spot, before it comes to its end."""
-    wait_for(lambda: any(study.root.glob("scratch/train/*/*.checkpoint")), run)
-    for lock in study.root.glob("scratch/train/*/lock"):
+    wait_for(lambda: any(study.root.glob("scratch/train/*/checkpoint.pt")), run)
+    for lock in study.root.glob("scratch/train/*.lock"):
         with suppress(FileNotFoundError, ProcessLookupError):  # another one ended at this moment
             os.kill(int(lock.read_text().split()[1]), signal.SIGKILL)
 

@@ -189,7 +189,7 @@ def test_a_missing_file_is_named(store, name):
     (lambda text: text.replace(",4,8,", ",-4,-8,"), "not a whole number"),
     (lambda text: text.replace(",4,8,", ",8,3,"), "offsets do not follow"),
     (lambda text: text.replace("labelled", "drawn", 1), "unknown state of LV .*drawn"),
-    (lambda text: text.replace("frame", "farme", 1), r"farme \(did you mean frame\?\)"),
+    (lambda text: text.replace("frame", "farme", 1), r"farme: Did you mean 'frame'\?"),
     (lambda text: text + "a,b\n" + "c," * 40 + "\n", "not a CSV table"),
 ])  # fmt: skip
 def test_a_damaged_table_is_refused(store, spoil, words):

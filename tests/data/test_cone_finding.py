@@ -18,7 +18,7 @@ CONES = {
     "cut by the side borders": Cone(8.0, 122.0, 0.85, 0.0, 185.0),
     "cut by the lower border": Cone(10.0, 130.0, 0.5, 0.0, 230.0),
 }
-REAL = Path(__file__).parents[2] / "shared" / "real"
+REAL = Path(__file__).parents[3] / "shared" / "real"
 
 
 def speckle(shape, rng, level=70.0):

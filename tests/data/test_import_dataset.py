@@ -1,9 +1,8 @@
 """The verb import-dataset."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Literal
 
 import numpy as np
@@ -183,8 +182,8 @@ def test_options_reach_the_importer_in_their_own_types(root: Path, tmp_path: Pat
         seen.append((where, options, report.skip_limit))
         yield from hearts(1)
 
-    module = SimpleNamespace(Options=_Options, read_cases=read_cases, TITLE="Other", HOW_TO_GET="")
-    monkeypatch.setitem(importing.DATASETS, "unity", module)
+    other = replace(importing.DATASETS["camus"], options=_Options, read_cases=read_cases)
+    monkeypatch.setitem(importing.DATASETS, "unity", other)
     import_dataset("unity", root, tmp_path / "store", {"folder": "x", "limit": 1, "skip_limit": 0.2})
     assert seen == [(root, _Options(folder=Path("x"), limit=1), 0.2)]
     with pytest.raises(DatasetError, match=r"option mode: .*'first' or 'drop', found 'frist'\). Did you mean 'first'"):

@@ -12,15 +12,13 @@ from labeldropout.data import simulate as cohorts
 from labeldropout.data.case_store import CaseStore
 from labeldropout.data.catalogue import DATASETS
 from labeldropout.data.cone_examples import cone_examples
-from labeldropout.data.echonet.scanner import contraction, valve_opening
 from labeldropout.data.import_report import ImportReport
 from labeldropout.data.simulate import HEARTS, MANIFEST, simulate
 from labeldropout.data.unity.scanner import over_label
 from labeldropout.files import read_table
 from labeldropout.labels import State, Structure, View
-from labeldropout.simulation.anatomy import Pose, draw_heart
+from labeldropout.simulation.anatomy import Pose, contraction, draw_heart, valve_opening
 from labeldropout.simulation.planes import label_map
-from labeldropout.simulation.scanner import DOMAINS
 
 SETTINGS = {
     "camus": {"patients": 3, "release": "nifti"},
@@ -41,8 +39,8 @@ def roots(tmp_path_factory):
 
 def imported(dataset, root):
     """What the importer makes of it, and its report."""
-    module, report = DATASETS[dataset], ImportReport(dataset)
-    return list(module.read_cases(root, module.Options(**OPTIONS.get(dataset, {})), report)), report
+    entry, report = DATASETS[dataset], ImportReport(dataset)
+    return list(entry.read_cases(root, entry.options(**OPTIONS.get(dataset, {})), report)), report
 
 
 def truth_of(root):
@@ -176,7 +174,7 @@ def test_severity_changes_pictures_and_not_hearts(roots, tmp_path):
 
 def test_data_sets_have_different_hearts(roots):
     """No volume occurs twice."""
-    volumes = [read_table(roots / "truth" / dataset / "hearts.csv", HEARTS)["LV_ED_ml"] for dataset in DOMAINS]
+    volumes = [read_table(roots / "truth" / dataset / "hearts.csv", HEARTS)["LV_ED_ml"] for dataset in DATASETS]
     assert pd.concat(volumes).is_unique
 
 

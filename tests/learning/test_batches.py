@@ -89,6 +89,18 @@ def test_an_epoch_is_one_pass_over_the_union(small_study):
     assert not np.array_equal(np.concatenate(epochs[0]), np.concatenate(epochs[1]))
 
 
+def test_restored_draws_continue_with_the_next_epoch(small_study):
+    """Order, augmentation and label dropout of the second epoch come out the same in a new process."""
+    first, second = (Batches(load(small_study), 5, AUGMENTATION, DROPOUT, FOREGROUND, seed=4) for _ in range(2))
+    list(first)
+    second.restore(first.state())
+    for one, other in zip(first, second, strict=True):
+        assert np.array_equal(one.rows, other.rows)
+        assert torch.equal(one.image, other.image)
+        assert torch.equal(one.target, other.target)
+        assert torch.equal(one.annotated, other.annotated)
+
+
 def test_label_dropout_changes_neither_order_nor_images(small_study):
     """Trainings that differ in label dropout alone see the same images in the same order."""
     cases = load(small_study)

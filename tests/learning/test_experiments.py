@@ -1,13 +1,14 @@
 """Rows of the list: what is read, what is refused, and what a training gets to see."""
 
 import csv
+import json
 from pathlib import Path
 
 import pytest
 
 from labeldropout.items import is_of_the_study
 from labeldropout.labels import Structure
-from labeldropout.learning.experiments import COLUMNS, Hidden, parse_row
+from labeldropout.learning.experiments import COLUMNS, Hidden, experiment_of, parse_row
 from labeldropout.learning.resolve import resolve
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -146,3 +147,25 @@ def test_the_list_is_the_papers():
     arms = [row for row in rows if "table_2" in row.shown_in]
     assert len(arms) == 2
     assert all(len(row.seeds) == 3 for row in (*fourth, *arms))
+
+
+@pytest.mark.parametrize("name", ["experiments.tsv", "experiments_smoke.tsv"])
+def test_every_row_comes_back_from_its_settings(name):
+    """What `resolve` wrote, read back with its seeds and items, is the row that it was made from."""
+    for row in csv.DictReader((ROOT / "config" / name).read_text().splitlines(), delimiter="\t"):
+        experiment = parse_row(row, DATASETS)
+        written = json.loads(json.dumps(resolve(experiment, SETTINGS, {})))
+        assert experiment_of(written, row["seeds"], row["shown_in"]) == experiment
+
+
+@pytest.mark.parametrize(
+    ("change", "words"), [({"loss": None}, "'loss'"), ({"seeds": "0,0"}, "repeats a seed"), ({"hidden": 1}, "int")]
+)
+def test_settings_that_resolve_did_not_write_are_refused(change, words):
+    """A missing setting, one of another form and an impossible seed are named."""
+    settings = resolve(parse_row(ROW, DATASETS), SETTINGS, {})
+    cells = {"seeds": "0", "shown_in": "", **{key: value for key, value in change.items() if key == "seeds"}}
+    settings |= {key: value for key, value in change.items() if key != "seeds"}
+    settings = {key: value for key, value in settings.items() if value is not None or key != "loss"}
+    with pytest.raises(ValueError, match=words):
+        experiment_of(settings, **cells)

@@ -45,7 +45,7 @@ def test_the_unet_is_the_one_of_the_paper():
 
 def test_an_unknown_network_is_named_with_the_nearest():
     """A misspelt network is an error that helps."""
-    with pytest.raises(ValueError, match=r"Unknown network 'basic_unit'.*Did you mean basic_unet\?"):
+    with pytest.raises(ValueError, match=r"Unknown network 'basic_unit'.*Did you mean 'basic_unet'\?"):
         build_network({"name": "basic_unit", "features": FEATURES}, 4)
 
 

@@ -137,6 +137,7 @@ def test_the_optimiser_steps_like_pytorchs_own():
 def test_a_training_loads_no_more_than_it_needs(small_study):
     """PyTorch's compiler and what it needs take seconds to import, and nothing is compiled; MONAI's extras likewise."""
     arguments = ["train", "--device", "cpu", "--seed", "0", "--output", str(small_study.root / "out")]
+    arguments += ["--checkpoints", str(small_study.root / "scratch")]
     arguments += ["--config", str(small_study.config()), "--split", str(small_study.split), "--prepared"]
     arguments += [str(small_study.prepared(name)) for name in ("first", "second")]
     program = f"""

@@ -19,7 +19,7 @@ from labeldropout.learning.model import build_model
 from labeldropout.predict.outline import predict_files
 from labeldropout.predict.readers import find_inputs
 
-REAL = Path(__file__).parents[2] / "shared" / "real"
+REAL = Path(__file__).parents[3] / "shared" / "real"
 SHAPE = (90, 120)
 CONFIG = {
     "model": "tiny",

@@ -1,7 +1,6 @@
 """What a study needs: counts by hand on a small study, and the known counts of the default one."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -14,23 +13,22 @@ from labeldropout.cli.main import main
 from labeldropout.configuration import overlay, read_configuration
 from labeldropout.learning.networks import build_network
 from labeldropout.running.plan import (
-    Speed,
     add_hours,
     bytes_needed,
-    count_jobs,
     images_by_dataset,
     list_trainings,
-    made_up_cases,
-    measure,
     memory_of_network,
     middle_batch_size,
     plan_study,
-    read_experiments,
 )
+from labeldropout.running.speed import Speed
+from labeldropout.running.study_plan import StudyPlan, read_list
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {
     "study": "small",
+    "pathvars": {"results": "results"},
+    "experiments": "experiments.tsv",
     "severity": 0.5,
     "grid_size": 16,
     "datasets": {
@@ -44,8 +42,14 @@ SMALL = {
 }
 
 
+def default_plan(name):
+    """The plan of a study of the repository."""
+    config = read_configuration(ROOT / "config" / name, ROOT)
+    return StudyPlan(config, read_list(ROOT / config["experiments"]), ROOT)
+
+
 @pytest.fixture
-def rows(tmp_path):
+def study(tmp_path):
     """Two models: one on CAMUS with a seed, one on both data sets with two."""
     path = tmp_path / "experiments.tsv"
     header = (ROOT / "config" / "experiments.tsv").read_text().splitlines()[0].split("\t")
@@ -63,14 +67,14 @@ def rows(tmp_path):
     lines = [{**common, **model, "evaluated_on": model["train_on"]} for model in models]
     cells = [header, *([line.get(name, "") for name in header] for line in lines)]
     path.write_text("".join("\t".join(row) + "\n" for row in cells))
-    return read_experiments(path, ["camus", "echonet"])
+    return StudyPlan(SMALL, read_list(path), tmp_path)
 
 
-def test_trainings_are_counted(rows):
+def test_trainings_are_counted(study):
     """40 images of CAMUS and 10 of EchoNet: 24 and 30 in an epoch, the last batch a small one, three epochs."""
-    assert images_by_dataset(SMALL) == {"camus": 40, "echonet": 10}
+    assert images_by_dataset(study) == {"camus": 40, "echonet": 10}
     assert middle_batch_size(SMALL) == 8
-    table = list_trainings(SMALL, rows).set_index("model")
+    table = list_trainings(study).set_index("model")
     assert table["trainings"].to_dict() == {
         "candidates, batch 4": 2,
         "candidates, batch 16": 2,
@@ -84,16 +88,16 @@ def test_trainings_are_counted(rows):
     assert table["image_passes"].to_list() == [72, 72, 72, 72, 90]
 
 
-def test_hours_are_steps_and_validation(rows):
+def test_hours_are_steps_and_validation(study):
     """72 images at 2 a second and 24 at 6 a second are 40 seconds."""
-    table = add_hours(list_trainings(SMALL, rows), Speed(2.0, 6.0, "by hand")).set_index("model")
+    table = add_hours(list_trainings(study), Speed(2.0, 6.0, "by hand")).set_index("model")
     assert table.loc["one", "hours"] == pytest.approx(40 / 3600)
     assert table.loc["two", "hours"] == pytest.approx(50 / 3600)
 
 
-def test_bytes_are_counted(rows):
+def test_bytes_are_counted(study):
     """Prepared arrays are two bytes a pixel, weights four bytes a parameter; every training reads its data sets."""
-    needed = bytes_needed(SMALL, rows, n_parameters=1000)
+    needed = bytes_needed(study, n_parameters=1000)
     assert needed["prepared"] == 50 * 2 * 16 * 16
     assert needed["weights"] == (6 + 1 + 2) * 4000
     assert needed["read_by_trainings"] == ((6 + 1) * 40 + 2 * 50) * 512
@@ -102,34 +106,10 @@ def test_bytes_are_counted(rows):
     assert needed["stores"] == 2 * needed["cones"] == 2 * (40 * 150_000 + 10 * 112 * 112)
 
 
-def test_jobs_are_counted(rows):
-    """By rule; a model with a severity of its own has data of its own."""
-    jobs = count_jobs(SMALL, rows, has_drawn_masks=False)
-    assert jobs == {
-        "simulate": 2,
-        "import_dataset": 2,
-        "train_cone": 1,
-        "segment_cone": 2,
-        "prepare": 2,
-        "train_candidate": 6,
-        "train": 3,
-        "annotation_kit_export": 1,
-        "observe": 1,
-        "annotation_kit_import": 1,
-        "evaluate": 2,
-        "compare": 6,
-        "claims_table": 1,
-        "figures_item": 4,
-    }
-    shifted = count_jobs(SMALL, [*rows, replace(rows[0], model="three", severity=0.9)], has_drawn_masks=False)
-    assert (shifted["simulate"], shifted["prepare"]) == (3, 3)
-
-
 def test_default_study_has_its_known_counts():
     """54 trainings, 4 of them of the grid search; the counts of the list."""
-    config = read_configuration(ROOT / "config" / "config.yaml", ROOT)
-    rows = read_experiments(ROOT / config["experiments"], list(config["datasets"]))
-    table = list_trainings(config, rows)
+    study = default_plan("config.yaml")
+    table = list_trainings(study)
     assert table["trainings"].sum() == 54
     assert table.groupby("experiment")["trainings"].sum().to_dict() == {
         "grid": 4,
@@ -139,21 +119,13 @@ def test_default_study_has_its_known_counts():
         "4": 36,
         "4b": 3,
     }
-    assert images_by_dataset(config) == {"camus": 240, "unity": 120, "echonet": 240}
+    assert images_by_dataset(study) == {"camus": 240, "unity": 120, "echonet": 240}
     assert set(table.loc[table["experiment"] == "2", "images"]) == {144 + 72 + 144}
 
 
 def test_paper_study_is_what_the_data_sets_report():
-    """Real data sets count with the numbers of their modules; without drawn masks the observed items are left out."""
-    config = read_configuration(ROOT / "config" / "paper.yaml", ROOT)
-    assert images_by_dataset(config) == {"camus": 2000, "unity": 400, "echonet": 20048}
-    rows = read_experiments(ROOT / config["experiments"], list(config["datasets"]))
-    without, drawn = (count_jobs(config, rows, has_drawn_masks=has) for has in (False, True))
-    assert "simulate" not in without
-    assert "annotation_kit_import" not in without
-    assert drawn["compare"] - without["compare"] == 2
-    assert drawn["figures_item"] - without["figures_item"] == 1
-    assert "observe" not in drawn
+    """Real data sets count with the numbers of their modules."""
+    assert images_by_dataset(default_plan("paper.yaml")) == {"camus": 2000, "unity": 400, "echonet": 20048}
 
 
 @pytest.mark.parametrize("name", ["paper.yaml", "smoke.yaml"])
@@ -166,11 +138,18 @@ def test_configurations_are_laid_over_each_other_as_by_snakemake(name):
     assert read_configuration(ROOT / "config" / name, ROOT) == below
 
 
-def test_an_unknown_key_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("training: {optimisation: {epocs: 3}}", r"training\.optimisation\.epocs.*'epochs'"),
+        ("datasets: {echonets: {raw: simulated}}", r"datasets\.echonets.*'echonet'"),
+    ],
+)
+def test_an_unknown_key_is_refused(content, words, tmp_path):
     """A misspelt key is named, with the nearest valid one."""
     path = tmp_path / "mine.yaml"
-    path.write_text("training: {optimisation: {epocs: 3}}\n")
-    with pytest.raises(ValueError, match=r"mine\.yaml: .*training\.optimisation\.epocs.*'epochs'"):
+    path.write_text(content)
+    with pytest.raises(ValueError, match=rf"mine\.yaml: .*{words}"):
         read_configuration(path, ROOT)
 
 
@@ -202,38 +181,6 @@ def test_memory_is_what_the_real_network_keeps():
     counted = memory_of_network(network, 32)
     assert counted["parameters"] == n_parameters
     assert counted["kept_bytes_per_image"] == sum(size for size, _ in kept.values()) // 2
-
-
-def test_speed_is_that_of_real_steps():
-    """The measurement trains the configured network for a few steps and says how it measured."""
-    settings = {
-        "model": "small",
-        "structures": ["LV", "LVM", "LA"],
-        "loss": "adaptive",
-        "network": {"name": "basic_unet", "features": [4, 4, 8, 8, 8, 4]},
-        "grid_size": 32,
-        "augmentation": None,
-        "optimisation": {
-            "learning_rate": 0.01,
-            "momentum": 0.9,
-            "weight_decay": 0.0,
-            "decay_power": 0.9,
-            "batch_size": 4,
-        },
-    }
-    speed = measure(settings, torch.device("cpu"), 2.0)
-    assert speed.training > 0
-    assert speed.validation > 0
-    assert "with batches of 4" in speed.how
-    assert speed.peak_bytes is None
-    hurried = measure(settings, torch.device("cpu"), 0.0)
-    assert "1 steps with batches of 2" in hurried.how
-
-
-def test_made_up_cases_are_partially_labelled():
-    """The last of several structures is unannotated in half of them; one structure alone is annotated everywhere."""
-    assert made_up_cases(4, 16, torch.device("cpu")).annotated[:, 3].tolist() == [True, True, False, False]
-    assert made_up_cases(4, 16, torch.device("cpu"), 1).annotated.all()
 
 
 def test_the_command_prints_and_writes_the_plan(tmp_path, monkeypatch, capsys):

@@ -146,9 +146,10 @@ def test_a_look_is_told_from_a_run(words, expected):
 
 def test_lock_names_its_holder(root):
     """Who is refused hears who holds the folder, since when and with which command."""
-    assert take_lock(root, ["--cores", "2", "figure_4"]) is None
-    with pytest.raises(FolderBusyError) as refusal:
-        take_lock(root, ["figure_5"])
+    with take_lock(root, ["--cores", "2", "figure_4"]) as before:
+        assert before is None
+        with pytest.raises(FolderBusyError) as refusal, take_lock(root, ["figure_5"]):
+            pass
     said = str(refusal.value)
     content = json.loads((root / LOCK).read_text())
     assert content["pid"] == os.getpid()
@@ -161,29 +162,29 @@ def test_lock_names_its_holder(root):
 def test_lock_goes_into_the_next_program_and_ends_with_it(root, start):
     """The lock survives `exec`, no child inherits it, and `kill -9` frees it."""
     code = (
-        "import os, subprocess, sys; from pathlib import Path; from labeldropout.running.reproduce import take_lock;"
-        " take_lock(Path('.').resolve(), []);"
+        "import os, subprocess, sys; from pathlib import Path; from labeldropout.running.reproduce import take_lock\n"
+        "with take_lock(Path('.').resolve(), []):"
         " os.execv(sys.executable, [sys.executable, '-c', 'import subprocess, time;"
         ' subprocess.Popen(["sleep", "60"]); print("here", flush=True); time.sleep(60)\'])'
     )
     holder = start(sys.executable, "-c", code)
     child = holder.children()[0]
-    with pytest.raises(FolderBusyError, match=str(holder.pid)):
-        take_lock(root, [])
+    with pytest.raises(FolderBusyError, match=str(holder.pid)), take_lock(root, []):
+        pass
     holder.kill()
     holder.wait()
     assert child.is_running()
-    before = take_lock(root, [])
+    with take_lock(root, []) as before:
+        assert before.pid == holder.pid
     child.kill()
-    assert before.pid == holder.pid
 
 
 def test_unreadable_lock_file_is_still_a_lock(root):
     """A holder that was stopped before it could write is a holder."""
-    take_lock(root, [])
-    (root / LOCK).write_text("")
-    with pytest.raises(FolderBusyError, match="a run is alive"):
-        take_lock(root, [])
+    with take_lock(root, []):
+        (root / LOCK).write_text("")
+        with pytest.raises(FolderBusyError, match="a run is alive"), take_lock(root, []):
+            pass
 
 
 @pytest.mark.parametrize("how", [[], [sys.executable, "-u"]], ids=["script", "python"])

@@ -38,18 +38,16 @@ def write_sidecar(root, files, inputs):
 
 @pytest.fixture
 def study(tmp_path, monkeypatch):
-    """Weights from prepared images, scores from weights, a table from scores."""
+    """Weights from prepared images, scores from weights, a table from scores and a history."""
     for name in (TABLE, SCORES, WEIGHTS, HISTORY, PREPARED, "results/models/m/config.json"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(json.dumps({"model": name}))
     monkeypatch.chdir(tmp_path)
-    write_sidecar(tmp_path, [TABLE], [SCORES])
+    write_sidecar(tmp_path, [TABLE], [SCORES, HISTORY])
     write_sidecar(tmp_path, [SCORES], [WEIGHTS])
     names = {"config.json": "results/models/m/config.json", "prepared/camus/images.npy": PREPARED}
     run = {"inputs": {name: file_sha256(tmp_path / path) for name, path in names.items()}}
     (tmp_path / WEIGHTS).with_name("run.json").write_text(json.dumps(run))
-    record = {"sha256": {name: file_sha256(tmp_path / name) for name in (WEIGHTS, HISTORY)}}
-    (tmp_path / "results" / "run_record.json").write_text(json.dumps(record))
     return tmp_path
 
 
@@ -76,7 +74,7 @@ def test_untouched_study_is_as_recorded(study):
         (TABLE, {TABLE: "changed"}),
         (SCORES, {SCORES: "changed", TABLE: "input changed"}),
         (WEIGHTS, {WEIGHTS: "changed", SCORES: "input changed"}),
-        (HISTORY, {HISTORY: "changed"}),
+        (HISTORY, {HISTORY: "changed", TABLE: "input changed"}),
         ("results/models/m/config.json", {WEIGHTS: "input changed", HISTORY: "input changed"}),
         (PREPARED, {WEIGHTS: "input changed", HISTORY: "input changed"}),
     ],
@@ -93,8 +91,8 @@ def test_one_changed_byte_is_found(study, file, expected):
         assert finding.file == file or file in finding.detail
 
 
-def test_weights_are_judged_by_who_read_them_last(study):
-    """Trained and scored anew, they agree with their scores; the older record of the whole run does not count."""
+def test_weights_are_judged_by_who_read_them(study):
+    """Trained and scored anew, they agree with their scores."""
     (study / WEIGHTS).write_text("trained anew")
     write_sidecar(study, [SCORES], [WEIGHTS])
     assert states(study)[WEIGHTS] == "as recorded"

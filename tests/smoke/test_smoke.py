@@ -92,12 +92,9 @@ def test_published_tables_hold_no_name_of_a_data_set(first):
         assert not names.search(path.read_text()), path.name
 
 
-def test_run_record_names_every_result(first):
-    """The record has the hash of every table, figure and model, and the seconds of every rule with a benchmark."""
+def test_run_record_names_devices_and_seconds(first):
+    """The record has the seconds of every rule with a benchmark, and what the trainings ran on."""
     record = json.loads((first / RESULTS / "run_record.json").read_text())
-    for name, value in hashes(first / RESULTS).items():
-        if name.startswith(("figures", "models")) and name.endswith((".svg", "weights.safetensors")):
-            assert record["sha256"][f"results/{name}"] == value
     assert {"train", "evaluate", "simulate", "compare"} <= set(record["seconds_by_rule"])
     assert record["training_devices"]
 

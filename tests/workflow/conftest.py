@@ -1,6 +1,7 @@
 """Copies of the workflow, before and after it ran."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,15 +14,8 @@ def workflow(tmp_path: Path) -> Workflow:
     return copy_workflow(tmp_path / "study")
 
 
-@pytest.fixture(scope="session")
-def _finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    study = copy_workflow(tmp_path_factory.mktemp("finished") / "study")
-    study.pretend_finished()
-    return study.root
-
-
 @pytest.fixture
-def finished(_finished: Path, tmp_path: Path) -> Workflow:
+def finished(made_once: Callable[..., Path], tmp_path: Path) -> Workflow:
     """The workflow after everything ran, with pretended results."""
-    shutil.copytree(_finished, tmp_path / "study")
+    shutil.copytree(made_once("pretended", lambda folder: copy_workflow(folder).pretend_finished()), tmp_path / "study")
     return Workflow(tmp_path / "study")

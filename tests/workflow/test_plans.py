@@ -7,9 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from labeldropout.configuration import read_configuration
 from labeldropout.items import is_of_the_study
-from labeldropout.running.plan import count_jobs, read_experiments
 
 ROOT = Path(__file__).resolve().parents[2]
 ALL_ROWS = list(csv.DictReader((ROOT / "config" / "experiments.tsv").read_text().splitlines(), delimiter="\t"))
@@ -130,27 +128,14 @@ def test_paper_study_plans_every_job(workflow):
     assert workflow.planned("--configfile", "config/paper.yaml") == expected
 
 
-def test_the_plan_of_a_study_counts_its_jobs():
-    """`labeldropout plan` knows how many jobs Snakemake will run on the nodes of a cluster."""
-    config = read_configuration(ROOT / "config" / "config.yaml", ROOT)
-    jobs = count_jobs(config, read_experiments(ROOT / config["experiments"], list(config["datasets"])), False)
-    assert jobs == {rule: DEFAULT[rule] for rule in jobs}
-    here = {"split", "resolve_candidate", "select_hyperparameters", "resolve", "release", "run_record", "all"}
-    assert {rule for rule in DEFAULT if not rule.startswith("summarise")} - set(jobs) == here
-
-
-def test_without_drawn_masks_the_rest_is_planned_and_said(workflow):
+def test_without_drawn_masks_the_run_says_what_is_left_out(workflow):
     """As long as nobody drew on the kit, Table 2 and Supplementary Figure 1 are left out, and the run says so."""
     make_folders(workflow, "data/raw/camus", "data/raw/unity", "data/raw/echonet")
     (workflow.root / "config" / "unity_curation.csv").touch()
-    arguments = ("--configfile", "config/paper.yaml")
-    planned = workflow.planned(*arguments)
-    assert planned["compare"] == DEFAULT["compare"] - 2
-    assert planned["figures_item"] == DEFAULT["figures_item"] - 1
-    assert "annotation_kit_import" not in planned
-    said = workflow.run("--dry-run", *arguments)
+    said = workflow.run("--dry-run", "--configfile", "config/paper.yaml")
+    assert said.returncode == 0, said.stdout + said.stderr
     assert "drawn by hand" in said.stdout + said.stderr
-    assert "drawn by hand" in workflow.refusal("table_2", *arguments)
+    assert "rule annotation_kit_import" not in said.stdout
 
 
 def test_every_smoke_row_is_a_row_of_the_study():
@@ -215,13 +200,6 @@ def test_row_with_a_severity_of_its_own_simulates_its_own_data(finished):
     assert (finished.root / "results" / "truth" / "unity" / "hearts.csv").is_file()
 
 
-def test_severity_of_real_data_cannot_be_chosen(workflow):
-    """Nobody can choose how far real data sets lie apart: with them, rows with a severity are left out."""
-    make_folders(workflow, "data/raw/camus", "data/raw/unity", "data/raw/echonet", "data/annotation/echonet")
-    words = workflow.refusal("results/paper/scores/e6-marginal-s100.csv", "--configfile", "config/paper.yaml")
-    assert "MissingRuleException" in words
-
-
 def test_added_seed_trains_that_seed_only(finished):
     """A further seed of a model leaves its other seeds alone."""
     path = finished.root / "config" / "experiments.tsv"
@@ -232,14 +210,6 @@ def test_added_seed_trains_that_seed_only(finished):
     planned = finished.planned()
     assert planned["train"] == 1
     assert "resolve" not in planned
-
-
-def test_order_of_rows_and_columns_changes_nothing(finished):
-    """Rows and columns in another order are the same study."""
-    path = finished.root / "config" / "experiments.tsv"
-    header, *rows = [line.split("\t")[::-1] for line in path.read_text().splitlines()]
-    path.write_text("".join("\t".join(cells) + "\n" for cells in [header, *reversed(rows)]))
-    assert finished.planned() == {}
 
 
 def test_edited_row_retrains_that_model(finished):

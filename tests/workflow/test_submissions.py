@@ -44,7 +44,7 @@ def test_cluster_profile_sets_no_cores_and_no_memory_of_trainings():
 
 @pytest.mark.slow
 def test_paper_study_submits_so_many_jobs(workflow):
-    """The README's number of jobs is that of a dry run of the paper's study."""
+    """The number of jobs on the page about clusters is that of a dry run of the paper's study."""
     for name in ("data/raw/camus", "data/raw/unity", "data/raw/echonet", "data/annotation/echonet"):
         (workflow.root / name).mkdir(parents=True)
     (workflow.root / "config" / "unity_curation.csv").touch()
@@ -56,6 +56,6 @@ def test_paper_study_submits_so_many_jobs(workflow):
     alone = {rule: planned[rule] for rule in ALONE & set(planned)}
     assert alone == {"train_cone": 1, "train_candidate": 12, "train": 50, "evaluate": 22}
     submitted = sum(groups.values()) + sum(alone.values())
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert f"{submitted} jobs are submitted" in readme
-    assert f"of the {sum(planned.values()) - 1} of the study" in readme  # without `all`, which has no command
+    page = (ROOT / "docs" / "study" / "cluster.md").read_text(encoding="utf-8")
+    assert f"{submitted} jobs are submitted" in page
+    assert f"of the {sum(planned.values()) - 1} of the study" in page  # without `all`, which has no command

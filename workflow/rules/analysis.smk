@@ -2,8 +2,9 @@ rule compare:
     message:
         "Make the table {wildcards.item}."
     input:
-        scores=item_scores,
-        cases=item_cases,
+        scores=ask(STUDY.item_scores),
+        configs=ask(STUDY.item_configs),
+        cases=ask(STUDY.item_cases),
         split="<results>/splits/patients.csv",
         reported=config["reported"],
     output:
@@ -20,16 +21,18 @@ rule compare:
         mem_mb=2000,
         runtime=60,
     params:
-        code=table_code,
-        experiments=item_experiments,
-        settings=comparison_settings(),
+        code=ask(CODE.table),
+        seeds=ask(STUDY.item_seeds),
+        shown_in=ask(STUDY.item_shown_in),
+        settings=STUDY.comparison_settings(),
         cases=folders("cases"),
         stem=subpath(output.csv, strip_suffix=".csv"),
     wildcard_constraints:
-        item="|".join([*ITEMS, *COMPARED_ITEMS]),
+        item="|".join([*PAPER_ITEMS, *COMPARED_ITEMS]),
     shell:
         "labeldropout compare --item {wildcards.item} --scores {input.scores:q}"
-        " --experiments {params.experiments:q} --cases {params.cases:q}"
+        " --configs {input.configs:q} --seeds {params.seeds:q} --shown-in {params.shown_in:q}"
+        " --cases {params.cases:q}"
         " --settings {params.settings:q} --split {input.split:q}"
         " --reported {input.reported:q} --output {params.stem:q} > {log:q} 2>&1"
 
@@ -39,7 +42,8 @@ rule claims_table:
         "Judge the claims of the ledger {wildcards.ledger}."
     input:
         claims=config["claims"],
-        scores=ledger_scores,
+        scores=ask(STUDY.item_scores, item="ledger"),
+        configs=ask(STUDY.item_configs, item="ledger"),
         split="<results>/splits/patients.csv",
         reported=config["reported"],
     output:
@@ -57,13 +61,15 @@ rule claims_table:
         runtime=60,
     params:
         code=fingerprint("analysis.claims.judge:judge_claims"),
-        part=ledger_part,
-        experiments=ledger_experiments,
-        settings=comparison_settings(),
+        part=ask(STUDY.ledger_part),
+        seeds=ask(STUDY.item_seeds, item="ledger"),
+        shown_in=ask(STUDY.item_shown_in, item="ledger"),
+        settings=STUDY.comparison_settings(),
         stem=subpath(output.csv, strip_suffix=".csv"),
     shell:
         "labeldropout claims --claims {input.claims:q} --part {params.part}"
-        " --scores {input.scores:q} --experiments {params.experiments:q}"
+        " --scores {input.scores:q} --configs {input.configs:q}"
+        " --seeds {params.seeds:q} --shown-in {params.shown_in:q}"
         " --settings {params.settings:q} --split {input.split:q}"
         " --reported {input.reported:q} --output {params.stem:q} > {log:q} 2>&1"
 
@@ -72,7 +78,7 @@ rule summarise_histories:
     message:
         "Join the histories of all trainings in one table."
     input:
-        histories=[f"<results>/models/{model}/seed-{seed}/history.csv" for model, seed in TRAININGS],
+        histories=STUDY.of_trainings("history.csv"),
     output:
         table="<results>/tables/training_curves.csv",
         provenance="<results>/tables/training_curves.provenance.json",
@@ -85,7 +91,7 @@ rule summarise_histories:
         runtime=10,
     params:
         code=fingerprint("analysis.summarise:join_histories"),
-        simulated=figure_simulated,
+        simulated=STUDY.study_simulated(),
     shell:
         "labeldropout summarise histories --histories {input.histories:q}"
         " --simulated {params.simulated} --output {output.table:q} > {log:q} 2>&1"
@@ -95,7 +101,7 @@ rule summarise_tables:
     message:
         "Collect the main numbers in one small file."
     input:
-        tables=expand("<results>/tables/{item}.csv", item=SUMMARISED),
+        tables=expand("<results>/tables/{item}.csv", item=STUDY.summarised),
         selected="<results>/grid/selected.json",
     output:
         summary="<results>/tables/summary.json",
@@ -108,7 +114,7 @@ rule summarise_tables:
         runtime=10,
     params:
         code=fingerprint("analysis.summarise:main_numbers"),
-        simulated=figure_simulated,
+        simulated=STUDY.study_simulated(),
     shell:
         "labeldropout summarise tables --tables {input.tables:q} --selected {input.selected:q}"
         " --simulated {params.simulated} --output {output.summary:q} > {log:q} 2>&1"
@@ -119,8 +125,8 @@ rule biomarkers_measure:
         "Read volumes and ejection fractions off the masks of {wildcards.model}."
     input:
         predictions="<results>/predictions/{model}.npz",
-        cases=test_cases,
-        hearts=true_hearts,
+        cases=ask(STUDY.test_cases),
+        hearts=ask(STUDY.true_hearts),
     output:
         table="<results>/biomarkers/{model}.csv",
     log:
@@ -133,10 +139,10 @@ rule biomarkers_measure:
         runtime=60,
     params:
         code=fingerprint("analysis.biomarkers.measure:measure_model"),
-        structures=segmented_structures,
+        structures=ask(STUDY.segmented_structures),
         cases=folders("cases"),
-        hearts=hearts_flag,
-        simulated=model_simulated,
+        hearts=flag("--hearts", files("hearts")),
+        simulated=ask(STUDY.model_simulated),
     shell:
         "labeldropout biomarkers measure --model {wildcards.model}"
         " --structures {params.structures:q} --predictions {input.predictions:q}"
@@ -148,7 +154,7 @@ rule biomarkers_agree:
     message:
         "Compare predicted biomarkers with reference and truth."
     input:
-        measured=expand("<results>/biomarkers/{model}.csv", model=BIOMARKER_MODELS),
+        measured=expand("<results>/biomarkers/{model}.csv", model=STUDY.biomarker_models),
     output:
         csv="<results>/tables/biomarkers.csv",
         markdown="<results>/tables/biomarkers.md",
@@ -165,7 +171,7 @@ rule biomarkers_agree:
         runtime=30,
     params:
         code=fingerprint("analysis.biomarkers.agree:write_agreement"),
-        simulated=figure_simulated,
+        simulated=STUDY.study_simulated(),
         stem=subpath(output.csv, strip_suffix=".csv"),
     shell:
         "labeldropout biomarkers agree --measured {input.measured:q}"
@@ -176,9 +182,9 @@ rule probe_ask:
     message:
         "Tell the domain from the answers of {wildcards.model}."
     input:
-        weights=trained_seeds,
-        prepared=test_data,
-        known=known_structures,
+        weights=ask(STUDY.trained_seeds),
+        prepared=ask(STUDY.test_data),
+        known=ask(STUDY.known_structures),
         split="<results>/splits/patients.csv",
     output:
         table="<results>/probes/{model}.csv",
@@ -194,10 +200,10 @@ rule probe_ask:
         mem_mb=training_memory_mb,
         runtime=120,
     params:
-        code=probe_code,
+        code=ask(CODE.probe),
         prepared=folders("prepared"),
-        known=known_flag,
-        settings=probe_settings,
+        known=flag("--further", folders("known")),
+        settings=ask(STUDY.probe_settings),
         device=config["device"],
     shell:
         "labeldropout probe ask --weights {input.weights:q} --prepared {params.prepared:q}"
@@ -211,7 +217,7 @@ rule probe_join:
     message:
         "Put the probes of all models into one table."
     input:
-        probes=expand("<results>/probes/{model}.csv", model=PROBED_MODELS),
+        probes=expand("<results>/probes/{model}.csv", model=STUDY.probed_models),
     output:
         csv="<results>/tables/shortcut.csv",
         markdown="<results>/tables/shortcut.md",
@@ -225,7 +231,7 @@ rule probe_join:
         runtime=10,
     params:
         code=fingerprint("analysis.shortcut.table:write_probes"),
-        simulated=figure_simulated,
+        simulated=STUDY.study_simulated(),
         stem=subpath(output.csv, strip_suffix=".csv"),
     shell:
         "labeldropout probe join --probes {input.probes:q}"
@@ -237,7 +243,7 @@ rule tables:
         "Every table of the study."
     input:
         rules.grid.input,
-        expand("<results>/tables/{item}.csv", item=SHOWN),
+        expand("<results>/tables/{item}.csv", item=STUDY.shown),
         "<results>/tables/summary.json",
         "<results>/tables/training_curves.csv",
         "<results>/tables/claims.csv",

@@ -16,9 +16,9 @@ rule simulate:
         mem_mb=2000,
         runtime=60,
     params:
-        code=simulator_code,
-        settings=simulation_settings,
-        severity=severity_of,
+        code=ask(CODE.simulator),
+        settings=ask(STUDY.simulation_settings),
+        severity=ask(STUDY.severity_of),
         seed=config["seed"],
         root=subpath(output.manifest, parent=True),
         truth=subpath(output.truth, parent=True),
@@ -32,8 +32,8 @@ rule import_dataset:
     message:
         "Import {wildcards.dataset} into a store of cases."
     input:
-        raw=raw_data,
-        curation=curation_list,
+        raw=ask(STUDY.raw_data),
+        curation=ask(STUDY.curation_list),
     output:
         cases="<results>/{tree}cases/{dataset}/cases.csv",
         images="<results>/{tree}cases/{dataset}/images.u8",
@@ -50,10 +50,10 @@ rule import_dataset:
         mem_mb=4000,
         runtime=240,
     params:
-        code=importer_code,
-        root=raw_folder,
-        options=import_settings,
-        curation=curation_flag,
+        code=ask(CODE.importer),
+        root=ask(STUDY.raw_folder),
+        options=ask(STUDY.import_settings),
+        curation=flag("--curation", files("curation")),
         on_bad_case=config["on_bad_case"],
         store=subpath(output.cases, parent=True),
     shell:
@@ -100,7 +100,7 @@ rule segment_cone:
     input:
         cases="<results>/{tree}cases/{dataset}/cases.csv",
         images="<results>/{tree}cases/{dataset}/images.u8",
-        network=cone_network,
+        network=ask(STUDY.cone_network),
     output:
         cones="<results>/{tree}cones/{dataset}/cones.csv",
         masks="<results>/{tree}cones/{dataset}/masks.u8",
@@ -117,7 +117,7 @@ rule segment_cone:
         runtime=240,
     params:
         code=fingerprint("data.segment_cone:segment_cones"),
-        method=cone_method,
+        method=ask(STUDY.cone_method),
         device=config["device"],
         store=subpath(input.cases, parent=True),
         folder=subpath(output.cones, parent=True),
@@ -166,7 +166,7 @@ rule split:
     message:
         "Assign every patient to training, validation or test."
     input:
-        cases=expand("<results>/cases/{dataset}/cases.csv", dataset=DATASETS),
+        cases=STUDY.stores(),
     output:
         patients="<results>/splits/patients.csv",
     log:
@@ -179,10 +179,10 @@ rule split:
         mem_mb=2000,
         runtime=30,
     params:
-        code=splitter_code(),
+        code=CODE.splitter(),
         stores=folders("cases"),
-        settings=as_json(config["split"]),
-        roots=native_roots(),
+        settings=STUDY.split_settings(),
+        roots=STUDY.native_roots(),
         seed=config["seed"],
     shell:
         "labeldropout split --cases {params.stores:q} --settings {params.settings:q}"
@@ -247,7 +247,7 @@ rule annotation_kit_import:
     input:
         cases=expand("<results>/cases/{dataset}/cases.csv", dataset=config["kit"]["dataset"]),
         kit="<results>/annotation/kit/kit.csv",
-        drawn=drawn_masks,
+        drawn=ask(STUDY.drawn_masks),
     output:
         cases="<results>/annotation/observed/cases.csv",
         images="<results>/annotation/observed/images.u8",
@@ -262,7 +262,7 @@ rule annotation_kit_import:
         code=fingerprint("data.annotation_kit:import_kit"),
         store=folders("cases"),
         kit=subpath(input.kit, parent=True),
-        drawn=drawn_folder,
+        drawn=STUDY.drawn_folder(),
         folder=subpath(output.cases, parent=True),
     shell:
         "labeldropout annotation-kit import --cases {params.store:q} --kit {params.kit:q}"

@@ -8,10 +8,10 @@ rule resolve_candidate:
     priority: 90
     localrule: True
     params:
-        code=resolver_code,
-        row=model_row,
-        settings=model_settings,
-        candidate=candidate_values,
+        code=ask(CODE.resolver),
+        row=ask(STUDY.model_row),
+        settings=ask(STUDY.model_settings),
+        candidate=ask(STUDY.candidate_values),
     shell:
         "labeldropout resolve --row {params.row:q} --settings {params.settings:q}"
         " --candidate {params.candidate:q} --config {output.config:q} > {log:q} 2>&1"
@@ -22,7 +22,7 @@ rule train_candidate:
         "Train the candidate {wildcards.candidate}, seed {wildcards.seed}."
     input:
         config="<results>/grid/{candidate}/config.json",
-        prepared=training_data,
+        prepared=ask(STUDY.training_data),
         split="<results>/splits/patients.csv",
     output:
         weights=ensure("<results>/grid/{candidate}/seed-{seed}/weights.safetensors", non_empty=True),
@@ -41,17 +41,16 @@ rule train_candidate:
         mem_mb=training_memory_mb,
         runtime=1440,
     params:
-        code=training_code,
+        code=ask(CODE.trainer),
         device=config["device"],
         prepared=folders("prepared"),
         folder=subpath(output.weights, parent=True),
-        checkpoints=checkpoint_flags,
     shell:
         "labeldropout train --config {input.config:q} --prepared {params.prepared:q}"
         " --split {input.split:q} --seed {wildcards.seed}"
         " --device {params.device} --gpus {resources.gpu}"
         " --trainings-per-gpu {resources.trainings_per_gpu} --threads {threads}"
-        " --checkpoints scratch/train {params.checkpoints}"
+        " --checkpoints scratch/train"
         " --benchmark {log.speed:q} --output {params.folder:q} > {log.messages:q} 2>&1"
 
 
@@ -59,10 +58,10 @@ rule select_hyperparameters:
     message:
         "Choose initial learning rate and batch size by validation Dice."
     input:
-        configs=expand("<results>/grid/{candidate}/config.json", candidate=CANDIDATES),
+        configs=expand("<results>/grid/{candidate}/config.json", candidate=STUDY.candidates),
         histories=expand(
             "<results>/grid/{candidate}/seed-{seed}/history.csv",
-            candidate=CANDIDATES,
+            candidate=STUDY.candidates,
             seed=config["selection"]["seed"],
         ),
     output:
@@ -100,9 +99,9 @@ rule resolve:
     priority: 60
     localrule: True
     params:
-        code=resolver_code,
-        row=model_row,
-        settings=model_settings,
+        code=ask(CODE.resolver),
+        row=ask(STUDY.model_row),
+        settings=ask(STUDY.model_settings),
     shell:
         "labeldropout resolve --row {params.row:q} --settings {params.settings:q}"
         " --selected {input.selected:q} --config {output.config:q} > {log:q} 2>&1"
@@ -113,7 +112,7 @@ rule train:
         "Train {wildcards.model}, seed {wildcards.seed}."
     input:
         config="<results>/models/{model}/config.json",
-        prepared=training_data,
+        prepared=ask(STUDY.training_data),
         split="<results>/splits/patients.csv",
     output:
         weights=ensure("<results>/models/{model}/seed-{seed}/weights.safetensors", non_empty=True),
@@ -132,17 +131,16 @@ rule train:
         mem_mb=training_memory_mb,
         runtime=1440,
     params:
-        code=training_code,
+        code=ask(CODE.trainer),
         device=config["device"],
         prepared=folders("prepared"),
         folder=subpath(output.weights, parent=True),
-        checkpoints=checkpoint_flags,
     shell:
         "labeldropout train --config {input.config:q} --prepared {params.prepared:q}"
         " --split {input.split:q} --seed {wildcards.seed}"
         " --device {params.device} --gpus {resources.gpu}"
         " --trainings-per-gpu {resources.trainings_per_gpu} --threads {threads}"
-        " --checkpoints scratch/train {params.checkpoints}"
+        " --checkpoints scratch/train"
         " --benchmark {log.speed:q} --output {params.folder:q} > {log.messages:q} 2>&1"
 
 
@@ -150,7 +148,7 @@ rule models:
     message:
         "Every model of the list, trained with every seed."
     input:
-        [f"<results>/models/{model}/seed-{seed}/weights.safetensors" for model, seed in TRAININGS],
+        STUDY.of_trainings("weights.safetensors"),
 
 
 rule grid:
@@ -164,10 +162,10 @@ rule evaluate:
     message:
         "Predict and score all test sets of {wildcards.model}."
     input:
-        weights=trained_seeds,
-        cases=test_cases,
-        prepared=test_data,
-        observed=observed_masks,
+        weights=ask(STUDY.trained_seeds),
+        cases=ask(STUDY.test_cases),
+        prepared=ask(STUDY.test_data),
+        observed=ask(STUDY.observed_masks),
         split="<results>/splits/patients.csv",
     output:
         scores="<results>/scores/{model}.csv",
@@ -185,11 +183,11 @@ rule evaluate:
         mem_mb=training_memory_mb,
         runtime=240,
     params:
-        code=evaluation_code,
+        code=ask(CODE.evaluator),
         cases=folders("cases"),
         prepared=folders("prepared"),
-        observed=observed_flag,
-        settings=surface_tolerance(),
+        observed=flag("--observed", folders("observed")),
+        settings=STUDY.surface_tolerance(),
         device=config["device"],
     shell:
         "labeldropout evaluate --weights {input.weights:q} --cases {params.cases:q}"
@@ -207,4 +205,4 @@ rule scores:
         rules.models.input,
         rules.grid.input,
         rules.annotation_kit_export.output,
-        expand("<results>/scores/{model}.csv", model=STUDY_MODELS),
+        expand("<results>/scores/{model}.csv", model=STUDY.study_models),

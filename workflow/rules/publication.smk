@@ -2,9 +2,9 @@ rule figures_item:
     message:
         "Draw {wildcards.item}."
     input:
-        tables=figure_tables,
-        cases=figure_cases,
-        predictions=figure_predictions,
+        tables=ask(STUDY.figure_tables),
+        cases=ask(STUDY.figure_cases),
+        predictions=ask(STUDY.figure_predictions),
     output:
         svg="<results>/figures/{item}.svg",
         png="<results>/figures/{item}.png",
@@ -17,8 +17,8 @@ rule figures_item:
         mem_mb=2000,
         runtime=30,
     params:
-        code=figure_code,
-        simulated=figure_simulated,
+        code=ask(CODE.figure),
+        simulated=STUDY.study_simulated(),
         cases=folders("cases"),
         stem=subpath(output.svg, strip_suffix=".svg"),
     shell:
@@ -96,7 +96,7 @@ rule figures:
     message:
         "Every figure of the study."
     input:
-        expand("<results>/figures/{item}.svg", item=SHOWN_FIGURES),
+        expand("<results>/figures/{item}.svg", item=STUDY.shown_figures),
 
 
 rule controls:
@@ -194,7 +194,7 @@ rule release:
 
 rule run_record:
     message:
-        "Write down what the study ran on, and the hash of every result."
+        "Write down what the study ran on, and how long its rules took."
     input:
         models=rules.models.input,
         tables=rules.tables.input,
@@ -207,10 +207,9 @@ rule run_record:
     params:
         code=fingerprint("provenance:run_record"),
         study=config["study"],
-        benchmarks=benchmark_folder(),
+        benchmarks=f"{STUDY.results}/benchmarks",
     shell:
         "labeldropout run-record --study {params.study:q} --benchmarks {params.benchmarks:q}"
-        " --files {input.models:q} {input.tables:q} {input.figures:q}"
         " --output {output.record:q} > {log:q} 2>&1"
 
 
@@ -218,11 +217,11 @@ rule instrument:
     message:
         "Everything beyond the paper: controls, dose-response, losses, architectures, label sets, biomarkers, shortcut."
     input:
-        expand("<results>/tables/{item}.csv", item=INSTRUMENT_TABLES),
-        expand("<results>/figures/{item}.svg", item=INSTRUMENT_FIGURES),
+        expand("<results>/tables/{item}.csv", item=STUDY.instrument_tables),
+        expand("<results>/figures/{item}.svg", item=STUDY.shown_compared),
         rules.claims_instrument.input,
-        rules.biomarkers.input if BIOMARKER_MODELS else [],
-        rules.shortcut.input if PROBED_MODELS else [],
+        rules.biomarkers.input if STUDY.biomarker_models else [],
+        rules.shortcut.input if STUDY.probed_models else [],
 
 
 rule report:
@@ -235,11 +234,11 @@ rule report:
         figures=rules.figures.input,
         record=rules.run_record.output,
         instrument=rules.instrument.input,
-        scores=expand("<results>/scores/{model}.csv", model=EXPERIMENTS),
-        predictions=expand("<results>/predictions/{model}.npz", model=EXPERIMENTS),
-        imports=expand("<results>/cases/{dataset}/report.json", dataset=DATASETS),
-        sheets=expand("<results>/cases/{dataset}/contact_sheet.png", dataset=DATASETS),
-        cones=expand("<results>/cones/{dataset}/worst.png", dataset=DATASETS),
+        scores=expand("<results>/scores/{model}.csv", model=STUDY.experiments),
+        predictions=expand("<results>/predictions/{model}.npz", model=STUDY.experiments),
+        imports=expand("<results>/cases/{dataset}/report.json", dataset=STUDY.datasets),
+        sheets=expand("<results>/cases/{dataset}/contact_sheet.png", dataset=STUDY.datasets),
+        cones=expand("<results>/cones/{dataset}/worst.png", dataset=STUDY.datasets),
         template="src/labeldropout/publication/report/report.html.jinja",
     output:
         page="<results>/report.html",

@@ -8,11 +8,10 @@ from typing import Any
 from labeldropout.analysis.panels import figure_4_cases, one_case_per_dataset, supplementary_figure_1
 from labeldropout.analysis.paper_tables import table_1, table_2, tests, tests_instrument
 from labeldropout.analysis.spreads import figure_table, instrument_table
-from labeldropout.analysis.study import Content, Study, per_image, read_cases, read_reported, read_scores
+from labeldropout.analysis.study import Content, Study, per_image, read_cases, read_models, read_reported, read_scores
 from labeldropout.analysis.typesetting import latex, markdown
 from labeldropout.files import replacing, write_table
 from labeldropout.items import ITEMS, Item
-from labeldropout.learning.experiments import parse_row
 
 TABLES: dict[str, Callable[[Study, Item], Content]] = {
     "table_1": table_1,
@@ -38,7 +37,9 @@ TABLES: dict[str, Callable[[Study, Item], Content]] = {
 def compare(
     item: str,
     scores: Sequence[Path],
-    experiments: Sequence[dict[str, str]],
+    configs: Sequence[Path],
+    seeds: Sequence[str],
+    shown_in: Sequence[str],
     cases: Sequence[Path],
     split: Path,
     reported: Path,
@@ -50,7 +51,9 @@ def compare(
     Args:
         item: Key of `TABLES`.
         scores: `scores/<model>.csv` of the item's models.
-        experiments: Rows of these models: filled cells by column.
+        configs: `config.json` of the item's models.
+        seeds: Cell of each of them in the list of experiments, in the same order.
+        shown_in: As `seeds`.
         cases: Stores of cases.
         split: `patients.csv`.
         reported: The paper's numbers, `config/reported.yaml`.
@@ -66,10 +69,7 @@ def compare(
             f"unknown item {item!r} (expected one of {', '.join(TABLES)})."
             + (f" Did you mean {near[0]}?" if near else "")
         )
-    # The rows were checked against the configuration's data sets when the list was read; here they only name them.
-    cells = [row.get(column, "") for row in experiments for column in ("train_on", "evaluated_on")]
-    names = tuple(dict.fromkeys(name.strip() for cell in cells for name in cell.split("+") if name.strip()))
-    rows = tuple(parse_row(row, names) for row in experiments)
+    rows = read_models(configs, seeds, shown_in)
     if not rows and item not in {"table_1", "tests", "tests_instrument"}:
         raise ValueError(f"{item}: no model is shown in it (column shown_in of the list of experiments).")
     table = read_scores(scores, rows)

@@ -176,12 +176,12 @@ def table_1(study: Study, item: Item) -> Content:
     rows = []
     for name in dict.fromkeys(study.cases["dataset"]):
         cases = study.cases[study.cases["dataset"] == name]
-        reported = DATASETS[name].REPORTED
+        reported = DATASETS[name].facts.REPORTED
         by_part = {part: cases[cases["part"] == part] for part in Part}
         rows.append(
             {
                 "dataset": name,
-                "title": DATASETS[name].TITLE,
+                "title": DATASETS[name].facts.TITLE,
                 "patients": cases["patient"].nunique(),
                 "images": len(cases),
                 **{one.name: int((cases[one.name] == State.LABELLED).sum()) for one in FOREGROUND},

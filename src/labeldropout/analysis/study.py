@@ -12,9 +12,9 @@ import yaml
 
 from labeldropout.data.case_store import CASES
 from labeldropout.data.parts import PATIENTS
-from labeldropout.files import read_table
+from labeldropout.files import read_json, read_table
 from labeldropout.labels import FOREGROUND
-from labeldropout.learning.experiments import Experiment
+from labeldropout.learning.experiments import Experiment, experiment_of
 from labeldropout.learning.tables import SCORES
 
 _DATA = {"data": "simulated or real"}
@@ -114,6 +114,32 @@ def read_reported(path: Path) -> pd.DataFrame:
     if table.duplicated(keys).any():
         raise ValueError(f"{path}: two entries for {table.loc[table.duplicated(keys), keys].iloc[0].to_dict()}.")
     return table
+
+
+def read_models(configs: Sequence[Path], seeds: Sequence[str], shown_in: Sequence[str]) -> tuple[Experiment, ...]:
+    """The rows of the list behind these `config.json`, in the same order.
+
+    Args:
+        configs: `config.json` of every model.
+        seeds: The cell `seeds` of each of them in the list of experiments.
+        shown_in: The cell `shown_in` of each of them.
+
+    Raises:
+        ValueError: There are not as many cells as models, or a file is not what `resolve` wrote; the message names it.
+    """
+    if not len(configs) == len(seeds) == len(shown_in):
+        raise ValueError(
+            f"{len(configs)} configurations, {len(seeds)} cells of seeds, {len(shown_in)} of shown_in"
+            " (expected one of each for every model)."
+        )
+    models = []
+    for path, *cells in zip(configs, seeds, shown_in, strict=True):
+        content = read_json(path)
+        try:
+            models.append(experiment_of(content, *cells))
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+    return tuple(models)
 
 
 def read_scores(paths: Iterable[Path], experiments: Sequence[Experiment]) -> pd.DataFrame:

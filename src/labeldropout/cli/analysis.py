@@ -8,6 +8,23 @@ from labeldropout.cli.tracing import write_sidecar
 from labeldropout.items import ITEMS
 
 
+def _add_models(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--configs", type=Path, nargs="*", default=[], help="config.json of these models")
+    parser.add_argument("--seeds", nargs="*", default=[], help="seeds of each of them, as in the list: 0,1,2")
+    parser.add_argument(
+        "--shown-in", nargs="*", default=[], help="items that show each of them, as in the list: figure_4+controls"
+    )
+
+
+def _cells(arguments: argparse.Namespace) -> dict[str, dict[str, str]]:
+    """Seeds and items by model, for a sidecar."""
+    models = [path.parent.name for path in arguments.configs]
+    return {
+        "seeds": dict(zip(models, arguments.seeds, strict=True)),
+        "shown_in": dict(zip(models, arguments.shown_in, strict=True)),
+    }
+
+
 def _compare_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--item",
@@ -15,7 +32,7 @@ def _compare_flags(parser: argparse.ArgumentParser) -> None:
         help=f"one of {', '.join(name for name, item in ITEMS.items() if item.is_compared)}",
     )
     parser.add_argument("--scores", type=Path, nargs="*", default=[], help="scores of the models of this item")
-    parser.add_argument("--experiments", type=json_value, default=[], help="rows of these models, as JSON")
+    _add_models(parser)
     parser.add_argument("--cases", type=Path, nargs="*", default=[], help="stores of cases")
     parser.add_argument(
         "--settings", type=json_value, required=True, help="statistics, kit, seed, severity, simulated: JSON"
@@ -31,7 +48,9 @@ def compare(arguments: argparse.Namespace) -> None:
     compare(
         item=arguments.item,
         scores=arguments.scores,
-        experiments=arguments.experiments,
+        configs=arguments.configs,
+        seeds=arguments.seeds,
+        shown_in=arguments.shown_in,
         cases=arguments.cases,
         split=arguments.split,
         reported=arguments.reported,
@@ -43,8 +62,14 @@ def compare(arguments: argparse.Namespace) -> None:
         arguments,
         sidecar_of(files[0]),
         files=files,
-        inputs=[*arguments.scores, *files_of(arguments.cases, ["cases.csv"]), arguments.split, arguments.reported],
-        settings={"item": arguments.item, "settings": arguments.settings, "experiments": arguments.experiments},
+        inputs=[
+            *arguments.scores,
+            *arguments.configs,
+            *files_of(arguments.cases, ["cases.csv"]),
+            arguments.split,
+            arguments.reported,
+        ],
+        settings={"item": arguments.item, "settings": arguments.settings, **_cells(arguments)},
         models=models_in_tables(arguments.scores),
         simulated=bool(arguments.settings["simulated"]),
         target=ITEMS[arguments.item].target,
@@ -54,7 +79,7 @@ def compare(arguments: argparse.Namespace) -> None:
 def _claims_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--part", choices=("study", "instrument"), required=True, help="whose claims are judged")
     parser.add_argument("--scores", type=Path, nargs="*", default=[], help="scores of every model that has some")
-    parser.add_argument("--experiments", type=json_value, default=[], help="rows of these models, as JSON")
+    _add_models(parser)
     parser.add_argument("--settings", type=json_value, required=True, help="statistics and simulated, as JSON")
     add_paths(parser, "claims", "split", "reported", "output")
 
@@ -68,7 +93,9 @@ def claims(arguments: argparse.Namespace) -> None:
         claims=arguments.claims,
         part=arguments.part,
         scores=arguments.scores,
-        experiments=arguments.experiments,
+        configs=arguments.configs,
+        seeds=arguments.seeds,
+        shown_in=arguments.shown_in,
         split=arguments.split,
         reported=arguments.reported,
         settings=arguments.settings,
@@ -79,8 +106,8 @@ def claims(arguments: argparse.Namespace) -> None:
         arguments,
         sidecar_of(files[0]),
         files=files,
-        inputs=[arguments.claims, *arguments.scores, arguments.split, arguments.reported],
-        settings={"part": arguments.part, "settings": arguments.settings, "experiments": arguments.experiments},
+        inputs=[arguments.claims, *arguments.scores, *arguments.configs, arguments.split, arguments.reported],
+        settings={"part": arguments.part, "settings": arguments.settings, **_cells(arguments)},
         models=models_in_tables(arguments.scores),
         simulated=bool(arguments.settings["simulated"]),
         target=arguments.output.stem,
@@ -223,15 +250,15 @@ def summarise(arguments: argparse.Namespace) -> None:
 
 
 def _put_ledger_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--ledger", type=Path, nargs="+", required=True, help="claims.md, and claims_instrument.md")
-    parser.add_argument("--file", type=Path, default=Path("README.md"), help="text with the two marks")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of a study's results")
+    parser.add_argument("--root", type=Path, default=Path(), help="root of the repository; default: where you are")
 
 
 def put_ledger(arguments: argparse.Namespace) -> None:
     """Verb `put-ledger`."""
-    from labeldropout.analysis.claims.ledger import put_ledger
+    from labeldropout.analysis.claims.put_ledger import put_ledger
 
-    put_ledger(arguments.file, arguments.ledger)
+    put_ledger(arguments.results, arguments.root)
 
 
 VERBS = (
@@ -245,5 +272,7 @@ VERBS = (
         _summarise_flags,
         summarise,
     ),
-    Verb("put-ledger", "put the ledger of the claims between its two marks in a text", _put_ledger_flags, put_ledger),
+    Verb(
+        "put-ledger", "put the results of the claims into README.md and docs/claims.md", _put_ledger_flags, put_ledger
+    ),
 )

@@ -7,7 +7,7 @@ from labeldropout.cli.flags import Verb, add_device_flags, add_paths, device_of,
 
 
 def _simulate_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--dataset", required=True, help="camus, unity or echonet")
+    parser.add_argument("--dataset", required=True, help="a data set of the catalogue, such as camus")
     parser.add_argument("--settings", type=json_value, required=True, help="sizes, as JSON")
     parser.add_argument("--severity", type=float, required=True, help="of the domain shift, 0 to 1")
     parser.add_argument("--seed", type=int, required=True)
@@ -22,10 +22,10 @@ def simulate(arguments: argparse.Namespace) -> None:
 
 
 def _import_dataset_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--name", required=True, help="camus, unity or echonet")
+    parser.add_argument("--name", required=True, help="a data set of the catalogue, such as camus")
     add_paths(parser, "root", "output")
     parser.add_argument("--options", type=json_value, default={}, help="options of the data set's importer, as JSON")
-    parser.add_argument("--curation", type=Path, help="unity_curation.csv (Unity only)")
+    parser.add_argument("--curation", type=Path, help="list of the images that take part, for a data set that has one")
     parser.add_argument("--on-bad-case", choices=("stop", "skip"), default="stop")
 
 

@@ -1,7 +1,6 @@
 """Verbs from prepared array to weights and scores: flags only."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from labeldropout.cli.flags import Verb, add_device_flags, add_paths, device_of, json_value
@@ -73,41 +72,28 @@ def _train_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--checkpoints",
         type=Path,
-        help="folder of restart state, from which the same command goes on after a kill; with it, SIGTERM and Ctrl-C"
-        " end the training after the batch, with exit status 75; default: none",
+        help="folder of restart state, written after each epoch: the same command resumes a training that was killed;"
+        " default: none",
     )
-    parser.add_argument("--checkpoint-epochs", type=int, help="with --checkpoints: write it after so many epochs,")
-    parser.add_argument("--checkpoint-minutes", type=float, help="or minutes, whichever comes first")
 
 
-def train(arguments: argparse.Namespace) -> int:
+def train(arguments: argparse.Namespace) -> None:
     """Verb `train`."""
     from labeldropout.devices import keep_freed_memory
-    from labeldropout.learning.checkpoints import EXIT_STOPPED, Pace, StoppedError
     from labeldropout.learning.train import train_model
 
     keep_freed_memory()
-    pace = None
-    if arguments.checkpoints:
-        if arguments.checkpoint_epochs is None or arguments.checkpoint_minutes is None:
-            raise ValueError("--checkpoints needs --checkpoint-epochs and --checkpoint-minutes.")
-        pace = Pace(arguments.checkpoints, arguments.checkpoint_epochs, arguments.checkpoint_minutes)
-    try:
-        train_model(
-            config=arguments.config,
-            prepared=arguments.prepared,
-            split=arguments.split,
-            seed=arguments.seed,
-            device=device_of(arguments),
-            threads=arguments.threads,
-            output=arguments.output,
-            benchmark=arguments.benchmark,
-            pace=pace,
-        )
-    except StoppedError as stopped:
-        print(f"labeldropout train: {stopped}", file=sys.stderr)
-        return EXIT_STOPPED
-    return 0
+    train_model(
+        config=arguments.config,
+        prepared=arguments.prepared,
+        split=arguments.split,
+        seed=arguments.seed,
+        device=device_of(arguments),
+        threads=arguments.threads,
+        output=arguments.output,
+        benchmark=arguments.benchmark,
+        checkpoints=arguments.checkpoints,
+    )
 
 
 def _evaluate_flags(parser: argparse.ArgumentParser) -> None:

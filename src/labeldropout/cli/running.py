@@ -8,7 +8,6 @@ from labeldropout.cli.flags import Verb, add_paths
 
 def _run_record_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--study", required=True, help="name of the study")
-    parser.add_argument("--files", type=Path, nargs="+", required=True, help="results to hash")
     add_paths(parser, "benchmarks", "output")
 
 
@@ -17,7 +16,7 @@ def run_record(arguments: argparse.Namespace) -> None:
     from labeldropout.files import write_json
     from labeldropout.provenance import run_record
 
-    write_json(run_record(arguments.files, arguments.benchmarks, arguments.study), arguments.output)
+    write_json(run_record(arguments.benchmarks, arguments.study), arguments.output)
 
 
 def _verify_flags(parser: argparse.ArgumentParser) -> None:
@@ -72,7 +71,7 @@ def plan(arguments: argparse.Namespace) -> None:
 
 
 VERBS = (
-    Verb("run-record", "write down what a study ran on, and the hash of every result", _run_record_flags, run_record),
+    Verb("run-record", "write down what a study ran on, and how long its rules took", _run_record_flags, run_record),
     Verb("verify", "tell whether every result, and what it was made from, is what was recorded", _verify_flags, verify),
     Verb(
         "reproduce",
@@ -80,5 +79,5 @@ VERBS = (
         _reproduce_flags,
         reproduce,
     ),
-    Verb("plan", "say what a study needs: hours, memory, disk, jobs", _plan_flags, plan),
+    Verb("plan", "say what a study needs: trainings, hours, memory, disk", _plan_flags, plan),
 )

@@ -1,7 +1,89 @@
-"""The data sets this project knows, each a module with its licence, counts, oddities and `read_cases`."""
+"""The data sets that this project knows: of each, what is told about it and what is done with it.
 
-from labeldropout.data.camus import importer as camus
-from labeldropout.data.echonet import importer as echonet
-from labeldropout.data.unity import importer as unity
+A new data set is a folder beside this module and an entry here. All that is true of one data set alone lies in its
+folder; the facts (licence, counts, oddities) are the folder's `__init__`.
+"""
 
-DATASETS = {"camus": camus, "unity": unity, "echonet": echonet}
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pandas as pd
+
+from labeldropout.case import Case
+from labeldropout.data import camus, echonet, unity
+from labeldropout.data.camus import folds as camus_folds
+from labeldropout.data.camus import importer as camus_importer
+from labeldropout.data.camus import release as camus_release
+from labeldropout.data.camus import scanner as camus_scanner
+from labeldropout.data.case_store import CaseStore
+from labeldropout.data.cohort import Cohort
+from labeldropout.data.echonet import importer as echonet_importer
+from labeldropout.data.echonet import scanner as echonet_scanner
+from labeldropout.data.echonet import tables as echonet_tables
+from labeldropout.data.import_report import ImportReport
+from labeldropout.data.unity import curation as unity_curation
+from labeldropout.data.unity import importer as unity_importer
+from labeldropout.data.unity import options as unity_options
+from labeldropout.data.unity import scanner as unity_scanner
+from labeldropout.labels import Part
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """One data set. Every field is written out in every entry, so that a rule can name those that it runs."""
+
+    facts: ModuleType
+    """Its folder: NAME, TITLE, LICENCE, CITATION, HOW_TO_GET, REPORTED, and the counts behind a plan: UNIT,
+    IMAGES_PER_UNIT, IMAGES, REAL_PIXELS, SIMULATED_PIXELS."""
+    options: type
+    """What a user can choose about the import: a frozen dataclass."""
+    read_cases: Callable[[Path, Any, ImportReport], Iterator[Case]]
+    """Reads the data set's own files, given their folder, the options, and the report to fill."""
+    propose_curation: Callable[[CaseStore, Any], pd.DataFrame] | None
+    """Proposes to a reviewer which images take part (columns file and reason); None if all do."""
+    curation_keys: Callable[[CaseStore], list[str]] | None
+    """Name of every case's image in that proposal."""
+    simulate: Callable[[dict[str, Any], float, int, Path], Cohort] | None
+    """Writes a simulated data set in this format, given sizes, severity, seed and folder; None if there is none."""
+    listed_parts: Mapping[str, Mapping[str, Part]]
+    """The data set's own lists of parts by the name that the configuration gives them, and what their words mean."""
+    fold_parts: Callable[[pd.DataFrame, int, Path | None], dict[str, Part]] | None
+    """Part of every patient in an official fold, given the patients, its number, and the native folder if it is there;
+    None if there are no folds."""
+
+
+DATASETS: dict[str, DataSet] = {
+    "camus": DataSet(
+        facts=camus,
+        options=camus_release.Options,
+        read_cases=camus_importer.read_cases,
+        propose_curation=None,
+        curation_keys=None,
+        simulate=camus_scanner.simulate,
+        listed_parts={"shipped": camus_folds.PART_OF_WORD},
+        fold_parts=camus_folds.fold_parts,
+    ),
+    "unity": DataSet(
+        facts=unity,
+        options=unity_options.Options,
+        read_cases=unity_importer.read_cases,
+        propose_curation=unity_curation.propose_curation,
+        curation_keys=unity_curation.curation_keys,
+        simulate=unity_scanner.simulate,
+        listed_parts={"official": {"train": Part.TRAINING, "tune": Part.VALIDATION, "ival": Part.TEST}},
+        fold_parts=None,
+    ),
+    "echonet": DataSet(
+        facts=echonet,
+        options=echonet_tables.Options,
+        read_cases=echonet_importer.read_cases,
+        propose_curation=None,
+        curation_keys=None,
+        simulate=echonet_scanner.simulate,
+        listed_parts={"official": {"TRAIN": Part.TRAINING, "VAL": Part.VALIDATION, "TEST": Part.TEST}},
+        fold_parts=None,
+    ),
+}

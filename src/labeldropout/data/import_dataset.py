@@ -1,6 +1,5 @@
 """Verb `import-dataset`: a data set in its own format becomes a store of cases, with pictures to review."""
 
-import difflib
 import logging
 from collections.abc import Mapping
 from dataclasses import fields
@@ -14,6 +13,7 @@ from labeldropout.data.catalogue import DATASETS
 from labeldropout.data.contact_sheet import contact_sheet
 from labeldropout.data.import_report import ImportReport, OnBadCase
 from labeldropout.files import write_table
+from labeldropout.messages import did_you_mean
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def import_dataset(
         name: Key of `DATASETS`.
         root: Folder with the data set's own files.
         output: Folder of the store.
-        options: Fields of the importer's `Options`, and `skip_limit`.
+        options: Fields of the data set's options, and `skip_limit`.
         on_bad_case: Whether a bad case stops the import or is recorded in rejected.csv and left out.
         curation: List of the images to use, for a data set that has one.
 
@@ -49,11 +49,11 @@ def import_dataset(
     """
     if name not in DATASETS:
         raise DatasetError.about(
-            name, "--name", "unknown data set", _listed(DATASETS), repr(name), _near(name, DATASETS)
+            name, "--name", "unknown data set", _listed(DATASETS), repr(name), did_you_mean(name, DATASETS)
         )
-    module = DATASETS[name]
+    known = DATASETS[name]
     report = ImportReport(name, on_bad_case)
-    chosen = _options(name, module.Options, options, curation, report)
+    chosen = _options(name, known.options, options, curation, report)
     proposed = Path(output) / f"{name}_curation.proposed.csv"
     if curation is not None and Path(curation).resolve() == proposed.resolve():
         advice = "Copy the proposal to a place of your own, edit it there, and give that path."
@@ -63,16 +63,18 @@ def import_dataset(
     root = Path(root)
     if not root.is_dir():
         found = "a file" if root.exists() else "nothing"
-        raise DatasetError.about(name, root, f"{module.TITLE} is not there", "a folder", found, module.HOW_TO_GET)
-    n_cases = write_cases(module.read_cases(root, chosen, report), Path(output), report)
+        raise DatasetError.about(
+            name, root, f"{known.facts.TITLE} is not there", "a folder", found, known.facts.HOW_TO_GET
+        )
+    n_cases = write_cases(known.read_cases(root, chosen, report), Path(output), report)
     store = CaseStore(Path(output))
     remarks: dict[str, str] = {}
-    if hasattr(module, "propose_curation"):
-        proposal = module.propose_curation(store, chosen)
+    if known.propose_curation and known.curation_keys:
+        proposal = known.propose_curation(store, chosen)
         write_table(proposal, proposed)
         reasons = dict(zip(proposal["file"], proposal["reason"], strict=True))
         remarks = {
-            case: reasons[key] for case, key in zip(store.table["case"], module.curation_keys(store), strict=True)
+            case: reasons[key] for case, key in zip(store.table["case"], known.curation_keys(store), strict=True)
         }
     contact_sheet(store, Path(output) / "contact_sheet.png", remarks=remarks)
     for note in report.notes:
@@ -96,7 +98,9 @@ def _options(name: str, kind: type, options: dict[str, Any], curation: Path | No
     for key, value in options.items():
         if key not in settable:
             found = f"{key!r}; the list is given by --curation" if key == "curation" else repr(key)
-            raise DatasetError.about(name, "options", "unknown option", _listed(settable), found, _near(key, settable))
+            raise DatasetError.about(
+                name, "options", "unknown option", _listed(settable), found, did_you_mean(key, settable)
+            )
         if key in _REPORT_OPTIONS:
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
                 raise DatasetError.about(name, f"option {key}", "wrong value", "a share from 0 to 1", repr(value))
@@ -132,7 +136,9 @@ def _value(name: str, key: str, declared: Any, value: Any) -> Any:
         words = get_args(declared)
         if value not in words:
             expected = " or ".join(map(repr, words))
-            raise DatasetError.about(name, f"option {key}", "wrong value", expected, repr(value), _near(value, words))
+            raise DatasetError.about(
+                name, f"option {key}", "wrong value", expected, repr(value), did_you_mean(value, words)
+            )
         return value
     members = get_args(declared) if get_origin(declared) in {Union, UnionType} else (declared,)
     kinds = [get_origin(member) or member for member in members]
@@ -147,8 +153,3 @@ def _value(name: str, key: str, declared: Any, value: Any) -> Any:
 
 def _listed(words: Any) -> str:
     return ", ".join(sorted(words))
-
-
-def _near(word: Any, words: Any) -> str:
-    near = difflib.get_close_matches(str(word), list(words), 1)
-    return f"Did you mean {near[0]!r}?" if near else ""

@@ -2,7 +2,6 @@
 
 import hashlib
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,12 +9,10 @@ from typing import Any
 import pandas as pd
 
 from labeldropout.case import stable_id
-from labeldropout.data.camus.scanner import _simulate_camus
 from labeldropout.data.case_store import write_cases
-from labeldropout.data.cohort import _PHASE, Cohort
-from labeldropout.data.echonet.scanner import _simulate_echonet
+from labeldropout.data.catalogue import DATASETS
+from labeldropout.data.cohort import PHASE, Cohort
 from labeldropout.data.import_report import ImportReport
-from labeldropout.data.unity.scanner import _simulate_unity
 from labeldropout.files import write_table
 from labeldropout.labels import FOREGROUND, Instant, Structure
 from labeldropout.simulation.anatomy import volumes_ml
@@ -43,13 +40,6 @@ _MARK = "SIMULATED.txt"
 """File that says that a folder was written by `simulate` and may be replaced by it."""
 
 
-_SIMULATORS: dict[str, Callable[[dict[str, Any], float, int, Path], Cohort]] = {
-    "camus": _simulate_camus,
-    "unity": _simulate_unity,
-    "echonet": _simulate_echonet,
-}
-
-
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -64,7 +54,7 @@ def _write_truth(cohort: Cohort, dataset: str, root: Path, truth: Path) -> None:
     write_cases((replace(case, source_sha256=hashes[case.source]) for case in cohort.cases), truth, report)
     rows = []
     for group, heart in cohort.hearts.items():
-        volumes = {instant: volumes_ml(heart, phase) for instant, phase in _PHASE.items()}
+        volumes = {instant: volumes_ml(heart, phase) for instant, phase in PHASE.items()}
         edv, esv = (volumes[instant][Structure.LV] for instant in (Instant.ED, Instant.ES))
         rows.append(
             {
@@ -97,8 +87,8 @@ def simulate(dataset: str, settings: dict[str, Any], severity: float, seed: int,
     they are, and severity changes how a heart is seen, never the heart.
 
     Args:
-        dataset: camus, unity or echonet.
-        settings: camus {patients, release}, unity {images}, echonet {videos, frames}.
+        dataset: Key of `DATASETS`, of a data set that can be simulated.
+        settings: Its sizes, as its scanner names them.
         severity: Of the domain shift, 0 to 1.
         seed: Of the study.
         root: Folder for the native files and `manifest.csv`; made if missing. An earlier simulation in it, finished or
@@ -108,11 +98,14 @@ def simulate(dataset: str, settings: dict[str, Any], severity: float, seed: int,
     Raises:
         ValueError: Unknown data set or setting, or `root` holds files that no simulation wrote.
     """
-    if dataset not in _SIMULATORS:
-        raise ValueError(f"Unknown data set {dataset!r} (expected one of {', '.join(_SIMULATORS)}).")
+    known = DATASETS.get(dataset)
+    if known is None or known.simulate is None:
+        names = ", ".join(name for name, entry in DATASETS.items() if entry.simulate)
+        what = "Unknown data set" if known is None else "Nobody can simulate the data set"
+        raise ValueError(f"{what} {dataset!r} (expected one of {names}).")
     root, truth = Path(root), Path(truth)
     _clear(root)
-    cohort = _SIMULATORS[dataset](settings, severity, seed, root)
+    cohort = known.simulate(settings, severity, seed, root)
     _write_truth(cohort, dataset, root, truth)
     _write_manifest(root)
 

@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from labeldropout.data.camus.folds import official_fold
-from labeldropout.data.camus.importer import shipped_fold
 from labeldropout.data.catalogue import DATASETS
 from labeldropout.data.parts import PATIENTS, check_patients
 from labeldropout.files import read_table
@@ -22,18 +20,7 @@ _LOG = logging.getLogger(__name__)
 _MIN_GROUPS = 10
 
 
-_LISTED = {
-    ("camus", "shipped"): {"training": Part.TRAINING, "validation": Part.VALIDATION, "testing": Part.TEST},
-    ("echonet", "official"): {"TRAIN": Part.TRAINING, "VAL": Part.VALIDATION, "TEST": Part.TEST},
-    ("unity", "official"): {"train": Part.TRAINING, "tune": Part.VALIDATION, "ival": Part.TEST},
-}
-"""The data sets' own words for the three parts."""
-
-
 _OFFICIAL_FOLD = re.compile(r"official:(\d+)")
-
-
-_OLD_RELEASE = re.compile(r"(?:training|testing)_")
 
 
 def _patients_table(path: Path) -> pd.DataFrame:
@@ -116,32 +103,6 @@ def _random_parts(
     return parts
 
 
-def _fold_parts(groups: pd.DataFrame, fold: int, root: Path | None) -> dict[str, Part]:
-    """Parts of an official CAMUS fold, compared with the data set's own lists where it has them."""
-    old = sorted(name for name in groups["group_name"] if _OLD_RELEASE.match(name))
-    if old:
-        raise ValueError(
-            f"camus: {old[0]}: the official folds number the 500 patients of the NIfTI release, and how training/ and "
-            "testing/ of the older release map to them is not known (expected patientXXXX). Use split.source random."
-        )
-    parts = official_fold(fold)
-    unknown = sorted(set(groups["group_name"]) - set(parts))
-    if unknown:
-        raise ValueError(
-            f"camus: {unknown[0]} is in no official fold (expected patient0001 to patient{len(parts):04d})."
-        )
-    words = _LISTED["camus", "shipped"]
-    for name, word in (shipped_fold(root, fold) if root else {}).items():
-        if parts.get(name) is not words[word]:
-            raise ValueError(
-                f"camus: {root}: listSubGroups, fold {fold}: {name} differs from the official fold "
-                f"(expected {parts.get(name)}, found {word})."
-            )
-    if len(groups) < len(parts):
-        _LOG.warning("camus: official fold %d has %d patients, of which %d are here.", fold, len(parts), len(groups))
-    return {row.patient: parts[row.group_name] for row in groups.itertuples()}
-
-
 def _listed_parts(groups: pd.DataFrame, words: Mapping[str, Part], dataset: str) -> dict[str, Part]:
     wrong = groups[~groups["split_hint"].isin(list(words))]
     if len(wrong):
@@ -156,15 +117,15 @@ def _listed_parts(groups: pd.DataFrame, words: Mapping[str, Part], dataset: str)
 def _official_parts(
     groups: pd.DataFrame, source: str, dataset: str, root: Path | None, kept: Mapping[str, Part]
 ) -> dict[str, Part]:
-    fold = _OFFICIAL_FOLD.fullmatch(source) if dataset == "camus" else None
-    if fold is None and (dataset, source) not in _LISTED:
-        valid = ["random", *(word for name, word in _LISTED if name == dataset)]
-        valid += ["official:1 to official:10"] if dataset == "camus" else []
-        raise ValueError(f"split.source.{dataset}: unknown value {source!r} (expected one of {', '.join(valid)}).")
-    if fold:
-        parts = _fold_parts(groups, int(fold[1]), root)
+    known = DATASETS[dataset]
+    fold = _OFFICIAL_FOLD.fullmatch(source)
+    if fold and known.fold_parts:
+        parts = known.fold_parts(groups, int(fold[1]), root)
+    elif source in known.listed_parts:
+        parts = _listed_parts(groups, known.listed_parts[source], dataset)
     else:
-        parts = _listed_parts(groups, _LISTED[dataset, source], dataset)
+        valid = ["random", *known.listed_parts, *(["official: and the number of a fold"] if known.fold_parts else [])]
+        raise ValueError(f"split.source.{dataset}: unknown value {source!r} (expected one of {', '.join(valid)}).")
     moved = [patient for patient, part in parts.items() if kept.get(patient, part) != part]
     if moved:
         raise ValueError(

@@ -13,14 +13,9 @@ from torch import Tensor
 
 from labeldropout.data.parts import part_of_cases
 from labeldropout.data.prepared import read_prepared
-from labeldropout.label_dropout import (
-    draw_hidden_by_pattern,
-    draw_hidden_structures,
-    hide_annotations,
-    label_sets,
-    partially_labelled,
-)
-from labeldropout.labels import Part, State, Structure
+from labeldropout.label_dropout import draw_hidden_by_pattern, draw_hidden_structures, hide_annotations
+from labeldropout.label_sets import label_sets, partially_labelled
+from labeldropout.labels import Part, Structure, is_annotated
 from labeldropout.learning.augmentation import augment, draw_augmentation
 from labeldropout.learning.experiments import ANY
 
@@ -93,7 +88,7 @@ def load_cases(
     if table.empty:
         raise ValueError(f"No case in the {part} part of {', '.join(str(folder) for folder in folders)}.")
     states = table[[structure.name for structure in structures]].to_numpy()
-    annotated = np.column_stack([np.ones(len(table), bool), states != State.UNKNOWN])
+    annotated = np.column_stack([np.ones(len(table), bool), is_annotated(states)])
     return Cases(
         images=torch.from_numpy(np.concatenate(images)).to(device),
         targets=torch.from_numpy(np.concatenate(targets)).to(device),
@@ -116,7 +111,7 @@ def draw_unlabelled_cases(
     loses = np.zeros((len(table), 1 + len(structures)), bool)
     for item in hidden:
         structure = Structure[item["structure"]]
-        is_known = table[structure.name] != State.UNKNOWN
+        is_known = is_annotated(table[structure.name])
         candidates = np.flatnonzero(is_known & ((table["dataset"] == item["dataset"]) | (item["dataset"] == ANY)))
         by_name = candidates[np.argsort(table["case"].to_numpy()[candidates], kind="stable")]
         rng = np.random.default_rng([study_seed, int(structure), *item["dataset"].encode()])
@@ -138,10 +133,7 @@ def hide_labels(cases: Cases, loses: np.ndarray) -> Cases:
 
 
 class Batches:
-    """Batches of augmented training cases, some of their annotations hidden; iterate once per epoch.
-
-    `position` counts the batches given in the epoch in progress, `rows` holds the rows of all its batches.
-    """
+    """Batches of augmented training cases, some of their annotations hidden; iterate once per epoch."""
 
     def __init__(
         self,
@@ -185,25 +177,18 @@ class Batches:
                     )
                 self.droppable[channel] = True
         self.label_sets = label_sets(cases.annotated)
-        self.position = 0
-        self.rows: list[np.ndarray] = []
-        self._skipped = 0
-        self._epoch_start = self.order_rng.bit_generator.state
 
     def state(self) -> dict[str, Any]:
-        """Where the draws stand, as JSON; to be asked between two batches."""
-        between_epochs = self.position == 0
+        """Where the draws stand between two epochs, in plain Python values."""
         return {
-            "position": self.position,
-            "order": self.order_rng.bit_generator.state if between_epochs else self._epoch_start,
+            "order": self.order_rng.bit_generator.state,
             "augmentation": self.augmentation_rng.bit_generator.state,
             "label_dropout": self.dropout_rng.bit_generator.state,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Let the next iteration give the batches that follow upon `state()`."""
-        self.position = self._skipped = state["position"]
-        self.order_rng.bit_generator.state = self._epoch_start = state["order"]
+        """Continue with the epoch that was next when `state` was called."""
+        self.order_rng.bit_generator.state = state["order"]
         self.augmentation_rng.bit_generator.state = state["augmentation"]
         self.dropout_rng.bit_generator.state = state["label_dropout"]
 
@@ -219,11 +204,9 @@ class Batches:
 
     def __iter__(self) -> Iterator[Batch]:
         cases, device = self.cases, self.cases.images.device
-        self._epoch_start = self.order_rng.bit_generator.state
         order = self.order_rng.permutation(len(cases))
-        self.rows = [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)]
-        self.position, self._skipped = self._skipped, 0
-        for rows in self.rows[self.position :]:
+        for start in range(0, len(order), self.batch_size):
+            rows = order[start : start + self.batch_size]
             index = torch.from_numpy(rows).to(device)
             image = cases.images[index].unsqueeze(1).float().div_(255)
             target = cases.targets[index]
@@ -235,6 +218,4 @@ class Batches:
                 target, annotated = hide_annotations(
                     target, annotated.to(device), self._draw_hidden(annotated).to(device)
                 )
-            self.position += 1
             yield Batch(image, target, annotated.to(device), rows)
-        self.position = 0

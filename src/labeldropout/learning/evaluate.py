@@ -14,7 +14,7 @@ from labeldropout.data.parts import PATIENTS, part_of_cases
 from labeldropout.data.prepared import Prepared, read_prepared
 from labeldropout.devices import choose_device
 from labeldropout.files import read_table, write_table
-from labeldropout.labels import Part, State, Structure
+from labeldropout.labels import Part, Structure, is_annotated
 from labeldropout.learning.model import BATCH_SIZE, Model, load_model, predict_cases
 from labeldropout.learning.predictions import write_predictions
 from labeldropout.learning.tables import SCORES
@@ -107,11 +107,11 @@ def references(
     states = test_set.store.states(row)
     drawn = observed is not None and case in set(observed.table["case"])
     for structure in structures:
-        if states[structure] is not State.UNKNOWN:
+        if is_annotated(states[structure]):
             yield "dataset", structure, test_set.store.target(row)
         elif drawn:
             observed_row = int(np.flatnonzero(observed.table["case"] == case)[0])
-            if observed.states(observed_row)[structure] is not State.UNKNOWN:
+            if is_annotated(observed.states(observed_row)[structure]):
                 yield "observer", structure, observed.target(observed_row)
 
 

@@ -1,9 +1,11 @@
 """`Experiment`: the columns of the list as fields, a row turned into one, and its settings written out."""
 
-import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 from labeldropout.labels import FOREGROUND, Structure
+from labeldropout.messages import did_you_mean
 
 LOSSES = ("standard", "adaptive", "marginal", "marginal_exclusion", "adaptive_bce")
 
@@ -76,9 +78,8 @@ def _names(cell: str) -> tuple[str, ...]:
 
 def _one_of(cell: str, valid: tuple[str, ...], where: str) -> str:
     if cell not in valid:
-        near = difflib.get_close_matches(cell, valid, 1)
-        hint = f" Did you mean {near[0]}?" if near else ""
-        raise ValueError(f"{where}: unknown value {cell!r} (expected one of {', '.join(valid)}).{hint}")
+        advice = did_you_mean(cell, valid)
+        raise ValueError(f"{where}: unknown value {cell!r} (expected one of {', '.join(valid)}). {advice}".rstrip())
     return cell
 
 
@@ -193,3 +194,41 @@ def parse_row(row: dict[str, str], datasets: tuple[str, ...], where: str = "conf
         evaluated_on=_names(cells["evaluated_on"]),
         severity=_severity(cells["severity"], at["severity"]),
     )
+
+
+def experiment_of(config: Mapping[str, Any], seeds: str, shown_in: str) -> Experiment:
+    """The row of the list that `resolve` turned into a `config.json`, read back from it.
+
+    Args:
+        config: Content of `config.json`.
+        seeds: Cell of the list: how often a model is trained is no setting of it.
+        shown_in: Cell of the list: nor is where it is shown.
+
+    Raises:
+        ValueError: A setting is missing or has another form; the message names it.
+    """
+    try:
+        model = config["model"]
+        dropout = config["label_dropout"] or {"structures": [], "probability": 0.0, "mode": ""}
+        return Experiment(
+            model=model,
+            experiment=config["experiment"],
+            shown_in=_names(shown_in),
+            train_on=tuple(config["train_on"]),
+            structures=tuple(Structure[name] for name in config["structures"]),
+            hidden=tuple(
+                Hidden(Structure[item["structure"]], item["dataset"], item.get("share"), item.get("as_many_as"))
+                for item in config["hidden"]
+            ),
+            loss=config["loss"],
+            augmentation=config["augmentation"] is not None,
+            dropout_structures=tuple(Structure[name] for name in dropout["structures"]),
+            dropout_probability=dropout["probability"],
+            dropout_mode=dropout["mode"],
+            network=config["network"]["name"],
+            seeds=_seeds(seeds, f"seeds of {model}"),
+            evaluated_on=tuple(config["evaluated_on"]),
+            severity=config.get("severity"),
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"cannot read {error} (expected settings that `labeldropout resolve` wrote).") from error

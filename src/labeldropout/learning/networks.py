@@ -1,6 +1,5 @@
 """MONAI's networks by name: a dictionary written by hand, every size spelled there."""
 
-import difflib
 import sys
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -9,6 +8,8 @@ from types import ModuleType
 from typing import Any
 
 from torch import nn
+
+from labeldropout.messages import did_you_mean
 
 Build = Callable[[Mapping[str, Any], int], nn.Module]
 
@@ -123,11 +124,8 @@ def build_network(settings: Mapping[str, Any], n_channels: int) -> nn.Module:
     """
     name = settings.get("name")
     if name not in NETWORKS:
-        near = difflib.get_close_matches(str(name), NETWORKS, 1)
-        raise ValueError(
-            f"Unknown network {name!r} (expected one of {', '.join(NETWORKS)})."
-            f"{f' Did you mean {near[0]}?' if near else ''}"
-        )
+        advice = did_you_mean(name, NETWORKS)
+        raise ValueError(f"Unknown network {name!r} (expected one of {', '.join(NETWORKS)}). {advice}".rstrip())
     unknown = sorted(set(settings) - {"name", "features"})
     if unknown:
         raise ValueError(f"network: unknown settings {', '.join(unknown)} (expected name and features).")

@@ -5,7 +5,7 @@ import inspect
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +24,7 @@ from labeldropout.files import read_json, read_table, replacing, write_json, wri
 from labeldropout.fingerprint import fingerprint
 from labeldropout.labels import Part, Structure
 from labeldropout.learning.batches import Batches, Cases, draw_unlabelled_cases, hide_labels, load_cases
-from labeldropout.learning.checkpoints import Checkpoint, Checkpoints, Pace, StoppedError, hold, stop_on_signals
+from labeldropout.learning.checkpoints import Checkpoints, hold
 from labeldropout.learning.experiments import code_choices
 from labeldropout.learning.model import Model, build_model, forward
 from labeldropout.learning.tables import HISTORY
@@ -42,22 +42,18 @@ class Trained:
     """State of the network at the best epoch, on the CPU."""
     history: pd.DataFrame
     """Table `HISTORY`."""
-    images_per_s: float | None
-    """Training images per second of the optimisation loop, validation and what was done before a resumption excluded;
-    None if the last checkpoint left nothing to optimise."""
+    images_per_s: float
+    """Training images per second of the optimisation loop; validation, and whatever preceded a resumption, left out."""
     resumed_from_epoch: list[int]
-    """The epoch in which each resumption took the training up; empty if it ran without a break."""
+    """The epoch at which each resumption began; empty if nothing interrupted the training."""
 
 
 @dataclass
 class Progress:
-    """Where a training stands between two batches, besides network, optimiser, schedule and draws."""
+    """What a training has come to by the end of an epoch, besides network, optimiser, schedule and draws."""
 
-    epoch: int = 1
-    learning_rate: float = 0.0
-    """At the start of this epoch."""
-    losses: list[torch.Tensor] = field(default_factory=list)
-    """Of the batches of this epoch so far."""
+    epoch: int = 0
+    """How many epochs are done."""
     best: dict[str, torch.Tensor] = field(default_factory=dict)
     best_dice: float = -1.0
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -66,71 +62,43 @@ class Progress:
 
 @dataclass(frozen=True)
 class Engine:
-    """What a training moves on with every batch."""
+    """What every batch moves on."""
 
     model: Model
     batches: Batches
     optimiser: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
 
-    def state(self, progress: Progress) -> Checkpoint:
-        """All that the rest of the training depends on."""
-        optimiser, device = self.optimiser.state_dict(), self.model.device
-        tensors = {f"network.{name}": value for name, value in self.model.network.state_dict().items()}
-        for index, values in optimiser["state"].items():
-            tensors |= {f"optimiser.{index}.{name}": value for name, value in values.items()}
-        tensors |= {f"best.{name}": value for name, value in progress.best.items()}
-        tensors["generator.cpu"] = torch.get_rng_state()
-        if device.type == "cuda":
-            tensors["generator.cuda"] = torch.cuda.get_rng_state(device)
-        if progress.losses:
-            tensors["losses"] = torch.stack(progress.losses)
-        state = {
-            "batches": self.batches.state(),
-            "optimiser": optimiser["param_groups"],
+    def state(self, progress: Progress) -> dict[str, Any]:
+        """All that the remaining epochs depend on."""
+        device = self.model.device
+        return {
+            "network": self.model.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
-            "epoch": progress.epoch,
-            "learning_rate": progress.learning_rate,
-            "best_dice": progress.best_dice,
-            "rows": progress.rows,
-            "resumed_from_epoch": progress.resumed_from_epoch,
+            "batches": self.batches.state(),
+            "generator": torch.get_rng_state(),
+            "generator_of_card": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
+            "progress": vars(progress),
         }
-        return Checkpoint(state, tensors)
 
-    def restore(self, checkpoint: Checkpoint) -> Progress:
-        """Go back to where `state` was asked."""
-        state, device = checkpoint.state, self.model.device
-
-        def named(prefix: str) -> dict[str, torch.Tensor]:
-            tensors = checkpoint.tensors.items()
-            return {name.removeprefix(prefix): value for name, value in tensors if name.startswith(prefix)}
-
-        self.model.network.load_state_dict(named("network."))
-        of_parameter: dict[int, dict[str, torch.Tensor]] = {}
-        for name, value in named("optimiser.").items():
-            index, key = name.split(".", 1)
-            of_parameter.setdefault(int(index), {})[key] = value.to(device)
-        self.optimiser.load_state_dict({"state": of_parameter, "param_groups": state["optimiser"]})
+    def restore(self, state: dict[str, Any]) -> Progress:
+        """Go back to where `state` was called."""
+        device = self.model.device
+        self.model.network.load_state_dict(state["network"])
+        self.optimiser.load_state_dict(state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])
         self.batches.restore(state["batches"])
-        losses = checkpoint.tensors.get("losses")
-        progress = Progress(
-            epoch=state["epoch"],
-            learning_rate=state["learning_rate"],
-            losses=[] if losses is None else list(losses.to(device).unbind()),
-            best=named("best."),
-            best_dice=state["best_dice"],
-            rows=state["rows"],
-            resumed_from_epoch=[*state["resumed_from_epoch"], state["epoch"]],
-        )
-        torch.set_rng_state(checkpoint.tensors["generator.cpu"])
+        torch.set_rng_state(state["generator"])
         if device.type == "cuda":
-            torch.cuda.set_rng_state(checkpoint.tensors["generator.cuda"], device)
+            torch.cuda.set_rng_state(state["generator_of_card"], device)
+        progress = Progress(**state["progress"])
+        progress.resumed_from_epoch.append(progress.epoch + 1)
         return progress
 
 
 def _refuse_non_finite(losses: torch.Tensor, batches: list[np.ndarray], table: pd.DataFrame, epoch: int) -> None:
-    """Stop a training whose loss is no number any more.
+    """Stop a training whose loss is no longer finite.
 
     Raises:
         ValueError: Names epoch, batch and cases.
@@ -150,24 +118,14 @@ def train_epoch(
     batches: Batches,
     optimiser: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LRScheduler,
-    losses: list[torch.Tensor] | None = None,
-    after_batch: Callable[[], None] | None = None,
 ) -> tuple[torch.Tensor, list[np.ndarray]]:
-    """One pass over the training cases, or the rest of it.
-
-    Args:
-        model: What is trained.
-        batches: An epoch's batches, or those that `Batches.restore` left of it.
-        optimiser: Its optimiser.
-        schedule: Its schedule.
-        losses: Losses of the batches of this epoch that are done; those of the others are added to it.
-        after_batch: Called after every batch.
+    """One pass over the training cases.
 
     Returns:
         Loss of every batch, float64 on the CPU (fetched once, so that a GPU never waits), and the rows of every batch.
     """
     loss_function = LOSSES[model.config["loss"]]
-    losses = [] if losses is None else losses
+    losses, rows = [], []
     model.network.train()
     for batch in batches:
         loss = loss_function(forward(model.network, batch.image), batch.target, batch.annotated)
@@ -176,9 +134,8 @@ def train_epoch(
         optimiser.step()
         schedule.step()
         losses.append(loss.detach())
-        if after_batch:
-            after_batch()
-    return torch.stack(losses).double().cpu(), batches.rows
+        rows.append(batch.rows)
+    return torch.stack(losses).double().cpu(), rows
 
 
 class SGD(torch.optim.SGD):
@@ -209,24 +166,6 @@ def build_optimiser(
     return optimiser, torch.optim.lr_scheduler.PolynomialLR(optimiser, n_steps, settings["decay_power"])
 
 
-def _write_checkpoint(checkpoints: Checkpoints, engine: Engine, progress: Progress) -> None:
-    """Write the restart state; if a signal asked for it, stop here.
-
-    Raises:
-        StoppedError: A signal came.
-    """
-    done = engine.batches.position
-    is_written = checkpoints.write(f"epoch-{progress.epoch:06d}-batch-{done:06d}", engine.state(progress))
-    if checkpoints.stop:
-        epochs = engine.model.config["optimisation"]["epochs"]
-        place = f"after batch {done} of epoch {progress.epoch}" if done else f"after epoch {progress.epoch - 1}"
-        how = "" if is_written else ", from an earlier checkpoint: this one could not be written"
-        raise StoppedError(
-            f"stopped by {checkpoints.stop.by} {place} of {epochs}; the same command resumes it from"
-            f" {checkpoints.folder}{how}."
-        )
-
-
 def train(
     config: dict[str, Any],
     seed: int,
@@ -243,11 +182,10 @@ def train(
         training: Training cases, hidden labels already hidden.
         validation: Validation cases with all that the data sets annotate.
         device: Where the cases lie.
-        checkpoints: Restart state to resume from and to write; None to do without.
+        checkpoints: Restart state to resume from, and to write after each epoch but the last; None to do without.
 
     Raises:
-        ValueError: The loss is no finite number, or no validation case can be scored.
-        StoppedError: A signal asked to stop; the restart state is written.
+        ValueError: The loss is not finite, or no validation case can be scored.
     """
     settings = config["optimisation"]
     model = build_model(config, seed, device)
@@ -257,26 +195,18 @@ def train(
     )
     engine = Engine(model, batches, *build_optimiser(model, settings, settings["epochs"] * len(batches)))
     progress = Progress()
-    if checkpoints and (found := checkpoints.read()):
-        path, checkpoint = found
-        progress = engine.restore(checkpoint)
-        log.warning("resumed at epoch %d of %d from %s", progress.epoch, settings["epochs"], path)
-
-    def after_batch() -> None:
-        if checkpoints and (checkpoints.stop or checkpoints.is_due(after_epoch=False)):
-            _write_checkpoint(checkpoints, engine, progress)
-
+    if checkpoints and (state := checkpoints.read()):
+        progress = engine.restore(state)
+        log.warning("resumed at epoch %d of %d from %s", progress.epoch + 1, settings["epochs"], checkpoints.path)
     datasets = list(validation.table["dataset"])
     n_images, seconds = 0, 0.0
-    epochs = range(progress.epoch, settings["epochs"] + 1)
+    epochs = range(progress.epoch + 1, settings["epochs"] + 1)
     for epoch in tqdm(epochs, desc=f"{config['model']} seed {seed}", unit="epoch", disable=None):
-        progress.epoch, n_done = epoch, len(progress.losses)
-        if not n_done:
-            progress.learning_rate = engine.schedule.get_last_lr()[0]
+        learning_rate = engine.schedule.get_last_lr()[0]
         started = time.perf_counter()
-        losses, seen = train_epoch(model, batches, engine.optimiser, engine.schedule, progress.losses, after_batch)
+        losses, seen = train_epoch(model, batches, engine.optimiser, engine.schedule)
         seconds += time.perf_counter() - started
-        n_images += sum(len(part) for part in seen[n_done:])
+        n_images += sum(len(part) for part in seen)
         _refuse_non_finite(losses, seen, training.table, epoch)
         mean_loss = float(np.average(losses.numpy(), weights=[len(part) for part in seen]))
         summary = summarise_validation(validation_dice(model, validation), datasets, structures)
@@ -293,7 +223,7 @@ def train(
         progress.rows += [
             {
                 "epoch": epoch,
-                "learning_rate": progress.learning_rate,
+                "learning_rate": learning_rate,
                 "loss": mean_loss,
                 **row,
                 "best": int(is_best),
@@ -301,14 +231,13 @@ def train(
             for row in summary
         ]
         log.info("epoch %d: loss %.4f, validation Dice %.4f", epoch, mean_loss, dice)
-        progress.epoch, progress.losses = epoch + 1, []
-        is_last = epoch == settings["epochs"]
-        if checkpoints and not is_last and (checkpoints.stop or checkpoints.is_due(after_epoch=True)):
-            _write_checkpoint(checkpoints, engine, progress)
+        progress.epoch = epoch
+        if checkpoints and epoch < settings["epochs"]:
+            checkpoints.write(engine.state(progress))
     return Trained(
         weights=progress.best,
         history=pd.DataFrame(progress.rows)[list(HISTORY)],
-        images_per_s=n_images / seconds if n_images else None,
+        images_per_s=n_images / seconds,
         resumed_from_epoch=progress.resumed_from_epoch,
     )
 
@@ -328,7 +257,7 @@ def _key(config: dict[str, Any], seed: int, inputs: dict[str, str], device: torc
     decisive = {
         "config": config,
         "seed": seed,
-        "inputs": {name: digest for name, digest in inputs.items() if name != "config.json"},  # its layout is nothing
+        "inputs": {name: digest for name, digest in inputs.items() if name != "config.json"},  # its content is above
         "device": device.type,
         "threads": threads,
         "code": fingerprint(train_model, choices=code_choices(config["loss"], config["network"]["name"])),
@@ -346,7 +275,7 @@ def train_model(
     threads: int,
     output: Path,
     benchmark: Path | None,
-    pace: Pace | None = None,
+    checkpoints: Path | None = None,
 ) -> None:
     """Train from files to files: `weights.safetensors`, `history.csv` and `run.json` in the output folder.
 
@@ -360,12 +289,8 @@ def train_model(
         output: Folder `seed-<n>`.
         benchmark: JSON for seconds and images/s of this process alone, and the epochs in which the training was taken
             up again; None to leave it out.
-        pace: Where and how often restart state is written; None to do without. With it, a training that was killed is
-            resumed and ends with the bytes of an unbroken one, and SIGTERM or Ctrl-C end it after the batch. Needs the
-            main thread.
-
-    Raises:
-        StoppedError: A signal asked to stop; the restart state is written.
+        checkpoints: Folder of restart state, written after each epoch; None to do without. With it, a training that was
+            killed resumes after its last whole epoch and ends with the bytes of an unbroken one.
     """
     started = time.perf_counter()
     settings = read_json(config)
@@ -385,11 +310,10 @@ def train_model(
     loses = draw_unlabelled_cases(training.table, settings["hidden"], structures, settings["study_seed"])
     inputs = _hashes(config, split, folders)
     with ExitStack() as held:
-        checkpoints = None
-        if pace:
-            key = _key(settings, seed, inputs, chosen, threads)
-            checkpoints = held.enter_context(hold(key, pace, held.enter_context(stop_on_signals())))
-        trained = train(settings, seed, hide_labels(training, loses), validation, chosen, checkpoints)
+        restart = None
+        if checkpoints:
+            restart = held.enter_context(hold(checkpoints / _key(settings, seed, inputs, chosen, threads)))
+        trained = train(settings, seed, hide_labels(training, loses), validation, chosen, restart)
         record = {
             "model": settings["model"],
             "seed": seed,
@@ -408,8 +332,8 @@ def train_model(
         write_table(trained.history, output / "history.csv", HISTORY)
         outputs = {name: provenance.file_sha256(output / name) for name in ("weights.safetensors", "history.csv")}
         write_json({**record, "outputs": outputs}, output / "run.json")
-        if checkpoints:
-            checkpoints.remove()
+        if restart:
+            restart.remove()
     if benchmark:
         figures = {
             "seconds": time.perf_counter() - started,

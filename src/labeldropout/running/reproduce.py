@@ -1,11 +1,10 @@
 """One run at a time in a folder: what a killed run left behind is cleared away, then the process becomes Snakemake.
 
-Snakemake's own lock outlives a killed run, and its jobs can outlive it too. Here the kernel keeps the lock (`flock`):
-its descriptor goes through `exec` into Snakemake and nowhere else, so that it is free exactly when Snakemake has ended,
-by whatever means.
+Snakemake's own lock outlives a killed run, and its jobs can outlive it too. Here the kernel keeps the lock: its
+descriptor goes through `exec` into Snakemake and nowhere else, so it is free exactly when Snakemake has ended, by
+whatever means.
 """
 
-import fcntl
 import json
 import logging
 import os
@@ -17,12 +16,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
 
 import psutil
+from filelock import FileLock, Timeout
 
 LOCK = Path(".snakemake", "reproduce.lock")
 
@@ -36,7 +37,7 @@ MARKER = "LABELDROPOUT_RUN"
 
 
 PATIENCE_S = 60.0
-"""How long an ended job may take to write its checkpoint (Slurm itself gives 30 s by default)."""
+"""How long a job may take to end once it is told to (Slurm itself gives 30 s by default)."""
 
 _JOB_VARIABLES = ("GOTO_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """What Snakemake sets for the shell of a job; nobody's terminal has all of them."""
@@ -116,8 +117,9 @@ def reproduce(root: Path, arguments: Sequence[str]) -> NoReturn:
         raise FileNotFoundError(f"{root}: no Snakefile here; go to the folder of the study and run the command again.")
     if any(re.match(r"-d|--dir", word) for word in arguments):
         raise ValueError("--directory is not possible here, because this folder is locked; go to the other one.")
-    if not looks_only(arguments):
-        before = take_lock(root, arguments)
+    if looks_only(arguments):
+        become_snakemake(root, arguments)
+    with take_lock(root, arguments) as before:
         refuse_live_run(root)
         was_killed = has_locks(root)
         if was_killed and before is not None and before.host != socket.gethostname():
@@ -129,7 +131,7 @@ def reproduce(root: Path, arguments: Sequence[str]) -> NoReturn:
         remove_debris(root)
         if was_killed:
             unlock(root, arguments)
-    become_snakemake(root, arguments)
+        become_snakemake(root, arguments)
 
 
 def asks_for_slurm(root: Path, arguments: Sequence[str]) -> bool:
@@ -143,30 +145,30 @@ def asks_for_slurm(root: Path, arguments: Sequence[str]) -> bool:
     return "slurm" in words or any(re.search(r"^executor: *['\"]?slurm\b", text, re.MULTILINE) for text in texts)
 
 
-def take_lock(root: Path, arguments: Sequence[str]) -> Holder | None:
-    """Lock the folder until this process ends, also as another program; returns who had it last.
+@contextmanager
+def take_lock(root: Path, arguments: Sequence[str]) -> Iterator[Holder | None]:
+    """Lock the folder while the block runs, also if this process becomes another program in it; yields the last holder.
 
     Raises:
         FolderBusyError: it is locked.
-        OSError: the file system knows no locks.
+        OSError: the file system cannot lock files.
     """
     path = root / LOCK
     path.parent.mkdir(exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    lock = FileLock(path, on_acquired=lambda descriptor: os.set_inheritable(descriptor, True))
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        lock.acquire(blocking=False)
+    except Timeout:
         holder = read_holder(path)
-        os.close(descriptor)
         raise _busy(root, str(holder or "it has only just begun"), holder and holder.pid) from None
     except OSError as error:
-        os.close(descriptor)
         raise OSError(f"{path}: this file system cannot lock files ({error.strerror}).") from error
-    before = read_holder(path)
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, json.dumps(asdict(this_process(arguments))).encode())
-    os.set_inheritable(descriptor, True)
-    return before
+    try:
+        before = read_holder(path)
+        path.write_text(json.dumps(asdict(this_process(arguments))), encoding="utf-8")
+        yield before
+    finally:
+        lock.release()
 
 
 def _busy(root: Path, facts: str, pid: int | None) -> FolderBusyError:
@@ -229,7 +231,7 @@ def _is_snakemake(words: Sequence[str]) -> bool:
 def end_orphans(root: Path, patience_s: float = PATIENCE_S) -> None:
     """End what jobs of a dead run are still at work in the folder, so that none writes beside the new run.
 
-    A trainer that is asked to end writes its checkpoint first; who has not ended in time is killed.
+    What has not ended in time is killed.
     """
     found = orphans(root)
     for process, command in found:

@@ -236,24 +236,12 @@ def _records(root: _Root, sidecars: Iterable[str]) -> tuple[list[Record], list[F
     return records, refused
 
 
-def _run_record(root: _Root, refused: list[Finding]) -> dict[str, list[tuple[str, str]]]:
-    """(Recorder, hash) by name, from the record of the whole run; nothing if there is none or it is refused."""
-    name = (root.results / "run_record.json").as_posix()
-    if not (root.root / name).is_file():
-        return {}
-    try:
-        return {file: [(name, value)] for file, value in _hashes(_read(root, name), "sha256").items()}
-    except ValueError as error:
-        refused.append(Finding("refused", name, str(error)))
-        return {}
-
-
 def verify(results: Path, root: Path = Path()) -> list[Finding]:
     """Compare every published file of a study, and the inputs it was made from, with what was recorded; worst first.
 
     Published are tables, figures, released weights, scores, predictions, and weights and history of every training.
-    A training's record names its inputs; where it has no hash of the weights, the word of those that read them counts:
-    of the scores made from them, or else of the record of the whole run.
+    A training's record names its inputs; where it has no hash of the weights or the history, the word of those that
+    read them counts: of the scores made from the weights, of the table made from the histories.
 
     Args:
         results: Folder of the results.
@@ -269,16 +257,14 @@ def verify(results: Path, root: Path = Path()) -> list[Finding]:
     place = _Root(root, results)
     files, sidecars = _listed(place)
     records, findings = _records(place, sidecars)
-    recorders = _run_record(place, findings)
-    of_readers: dict[str, list[tuple[str, str]]] = {}
+    readers: dict[str, list[tuple[str, str]]] = {}
     for record in records:
         for name, value in record.inputs.items():
-            of_readers.setdefault(name, []).append((record.sidecar, value))
-    recorders.update(of_readers)
+            readers.setdefault(name, []).append((record.sidecar, value))
     judged: dict[str, list[Finding]] = {}
     for record in records:
         for file in record.files:
-            judged.setdefault(file, []).append(_judge(place, file, record, recorders.get(file, [])))
+            judged.setdefault(file, []).append(_judge(place, file, record, readers.get(file, [])))
     findings += [min(said, key=lambda finding: STATES.index(finding.state)) for said in judged.values()]
     findings += [Finding("no sidecar", file, "no sidecar speaks of it") for file in files if file not in judged]
     return sorted(findings, key=lambda finding: (STATES.index(finding.state), finding.file))

@@ -329,3 +329,20 @@ def draw_pose(view: View, near_mm: float, half_angle_rad: float, rng: np.random.
         offset=rng.normal(0, 1.5),
         slope=np.deg2rad(rng.normal(0, 2.5)),
     )
+
+
+def contraction(moment: float) -> float:
+    """Phase of the heart, 0 end diastole to 1 end systole, at a share of the cycle.
+
+    Ejection takes 0.38 of the cycle; then come rapid filling, rest, and filling by the atrium.
+    """
+    moments = (0.0, 0.1, 0.2, 0.3, 0.38, 0.44, 0.55, 0.65, 0.85, 1.0)
+    phases = (0.0, 0.22, 0.62, 0.92, 1.0, 0.92, 0.42, 0.28, 0.24, 0.0)
+    return float(np.interp(moment % 1.0, moments, phases))
+
+
+def valve_opening(moment: float) -> float:
+    """Opening of the valves between atria and ventricles, 0 to 1, at a share of the cycle."""
+    moments = (0.0, 0.02, 0.4, 0.5, 0.56, 0.68, 0.8, 0.88, 1.0)
+    openings = (0.1, 0.0, 0.0, 1.0, 0.9, 0.35, 0.4, 0.75, 0.1)
+    return float(np.interp(moment % 1.0, moments, openings))

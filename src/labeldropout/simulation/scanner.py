@@ -72,101 +72,6 @@ class Acquisition:
 NATIVE = ("rows", "columns", "spacing_mm", "layout", "overlays")
 """Fields that belong to a domain at every severity."""
 
-DOMAINS = {
-    # Research scans, exported without a screen around them: wide, dark, crisp.
-    "camus": Acquisition(
-        half_angle_deg=39.0,
-        depth_per_lv_length=1.7,
-        near_mm=4.0,
-        axial_sigma_mm=0.45,
-        lateral_sigma_deg=0.6,
-        defocus=0.4,
-        dynamic_range_db=58.0,
-        gain_db=0.0,
-        gamma=1.25,
-        attenuation_db_per_cm=0.35,
-        edge_drop_db=9.0,
-        drop_out_db=2.5,
-        shadows=0.8,
-        blood_db=-43.0,
-        septal_wall_db=-24.0,
-        lateral_wall_db=-31.0,
-        surroundings_db=-34.0,
-        texture_db=4.5,
-        specular_db=9.0,
-        haze_db=-40.0,
-        noise_db=-62.0,
-        smoothing_mm=0.25,
-        rows=0,
-        columns=0,
-        spacing_mm=0.625,
-        layout="box",
-        overlays="none",
-    ),
-    # Clinical screens of several makers: narrow, deep, hazy, smoothed, flat grey map.
-    "unity": Acquisition(
-        half_angle_deg=32.0,
-        depth_per_lv_length=1.8,
-        near_mm=2.0,
-        axial_sigma_mm=0.6,
-        lateral_sigma_deg=0.8,
-        defocus=0.7,
-        dynamic_range_db=66.0,
-        gain_db=1.0,
-        gamma=1.0,
-        attenuation_db_per_cm=0.6,
-        edge_drop_db=8.0,
-        drop_out_db=3.5,
-        shadows=1.2,
-        blood_db=-47.0,
-        septal_wall_db=-27.0,
-        lateral_wall_db=-38.0,
-        surroundings_db=-38.0,
-        texture_db=5.0,
-        specular_db=12.0,
-        haze_db=-36.0,
-        noise_db=-66.0,
-        smoothing_mm=0.5,
-        rows=300,
-        columns=400,
-        spacing_mm=0.0,
-        layout="screen",
-        overlays="screen",
-    ),
-    # Videos shrunk to 112 x 112: very wide, shallow, high contrast, coarse.
-    "echonet": Acquisition(
-        half_angle_deg=45.0,
-        depth_per_lv_length=1.6,
-        near_mm=1.0,
-        axial_sigma_mm=0.65,
-        lateral_sigma_deg=0.8,
-        defocus=0.5,
-        dynamic_range_db=50.0,
-        gain_db=-1.0,
-        gamma=1.35,
-        attenuation_db_per_cm=0.2,
-        edge_drop_db=10.0,
-        drop_out_db=4.0,
-        shadows=1.5,
-        blood_db=-42.0,
-        septal_wall_db=-20.0,
-        lateral_wall_db=-27.0,
-        surroundings_db=-31.0,
-        texture_db=4.5,
-        specular_db=10.0,
-        haze_db=-36.0,
-        noise_db=-52.0,
-        smoothing_mm=0.5,
-        rows=112,
-        columns=112,
-        spacing_mm=0.0,
-        layout="square",
-        overlays="noise",
-    ),
-}
-"""Each domain's own values, as means; `vary` spreads them over images."""
-
-FIRST_DOMAIN = "camus"
 
 _SPREAD = {
     "half_angle_deg": 2.0,
@@ -213,21 +118,19 @@ _FLOOR = {
 }
 
 
-def interpolate(domain: str, severity: float) -> Acquisition:
+def interpolate(first: Acquisition, own: Acquisition, severity: float) -> Acquisition:
     """Mean settings of a domain at a severity of the shift: those of the first domain at 0, its own at 1.
 
     Args:
-        domain: Key of `DOMAINS`.
+        first: Settings of the domain from which the shift is measured.
+        own: The domain's own settings, as means; `vary` spreads them over images.
         severity: 0 to 1.
 
     Raises:
-        ValueError: Unknown domain, or a severity outside 0 to 1.
+        ValueError: A severity outside 0 to 1.
     """
-    if domain not in DOMAINS:
-        raise ValueError(f"Unknown domain {domain!r} (expected one of {', '.join(DOMAINS)}).")
     if not 0 <= severity <= 1:
         raise ValueError(f"Severity {severity} (expected 0 to 1).")
-    first, own = DOMAINS[FIRST_DOMAIN], DOMAINS[domain]
     moved = {
         name: (1 - severity) * getattr(first, name) + severity * getattr(own, name)
         for name in (field.name for field in fields(Acquisition))

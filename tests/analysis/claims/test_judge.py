@@ -10,12 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from listed_models import listed_models
 from PIL import Image
 
 from labeldropout.analysis.claims.declared import read_claims
 from labeldropout.analysis.claims.judge import CLAIMS, CLAIMS_TEXT, judge_claims
 from labeldropout.analysis.claims.kinds import KINDS, Numbers
-from labeldropout.analysis.claims.ledger import MARK, joined_ledger, put_ledger
+from labeldropout.analysis.claims.minutes import DATA, ONCE, minutes_in_all, minutes_of
+from labeldropout.analysis.claims.put_ledger import CLAIMS_MARK, RESULTS_MARK, put_ledger
 from labeldropout.analysis.claims.rules import Outcome, is_met, verdict, why_not_testable
 from labeldropout.analysis.statistics import NO_DIFFERENCE, holm
 from labeldropout.cli.main import main
@@ -23,7 +25,7 @@ from labeldropout.files import read_table
 from labeldropout.learning.tables import SCORES
 from labeldropout.publication.figures.draw import draw_figure
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 DECLARED = ROOT / "config" / "claims.yaml"
 REPORTED = ROOT / "config" / "reported.yaml"
 SETTINGS = {"statistics": {"draws": 2000, "seed": 0}, "simulated": True, "severity": 0.5}
@@ -97,6 +99,8 @@ def judge(tmp_path):
     """Judge claims on scores; returns the table, and leaves it with the ledger in the folder `judge.output`."""
 
     def run(claims, scores, experiments=None, part="study", strangers=(), settings=None, **numbers):
+        if experiments is None:
+            experiments = [experiment(name) for name in dict.fromkeys(score["model"] for score in scores)]
         content = {"level": 0.05, "margin": 0.02, "limit": 0.5, "fewest_patients": 6, **numbers, "claims": claims}
         (tmp_path / "claims.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
         table = pd.DataFrame(scores, columns=list(SCORES))
@@ -111,7 +115,7 @@ def judge(tmp_path):
             claims=tmp_path / "claims.yaml",
             part=part,
             scores=paths,
-            experiments=[experiment(name) for name in table["model"].unique()] if experiments is None else experiments,
+            **listed_models(tmp_path, experiments),
             split=tmp_path / "patients.csv",
             reported=REPORTED,
             settings=settings or SETTINGS,
@@ -562,52 +566,97 @@ def test_command_line_judges_and_leaves_a_sidecar(judge, monkeypatch):
     status = main(
         [
             *("claims", "--claims", "claims.yaml", "--part", "study", "--scores", "a.csv", "b.csv"),
-            *("--experiments", json.dumps([experiment("a"), experiment("b")]), "--split", "patients.csv"),
+            *("--configs", "models/a/config.json", "models/b/config.json", "--seeds", "0", "0", "--shown-in", "", ""),
+            *("--split", "patients.csv"),
             *("--reported", str(REPORTED), "--settings", json.dumps(SETTINGS), "--output", "tables/claims"),
         ]
     )
     assert status == 0
     sidecar = json.loads(Path("tables/claims.provenance.json").read_text())
     assert set(sidecar["files"]) == {f"tables/claims.{ending}" for ending in ("csv", "md", "tex")}
-    assert {"claims.yaml", "a.csv", "b.csv", "patients.csv"} <= set(sidecar["inputs"])
+    assert {"claims.yaml", "a.csv", "b.csv", "patients.csv", "models/a/config.json"} <= set(sidecar["inputs"])
+    assert sidecar["settings"]["seeds"] == {"a": "0", "b": "0"}
     assert sidecar["target"] == "snakemake claims"
 
 
 @pytest.fixture
-def ledgers(judge):
-    """Two ledgers of one claim each."""
+def results(judge, tmp_path):
+    """A repository with tables of two claims, a list of experiments, a run record, and the two texts."""
     scores = [*scored("a", 0.8 + SPREAD), *scored("b", 0.7 + SPREAD + TWIST)]
-    paths = []
-    for name in ("C1", "C2"):
-        judge({name: claim(superior("a", "b"))}, scores)
-        paths.append((judge.folder / "claims.md").rename(judge.folder / f"{name}.md"))
-    return paths
+    root = tmp_path / "repository"
+    tables = root / "results" / "tables"
+    tables.mkdir(parents=True)
+    judge({"C6": claim(superior("a", "b")), "C7": claim(superior("b", "a"))}, scores)
+    for ending in ("csv", "md"):
+        (judge.folder / f"claims.{ending}").rename(tables / f"claims.{ending}")
+    (root / "config").mkdir()
+    (root / "config" / "experiments.tsv").write_text(
+        "model\tshown_in\tseeds\tseverity\na\tfigure_4\t0,1\t\nb\tfigure_4\t0\t\n"
+    )
+    rules = (*ONCE, *DATA, "train", "evaluate", "compare", "figures_item")
+    record = {
+        "machine": "A processor, 2 cores",
+        "seconds_by_rule": {rule: {"jobs": 2, "seconds": 120.0} for rule in rules},
+    }
+    (root / "results" / "run_record.json").write_text(json.dumps(record))
+    (root / "README.md").write_text(f"Before.\n\n{RESULTS_MARK}\nstale\n{RESULTS_MARK}\n\nAfter.\n")
+    (root / "docs").mkdir()
+    (root / "docs" / "claims.md").write_text(f"Before.\n\n{CLAIMS_MARK}\nstale\n{CLAIMS_MARK}\n")
+    return root
 
 
-def test_ledger_is_put_between_its_marks(ledgers, tmp_path):
-    """The lines of both ledgers become one table; the rest of the text stays, and doing it again changes nothing."""
-    text = tmp_path / "README.md"
-    text.write_text(f"Before.\n\n{MARK}\nstale\n{MARK}\n\nAfter.\n")
-    put_ledger(text, ledgers)
-    once = text.read_text()
-    assert once.startswith(f"Before.\n\n{MARK}\nSimulated data.")
-    assert once.endswith(f"{MARK}\n\nAfter.\n")
-    assert "stale" not in once
-    assert re.findall(r"^\| \*\*reproduced\*\* \| (C\d)", once, re.MULTILINE) == ["C1", "C2"]
-    assert once.count("| Verdict |") == 1
-    assert main(["put-ledger", "--file", str(text), "--ledger", *map(str, ledgers)]) == 0
-    assert text.read_text() == once
+def test_results_are_put_between_their_marks(results):
+    """README gets a line of counts and one per main claim, the page all claims; doing it again changes nothing."""
+    put_ledger(results / "results", results)
+    readme, page = results / "README.md", results / "docs" / "claims.md"
+    once = readme.read_text(), page.read_text()
+    assert once[0].startswith(
+        f"Before.\n\n{RESULTS_MARK}\n- **2 claims judged on simulated data**: 1 reproduced, 1 not"
+    )
+    assert once[0].endswith(f"\n{RESULTS_MARK}\n\nAfter.\n")
+    assert re.findall(r"^- \*\*(.*?)\*\*", once[0], re.MULTILINE)[1:] == ["C6, reproduced"]
+    assert "a above b, LA on unity: +0.100" in " ".join(once[0].split())
+    assert "stale" not in once[0] + once[1]
+    assert re.findall(r"^\| (C\d)\. .* \| \*\*(.*?)\*\* ", once[1], re.MULTILINE) == [
+        ("C6", "reproduced"),
+        ("C7", "not reproduced"),
+    ]
+    assert re.findall(r"^## (C\d)\.", once[1], re.MULTILINE) == ["C6", "C7"]
+    assert main(["put-ledger", "--results", str(results / "results"), "--root", str(results)]) == 0
+    assert (readme.read_text(), page.read_text()) == once
 
 
-def test_ledger_is_put_nowhere_else(ledgers, tmp_path):
-    """A text without the two marks stays as it is; a file that is no ledger is refused."""
-    text = tmp_path / "README.md"
-    text.write_text(f"One {MARK} only.")
+def test_minutes_are_the_seconds_of_the_jobs_over_the_cores(results):
+    """Shared rules count once, data once per severity, a training with its mean; two cores halve it."""
+    record = json.loads((results / "results" / "run_record.json").read_text())
+    rows = [
+        {"shown_in": "figure_4+x", "seeds": "0,1", "severity": ""},
+        {"shown_in": "x", "seeds": "0", "severity": "0.5"},
+    ]
+    # Eight rules of two minutes each, then minutes of two trainings, an evaluation, a comparison and a figure.
+    assert minutes_of("figure_4", rows, record) == (2, math.ceil((16 + 2 + 1 + 2) / 2))
+    # One severity more: four rules of two minutes; one training and one evaluation more.
+    assert minutes_of("x", rows, record) == (3, math.ceil((16 + 8 + 3 + 2 + 2) / 2))
+    assert minutes_in_all(record) == 12
+    with pytest.raises(ValueError, match="no row"):
+        minutes_of("figure_9", rows, record)
+    without = {rule: value for rule, value in record["seconds_by_rule"].items() if rule != "train"}
+    with pytest.raises(ValueError, match="no seconds of rule 'train'"):
+        minutes_of("x", rows, {**record, "seconds_by_rule": without})
+    with pytest.raises(ValueError, match="cores"):
+        minutes_of("x", rows, {**record, "machine": "an abacus"})
+
+
+def test_results_are_put_nowhere_else(results):
+    """If one of the texts lacks its marks, or there is no table, nothing is changed."""
+    before = (results / "README.md").read_text()
+    (results / "docs" / "claims.md").write_text(f"One {CLAIMS_MARK} only.")
     with pytest.raises(ValueError, match="1 marks"):
-        put_ledger(text, ledgers)
-    assert text.read_text() == f"One {MARK} only."
-    with pytest.raises(ValueError, match="no ledger"):
-        joined_ledger([text])
+        put_ledger(results / "results", results)
+    assert (results / "README.md").read_text() == before
+    (results / "results" / "tables" / "claims.csv").unlink()
+    with pytest.raises(ValueError, match=r"no claims\.csv"):
+        put_ledger(results / "results", results)
 
 
 def draw(table, item, folder):

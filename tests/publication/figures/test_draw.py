@@ -20,7 +20,7 @@ from labeldropout.learning.tables import HISTORY
 from labeldropout.publication.figures import arms, style
 from labeldropout.publication.figures.draw import FIGURES, draw_figure
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 STRUCTURES = ("LV", "LVM", "LA", "mean")
 
 

@@ -23,12 +23,20 @@ from labeldropout.analysis.statistics import (
     resample_patients,
     standard_deviation,
 )
-from labeldropout.analysis.study import _DATA, Study, cell_of, per_image, read_cases, read_reported, read_scores
+from labeldropout.analysis.study import (
+    _DATA,
+    Study,
+    cell_of,
+    per_image,
+    read_cases,
+    read_models,
+    read_reported,
+    read_scores,
+)
 from labeldropout.analysis.typesetting import latex, markdown
 from labeldropout.data.parts import PATIENTS
 from labeldropout.files import read_table, replacing, write_table
 from labeldropout.labels import Part
-from labeldropout.learning.experiments import parse_row
 
 CLAIMS = {
     "claim": "C1 to C13, as in config/claims.yaml",
@@ -299,7 +307,9 @@ def judge_claims(
     claims: Path,
     part: str,
     scores: Sequence[Path],
-    experiments: Sequence[dict[str, str]],
+    configs: Sequence[Path],
+    seeds: Sequence[str],
+    shown_in: Sequence[str],
     split: Path,
     reported: Path,
     settings: dict[str, Any],
@@ -311,7 +321,9 @@ def judge_claims(
         claims: The declared claims, `config/claims.yaml`.
         part: One of `PARTS`.
         scores: `scores/<model>.csv`.
-        experiments: Rows of these models: filled cells by column.
+        configs: `config.json` of the ledger's models.
+        seeds: Cell of each of them in the list of experiments, in the same order.
+        shown_in: As `seeds`.
         split: `patients.csv`.
         reported: The paper's numbers, `config/reported.yaml`.
         settings: `statistics` (draws, seed), `simulated`, `severity`.
@@ -323,10 +335,7 @@ def judge_claims(
     if part not in PARTS:
         raise ValueError(f"unknown part {part!r} (expected one of {', '.join(PARTS)}).")
     declared = read_claims(claims)
-    # The rows were checked against the configuration's data sets when the list was read; here they only name them.
-    cells = [row.get(column, "") for row in experiments for column in ("train_on", "evaluated_on")]
-    names = tuple(dict.fromkeys(name.strip() for cell in cells for name in cell.split("+") if name.strip()))
-    rows = tuple(parse_row(row, names) for row in experiments)
+    rows = read_models(configs, seeds, shown_in)
     found = read_scores(scores, rows)
     _check_parts(found, split)
     study = Study(rows, found, per_image(found), read_cases([], split), read_reported(reported), settings)

@@ -1,9 +1,8 @@
-"""The ledger for people: one line per claim, and putting it into a text."""
+"""The ledger for people: one line per claim, and every comparison in words."""
 
 import itertools
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -13,13 +12,9 @@ from labeldropout.analysis.claims.kinds import FEW, KINDS, joined
 from labeldropout.analysis.claims.rules import Outcome
 from labeldropout.analysis.claims.words import HOLDS, cell_words, effect_words, seeds_words
 from labeldropout.analysis.typesetting import NOTHING, number, p_value
-from labeldropout.files import replacing
-
-MARK = "<!-- claims -->"
-"""Stands in a text before and after the ledger."""
 
 
-def _effect(row: Any) -> str:
+def judged_effect(row: Any) -> str:
     """Effect with the interval that decides, and its coverage where that is not 95 %."""
     return effect_words(row) + ("" if row.confidence == 0.95 else f" ({100 * row.confidence:.0f} %)")
 
@@ -31,16 +26,16 @@ def _line(row: Any) -> str:
         return f"{begin} ({row.why})" if row.why else begin
     p = f"; p {p_value(row.p_patient)}, Holm {p_value(row.p_holm)}" if KINDS[row.kind].is_decided_by_p else ""
     seeds = f"; {seeds_words(row)}" if seeds_words(row) else ""
-    return f"{begin}: {_effect(row)}; n {row.n} ({row.n_patients}){p}{seeds}"
+    return f"{begin}: {judged_effect(row)}; n {row.n} ({row.n_patients}){p}{seeds}"
 
 
-def _lines(rows: Sequence[Any]) -> list[str]:
+def comparison_lines(rows: Sequence[Any]) -> list[str]:
     """Comparisons in the ledger; many models against the same one, in the same cell, share a line."""
 
     def alike(row: Any) -> tuple[Any, ...]:
         models = row.models.split("; ")
         apart = row.holds == Outcome.NOT_TESTABLE or not KINDS[row.kind].several
-        return (row.Index if apart else models[-1], row.kind, cell_words(row), row.n, row.n_patients)
+        return (id(row) if apart else models[-1], row.kind, cell_words(row), row.n, row.n_patients)
 
     lines = []
     for key, group in itertools.groupby(rows, alike):
@@ -58,6 +53,18 @@ def _lines(rows: Sequence[Any]) -> list[str]:
     return lines
 
 
+def reported_words(rows: Sequence[Any]) -> list[str]:
+    """What the paper says of a claim, each text once; with its structures where it says different things of them."""
+    reported: dict[str, list[str]] = {}
+    for row in rows:
+        if row.reported:
+            reported.setdefault(row.reported, []).append(row.structure)
+    return [
+        text if len(reported) == 1 else f"{', '.join(dict.fromkeys(structures))}: {text}"
+        for text, structures in reported.items()
+    ]
+
+
 def ledger(table: pd.DataFrame) -> pd.DataFrame:
     """Return the ledger for people: one row per claim, its comparisons within it.
 
@@ -67,22 +74,14 @@ def ledger(table: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for name, rows in table.groupby("claim", sort=False):
         first = rows.iloc[0]
-        reported: dict[str, list[str]] = {}
-        for row in rows.itertuples():
-            if row.reported:
-                reported.setdefault(row.reported, []).append(row.structure)
-        texts = [
-            text if len(reported) == 1 else f"{', '.join(dict.fromkeys(structures))}: {text}"
-            for text, structures in reported.items()
-        ]
         lines.append(
             {
                 "Verdict": f"**{first['verdict']}**",
                 "Claim": f"{name}. {first['statement']} ({first['where']})",
                 "What came out: effect [95 % interval], n images (patients), p on patients": "<br>".join(
-                    _lines(list(rows.itertuples()))
+                    comparison_lines(list(rows.itertuples()))
                 ),
-                "The paper": "<br>".join(texts) or NOTHING,
+                "The paper": "<br>".join(reported_words(list(rows.itertuples()))) or NOTHING,
                 "Target": f"`{first['target']}`",
             }
         )
@@ -102,7 +101,7 @@ def typeset(table: pd.DataFrame) -> pd.DataFrame:
                 "Verdict": row.verdict,
                 "Comparison": f"{row.comparison}, {cell_words(row)}",
                 "Holds": row.holds,
-                "Effect [interval]": _effect(row) if not math.isnan(row.effect) else row.why or NOTHING,
+                "Effect [interval]": judged_effect(row) if not math.isnan(row.effect) else row.why or NOTHING,
                 "n (patients)": f"{row.n} ({row.n_patients})",
                 "p, image": p_value(row.p_image),
                 "p, patient (Holm)": f"{p_value(row.p_patient)} ({p_value(row.p_holm)})",
@@ -133,43 +132,3 @@ def caption_of(declared: Declared, part: str, *, simulated: bool) -> str:
         " trainings, not of other trainings: for those the SD over seeds stands, better side first. A claim is"
         " reproduced if all of its comparisons hold; a comparison that could not be shown fails."
     )
-
-
-def joined_ledger(ledgers: Sequence[Path]) -> str:
-    """Return several ledgers as one table, under the caption of the first.
-
-    Args:
-        ledgers: `claims.md` and the like.
-
-    Raises:
-        ValueError: One is no ledger, or has other columns than the first.
-    """
-    lines: list[str] = []
-    for path in ledgers:
-        own = path.read_text(encoding="utf-8").splitlines()
-        if len(own) < 5 or own[1] or not own[2].startswith("| Verdict |"):
-            raise ValueError(
-                f"{path}: no ledger (expected a caption, an empty line and a table that begins with Verdict)."
-            )
-        if lines and own[2:4] != lines[2:4]:
-            raise ValueError(f"{path}: its columns are not those of {ledgers[0]}.")
-        lines += own[4:] if lines else own
-    return "\n".join(lines)
-
-
-def put_ledger(file: Path, ledgers: Sequence[Path]) -> None:
-    """Put the ledgers between the two marks of a text, in place of what stands there.
-
-    Args:
-        file: The text, such as README.md.
-        ledgers: `claims.md` and the like.
-
-    Raises:
-        ValueError: The text has not exactly two marks, or a ledger is none.
-    """
-    parts = file.read_text(encoding="utf-8").split(MARK)
-    if len(parts) != 3:
-        raise ValueError(f"{file}: {len(parts) - 1} marks {MARK} (expected two, before and after the ledger).")
-    parts[1] = f"\n{joined_ledger(ledgers)}\n"
-    with replacing(file, "w") as changed:
-        changed.write(MARK.join(parts))

@@ -18,7 +18,22 @@ COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER I
 OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
 """
 
+import logging
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from labeldropout.data.camus import NAME
+from labeldropout.data.camus.release import shipped_fold
 from labeldropout.labels import Part
+
+_LOG = logging.getLogger(__name__)
+
+PART_OF_WORD = {"training": Part.TRAINING, "validation": Part.VALIDATION, "testing": Part.TEST}
+"""The data set's own words for the three parts."""
+
+_OLD_RELEASE = re.compile(r"(?:training|testing)_")
 
 _TEST = {
     1: "1-10 12-24 26 28-30 32-41 43-46 50 53 55 58 61 179 413 414 446",
@@ -69,10 +84,44 @@ def official_fold(fold: int) -> dict[str, Part]:
         ValueError: There is no such fold.
     """
     if fold not in _TEST:
-        raise ValueError(f"camus: no fold {fold} (expected 1 to {N_FOLDS}).")
+        raise ValueError(f"{NAME}: no fold {fold} (expected 1 to {N_FOLDS}).")
     test, validation = _numbers(fold), _numbers(fold % N_FOLDS + 1)
     parts = {}
     for number in range(1, N_PATIENTS + 1):
         part = Part.TEST if number in test else Part.VALIDATION if number in validation else Part.TRAINING
         parts[f"patient{number:04d}"] = part
     return parts
+
+
+def fold_parts(groups: pd.DataFrame, fold: int, root: Path | None) -> dict[str, Part]:
+    """Part of every patient in an official fold, compared with the data set's own lists where it has them.
+
+    Args:
+        groups: `patient` and `group_name` of every patient.
+        fold: 1 to 10.
+        root: The data set's own folder, if it is there.
+
+    Raises:
+        ValueError: No such fold, the older release, a patient in no fold, or lists that say otherwise.
+    """
+    old = sorted(name for name in groups["group_name"] if _OLD_RELEASE.match(name))
+    if old:
+        raise ValueError(
+            f"{NAME}: {old[0]}: the official folds number the 500 patients of the NIfTI release, and how training/ and "
+            "testing/ of the older release map to them is not known (expected patientXXXX). Use split.source random."
+        )
+    parts = official_fold(fold)
+    unknown = sorted(set(groups["group_name"]) - set(parts))
+    if unknown:
+        raise ValueError(
+            f"{NAME}: {unknown[0]} is in no official fold (expected patient0001 to patient{len(parts):04d})."
+        )
+    for name, word in (shipped_fold(root, fold) if root else {}).items():
+        if parts.get(name) is not PART_OF_WORD[word]:
+            raise ValueError(
+                f"{NAME}: {root}: listSubGroups, fold {fold}: {name} differs from the official fold "
+                f"(expected {parts.get(name)}, found {word})."
+            )
+    if len(groups) < len(parts):
+        _LOG.warning("%s: official fold %d has %d patients, of which %d are here.", NAME, fold, len(parts), len(groups))
+    return {row.patient: parts[row.group_name] for row in groups.itertuples()}

@@ -1,51 +1,22 @@
-"""CAMUS: 500 patients, apical two- and four-chamber views, end diastole and end systole, three structures."""
+"""CAMUS out of its own files: stills, and the frames between them."""
 
-import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
 
 import numpy as np
 
 from labeldropout.case import Case, DatasetError
+from labeldropout.data.camus import NAME
+from labeldropout.data.camus.release import Layout, Options, Patient, find_layout, read_hints
 from labeldropout.data.image_files import StoredImage, read_metaimage, read_nifti
 from labeldropout.data.import_report import ImportReport
 from labeldropout.labels import FOREGROUND, Instant, State, Structure, View
 
-NAME = "camus"
-
-
-TITLE = "CAMUS: Cardiac Acquisitions for Multi-structure Ultrasound Segmentation"
-
-
-LICENCE = (
-    "CC BY-NC-SA 4.0 according to third parties; LICENSE_TERMS.md of the download decides. Not for redistribution here."
-)
-
-
-CITATION = (
-    "S. Leclerc et al., Deep learning for segmentation using an open large-scale dataset in 2D echocardiography, "
-    "IEEE Transactions on Medical Imaging 38(9):2198-2210, 2019, doi:10.1109/TMI.2019.2900516 (citing it is mandatory)."
-)
-
-
-HOW_TO_GET = (
-    "Download CAMUS_public (about 3.7 GB) from the CREATIS human heart collection, "
-    "https://www.creatis.insa-lyon.fr/Challenge/camus/, under its licence (CC BY-NC-SA 4.0 according to third parties; "
-    "see LICENSE_TERMS.md), and put it, or a link to it, at data/raw/camus, so that "
-    "data/raw/camus/CAMUS_public/database_nifti/patient0001 exists. The older release with training/ and testing/ and "
-    "the patients as MetaImage files are read as well."
-)
-
-
-REPORTED = {"subjects": 500, "images": 1000, "structures": "LV, LVM, LA", "views": "A2C, A4C"}
-"""Table 1 of the paper; both views at both instants make 2,000 stills."""
-
-
 PATTERN = dict.fromkeys(FOREGROUND, State.LABELLED)
 """State of each structure in the released label maps."""
+
 
 _UNLABELLED = dict.fromkeys(FOREGROUND, State.UNKNOWN)
 
@@ -56,183 +27,7 @@ _FILE_VIEWS = {View.A2C: "2CH", View.A4C: "4CH"}
 _QUALITIES = ("Good", "Medium", "Poor")
 
 
-_LISTS = ("training", "validation", "testing")
-
-
 _USUAL_SPACINGS = ((0.154, 0.308), (0.308, 0.308))
-
-
-_PATIENT = re.compile(r"patient\d{4}")
-
-
-_TED = re.compile(r"patient\d{3}|patient\d+_[24]CH_sequence_gt\.mhd")
-
-
-_LAYOUTS = (
-    "[CAMUS_public/]database_nifti/patientXXXX/*.nii.gz, [CAMUS_public/database/]training/patientXXXX/*.mhd, "
-    "or patientXXXX/*.mhd"
-)
-
-
-@dataclass(frozen=True)
-class Options:
-    """Options of the import."""
-
-    keep_largest: bool = False
-    """Keep only the largest component of each structure; how much that removes is reported in any case."""
-    sequences: bool = False
-    """Also read the frames between ED and ES from the labelled half sequences (NIfTI release)."""
-    shipped_split: bool = True
-    """Read the lists beside the patients into `split_hint`."""
-    subgroup: int | None = None
-    """Which of the folds in `listSubGroups` to read, where there is such a folder."""
-
-
-class _Patient(NamedTuple):
-    name: str
-    folder: Path
-
-
-@dataclass(frozen=True)
-class _Layout:
-    kind: Literal["NEW", "OLD", "FLAT"]
-    base: Path
-    patients: list[_Patient]
-
-
-def _patients(folder: Path, prefix: str = "") -> list[_Patient]:
-    if not folder.is_dir():
-        return []
-    found = []
-    for path in sorted(folder.iterdir()):
-        if _TED.fullmatch(path.name) or (path.is_dir() and any(_TED.fullmatch(inner.name) for inner in _gt_of(path))):
-            raise DatasetError.about(
-                NAME,
-                path,
-                "this is TED, not CAMUS",
-                "patientXXXX with four digits and ED and ES stills",
-                path.name,
-                "TED shares patients with CAMUS: keep it elsewhere.",
-            )
-        if path.is_dir() and _PATIENT.fullmatch(path.name):
-            found.append(_Patient(prefix + path.name, path))
-    return found
-
-
-def _gt_of(folder: Path) -> Sequence[Path]:
-    return sorted(folder.glob("*_sequence_gt.mhd")) if _PATIENT.fullmatch(folder.name) else ()
-
-
-def _layouts(root: Path) -> list[_Layout]:
-    below = ("", "CAMUS_public", "database_nifti", "CAMUS_public/database_nifti", "database", "CAMUS_public/database")
-    found = []
-    for base in (root / name for name in below):
-        prefix = f"{base.name}_" if base.name in {"training", "testing"} else ""
-        if patients := _patients(base, prefix):
-            nifti = any(next(patient.folder.glob("*.nii*"), None) for patient in patients)
-            if nifti:
-                patients = [_Patient(patient.folder.name, patient.folder) for patient in patients]
-            found.append(_Layout("NEW" if nifti else "OLD" if prefix else "FLAT", base, patients))
-        parts = [*_patients(base / "training", "training_"), *_patients(base / "testing", "testing_")]
-        if parts:
-            found.append(_Layout("OLD", base, parts))
-    return sorted(found, key=lambda layout: ("NEW", "OLD", "FLAT").index(layout.kind))
-
-
-def _find_layout(root: Path, report: ImportReport) -> _Layout:
-    found = _layouts(root)
-    if not found:
-        there = ", ".join(sorted(path.name for path in root.iterdir())[:5]) if root.is_dir() else "no such folder"
-        raise DatasetError.about(NAME, root, "no CAMUS here", _LAYOUTS, there or "an empty folder", HOW_TO_GET)
-    layout = found[0]
-    report.note(f"Layout {layout.kind}, in {layout.base.relative_to(root).as_posix()!r} below the root.")
-    for other in found[1:]:
-        report.note(f"Not read, since {layout.kind} wins: {other.kind} in {other.base.relative_to(root).as_posix()}.")
-    return layout
-
-
-def read_lists(files: Mapping[str, Path], patients: Sequence[str]) -> dict[str, str]:
-    """Part of every patient, from one text file per part with one `patientXXXX` per line.
-
-    Args:
-        files: File of each part.
-        patients: The patients that the lists must cover, each once.
-
-    Raises:
-        DatasetError: A file is missing, a patient unknown, named twice, or in no list.
-    """
-    part_of: dict[str, str] = {}
-    for part, path in files.items():
-        try:
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise DatasetError.about(NAME, path, "cannot read the list", "one patientXXXX per line", error) from error
-        for number, line in enumerate(lines, start=1):
-            name = line.strip()
-            if not name:
-                continue
-            if name not in patients:
-                raise DatasetError.about(NAME, f"{path}:{number}", "unknown patient", "a patient's folder", repr(name))
-            if name in part_of:
-                raise DatasetError.about(
-                    NAME, f"{path}:{number}", "patient listed twice", f"{name} once", f"also in {files[part_of[name]]}"
-                )
-            part_of[name] = part
-    unlisted = sorted(set(patients) - set(part_of))
-    if unlisted:
-        names = ", ".join(path.name for path in files.values())
-        raise DatasetError.about(
-            NAME,
-            next(iter(files.values())).parent,
-            "patients in no list",
-            f"all {len(patients)} in {names}",
-            f"{len(unlisted)} unlisted, first {unlisted[0]}",
-            "To import a part of the data set, set the option shipped_split to false.",
-        )
-    return part_of
-
-
-def _list_files(base: Path, fold: int | None) -> dict[str, Path]:
-    """Files of the split that is shipped beside the patients; empty if there is none."""
-    for folder in (base, base.parent):
-        if fold is None and (folder / "database_split").is_dir():
-            return {part: folder / "database_split" / f"subgroup_{part}.txt" for part in _LISTS}
-        if fold is not None and (folder / "listSubGroups").is_dir():
-            return {part: folder / "listSubGroups" / f"subGroup{fold}_{part}.txt" for part in _LISTS}
-    return {}
-
-
-def shipped_fold(root: Path, fold: int) -> dict[str, str]:
-    """Part of every patient in fold `fold` of a `listSubGroups` folder; empty where the data set has no such folder.
-
-    Raises:
-        DatasetError: There is a folder, and its lists are not as `read_lists` wants them.
-    """
-    for layout in _layouts(Path(root)):
-        if layout.kind != "OLD" and (files := _list_files(layout.base, fold)):
-            return read_lists(files, [patient.name for patient in layout.patients])
-    return {}
-
-
-def _hints(layout: _Layout, options: Options, report: ImportReport) -> dict[str, str]:
-    if layout.kind == "OLD":
-        if options.subgroup is not None:
-            raise DatasetError.about(
-                NAME,
-                layout.base,
-                "no folds for this release",
-                "the numbering of the 500 patients",
-                "training/ and testing/, numbered separately",
-                "Remove the option subgroup.",
-            )
-        return {}
-    files = _list_files(layout.base, options.subgroup)
-    if options.subgroup is not None and not files:
-        raise DatasetError.about(NAME, layout.base, "no lists", f"listSubGroups for fold {options.subgroup}", "none")
-    if not options.shipped_split or not files:
-        return {}
-    report.note(f"Split lists read from {next(iter(files.values())).parent.name}.")
-    return read_lists(files, [patient.name for patient in layout.patients])
 
 
 def _read_info(path: Path, needed: bool) -> dict[str, str]:
@@ -420,7 +215,7 @@ def _above(target: np.ndarray) -> bool:
 class _Reader:
     """Reads the files of one layout."""
 
-    def __init__(self, root: Path, layout: _Layout, options: Options, hints: Mapping[str, str]) -> None:
+    def __init__(self, root: Path, layout: Layout, options: Options, hints: Mapping[str, str]) -> None:
         self.root = root
         self.layout = layout
         self.options = options
@@ -428,7 +223,7 @@ class _Reader:
         self.census = _Census()
 
     def _case(
-        self, patient: _Patient, view: View, instant: Instant | None, frame: int, stored: StoredImage,
+        self, patient: Patient, view: View, instant: Instant | None, frame: int, stored: StoredImage,
         image: np.ndarray, target: np.ndarray | None, quality: str,
     ) -> Case:  # fmt: skip
         states = _UNLABELLED if target is None else PATTERN
@@ -463,10 +258,10 @@ class _Reader:
             split_hint=self.hints.get(patient.name, ""),
         )
 
-    def _info(self, patient: _Patient, view: View) -> dict[str, str]:
+    def _info(self, patient: Patient, view: View) -> dict[str, str]:
         return _read_info(patient.folder / f"Info_{_FILE_VIEWS[view]}.cfg", needed=self.layout.kind != "FLAT")
 
-    def still(self, patient: _Patient, view: View, instant: Instant) -> Case:
+    def still(self, patient: Patient, view: View, instant: Instant) -> Case:
         """The image of one view and instant; the instant is the file name's."""
         info = self._info(patient, view)
         stem = f"{patient.folder.name}_{_FILE_VIEWS[view]}_{instant}"
@@ -479,7 +274,7 @@ class _Reader:
             target = _labels(_read(gt or _needed(patient.folder, f"{stem}_gt", self.layout.kind)), stored)
         return self._case(patient, view, instant, 0, stored, image, target, info.get("imagequality", ""))
 
-    def half_sequence(self, patient: _Patient, view: View, stills: Mapping[Instant, Case]) -> list[Case]:
+    def half_sequence(self, patient: Patient, view: View, stills: Mapping[Instant, Case]) -> list[Case]:
         """The frames between ED and ES; the two ends are the stills, and are compared with them."""
         info = self._info(patient, view)
         stem = f"{patient.folder.name}_{_FILE_VIEWS[view]}_half_sequence"
@@ -562,7 +357,7 @@ def read_cases(root: Path, options: Options, report: ImportReport) -> Iterator[C
         DatasetError: Nothing recognisable under the root, or a file is not as the format says.
     """
     root = Path(root)
-    layout = _find_layout(root, report)
+    layout = find_layout(root, report)
     if options.sequences and layout.kind != "NEW":
         raise DatasetError.about(
             NAME,
@@ -572,6 +367,6 @@ def read_cases(root: Path, options: Options, report: ImportReport) -> Iterator[C
             f"layout {layout.kind}",
             "Set the option sequences to false.",
         )
-    reader = _Reader(root, layout, options, _hints(layout, options, report))
+    reader = _Reader(root, layout, options, read_hints(layout, options, report))
     yield from reader.read(report)
     reader.census.tell(report, options)

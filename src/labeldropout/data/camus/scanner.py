@@ -7,45 +7,83 @@ from typing import Any
 import numpy as np
 
 from labeldropout.case import Case
+from labeldropout.data.camus import NAME
 from labeldropout.data.camus import writer as camus_writer
-from labeldropout.data.cohort import _ALL_LABELLED, _PHASE, Cohort, _check_keys, _count, _of_quality, _rng, _still
+from labeldropout.data.cohort import ALL_LABELLED, PHASE, Cohort, check_keys, count, of_quality, patient_rng, take_still
 from labeldropout.labels import Instant, Structure, View
 from labeldropout.simulation.anatomy import Heart, draw_heart, volumes_ml
 from labeldropout.simulation.picture import annotate, draw_examination
-from labeldropout.simulation.scanner import interpolate
+from labeldropout.simulation.scanner import Acquisition, interpolate
+
+STREAM = 0
+"""This data set's own stream of random numbers: no other simulated data set may have its number."""
+
+ACQUISITION = Acquisition(
+    half_angle_deg=39.0,
+    depth_per_lv_length=1.7,
+    near_mm=4.0,
+    axial_sigma_mm=0.45,
+    lateral_sigma_deg=0.6,
+    defocus=0.4,
+    dynamic_range_db=58.0,
+    gain_db=0.0,
+    gamma=1.25,
+    attenuation_db_per_cm=0.35,
+    edge_drop_db=9.0,
+    drop_out_db=2.5,
+    shadows=0.8,
+    blood_db=-43.0,
+    septal_wall_db=-24.0,
+    lateral_wall_db=-31.0,
+    surroundings_db=-34.0,
+    texture_db=4.5,
+    specular_db=9.0,
+    haze_db=-40.0,
+    noise_db=-62.0,
+    smoothing_mm=0.25,
+    rows=0,
+    columns=0,
+    spacing_mm=0.625,
+    layout="box",
+    overlays="none",
+)
+"""Research scans, exported without a screen around them: wide, dark, crisp.
+
+Means; `vary` spreads them over examinations.
+"""
 
 # Annotators follow the shape of a chamber a little beyond the sector.
-_CAMUS_BEYOND_MM = 1.5
+_BEYOND_MM = 1.5
 
 
-_CAMUS_QUALITIES = (("Good", 0.5), ("Medium", 0.37), ("Poor", 0.13))
+_QUALITIES = (("Good", 0.5), ("Medium", 0.37), ("Poor", 0.13))
 
 
-def _simulate_camus(settings: dict[str, Any], severity: float, seed: int, root: Path) -> Cohort:
+def simulate(settings: dict[str, Any], severity: float, seed: int, root: Path) -> Cohort:
     """CAMUS: both views at both instants of every patient, all structures drawn."""
-    _check_keys("camus", settings, ("patients", "release"))
+    check_keys(NAME, settings, ("patients", "release"))
     release = settings.get("release", "nifti")
     if release not in {"nifti", "mhd"}:
         raise ValueError(f"settings.release: {release!r} (expected nifti or mhd).")
-    acquisition = interpolate("camus", severity)
+    acquisition = interpolate(ACQUISITION, ACQUISITION, severity)
     hearts: dict[str, Heart] = {}
     cfg: dict[tuple[str, View], dict[str, object]] = {}
     kept: list[Case] = []
 
     def cases() -> Iterator[Case]:
-        for index in range(_count(settings, "patients", 1)):
-            rng = _rng(seed, "camus", index)
+        for index in range(count(settings, "patients", 1)):
+            rng = patient_rng(seed, STREAM, index)
             group = camus_writer.group_name(index + 1, release)
             heart = hearts[group] = draw_heart(rng)
             part = str(rng.choice(("training", "validation", "testing"), p=(0.8, 0.1, 0.1)))
             sex, age = str(rng.choice(("F", "M"))), int(rng.integers(20, 91))
             for view in View:
-                names, shares = zip(*_CAMUS_QUALITIES, strict=True)
+                names, shares = zip(*_QUALITIES, strict=True)
                 quality = str(rng.choice(names, p=shares))
                 # The MetaImage release has finer rows than columns.
                 aspect = 0.5 if release == "mhd" else 1.0
-                examination = draw_examination(heart, view, _of_quality(acquisition, quality), rng, aspect)
-                cfg[group, view] = _camus_entries(heart, release, sex, age, rng)
+                examination = draw_examination(heart, view, of_quality(acquisition, quality), rng, aspect)
+                cfg[group, view] = _info_entries(heart, release, sex, age, rng)
                 for instant in Instant:
                     opening = float(rng.beta(1, 2)) if instant is Instant.ED else 0.0
                     folder = (
@@ -54,12 +92,12 @@ def _simulate_camus(settings: dict[str, Any], severity: float, seed: int, root: 
                     stem = f"{group.rpartition('_')[2]}_{'2CH' if view is View.A2C else '4CH'}_{instant}"
                     width = examination.frame.mm_per_px
                     case = Case(
-                        dataset="camus",
+                        dataset=NAME,
                         group_name=group,
                         frame=0,
-                        image=_still(examination, _PHASE[instant], opening, rng),
-                        target=annotate(examination, _PHASE[instant], _CAMUS_BEYOND_MM),
-                        states=_ALL_LABELLED,
+                        image=take_still(examination, PHASE[instant], opening, rng),
+                        target=annotate(examination, PHASE[instant], _BEYOND_MM),
+                        states=ALL_LABELLED,
                         pixel_spacing_mm=(aspect * width, width),
                         view=view,
                         instant=instant,
@@ -75,7 +113,7 @@ def _simulate_camus(settings: dict[str, Any], severity: float, seed: int, root: 
     return Cohort(kept, hearts)
 
 
-def _camus_entries(heart: Heart, release: str, sex: str, age: int, rng: np.random.Generator) -> dict[str, object]:
+def _info_entries(heart: Heart, release: str, sex: str, age: int, rng: np.random.Generator) -> dict[str, object]:
     """Entries of an `Info_*.cfg`: frame numbers from 1, and which instant comes first differs."""
     n_frames = int(rng.integers(14, 26))
     ed, es = (1, n_frames) if rng.random() < 0.8 else (n_frames, 1)

@@ -7,33 +7,55 @@ from typing import Any
 import numpy as np
 
 from labeldropout.case import Case
-from labeldropout.data.cohort import _ALL_LABELLED, _PHASE, Cohort, _check_keys, _count, _rng
+from labeldropout.data.camus.scanner import ACQUISITION as FIRST_ACQUISITION
+from labeldropout.data.cohort import ALL_LABELLED, PHASE, Cohort, check_keys, count, patient_rng
+from labeldropout.data.echonet import NAME
 from labeldropout.data.echonet import writer as echonet_writer
 from labeldropout.labels import Instant, Structure, View
-from labeldropout.simulation.anatomy import Heart, draw_heart, volumes_ml
+from labeldropout.simulation.anatomy import Heart, contraction, draw_heart, valve_opening, volumes_ml
 from labeldropout.simulation.picture import Examination, annotate, draw_examination, draw_noise, photograph
-from labeldropout.simulation.scanner import interpolate
+from labeldropout.simulation.scanner import Acquisition, interpolate
 from labeldropout.simulation.speckle import mix_scatterers
+
+STREAM = 2
+"""This data set's own stream of random numbers: no other simulated data set may have its number."""
+
+ACQUISITION = Acquisition(
+    half_angle_deg=45.0,
+    depth_per_lv_length=1.6,
+    near_mm=1.0,
+    axial_sigma_mm=0.65,
+    lateral_sigma_deg=0.8,
+    defocus=0.5,
+    dynamic_range_db=50.0,
+    gain_db=-1.0,
+    gamma=1.35,
+    attenuation_db_per_cm=0.2,
+    edge_drop_db=10.0,
+    drop_out_db=4.0,
+    shadows=1.5,
+    blood_db=-42.0,
+    septal_wall_db=-20.0,
+    lateral_wall_db=-27.0,
+    surroundings_db=-31.0,
+    texture_db=4.5,
+    specular_db=10.0,
+    haze_db=-36.0,
+    noise_db=-52.0,
+    smoothing_mm=0.5,
+    rows=112,
+    columns=112,
+    spacing_mm=0.0,
+    layout="square",
+    overlays="noise",
+)
+"""Videos shrunk to 112 x 112: very wide, shallow, high contrast, coarse.
+
+Means; `vary` spreads them over examinations.
+"""
 
 _LONG_STUDY = 100
 """Videos from which on one without a tracing is added: the importer may skip at most one in a hundred."""
-
-
-def contraction(moment: float) -> float:
-    """Phase of the heart, 0 end diastole to 1 end systole, at a share of the cycle.
-
-    Ejection takes 0.38 of the cycle; then come rapid filling, rest, and filling by the atrium.
-    """
-    moments = (0.0, 0.1, 0.2, 0.3, 0.38, 0.44, 0.55, 0.65, 0.85, 1.0)
-    phases = (0.0, 0.22, 0.62, 0.92, 1.0, 0.92, 0.42, 0.28, 0.24, 0.0)
-    return float(np.interp(moment % 1.0, moments, phases))
-
-
-def valve_opening(moment: float) -> float:
-    """Opening of the valves between atria and ventricles, 0 to 1, at a share of the cycle."""
-    moments = (0.0, 0.02, 0.4, 0.5, 0.56, 0.68, 0.8, 0.88, 1.0)
-    openings = (0.1, 0.0, 0.0, 1.0, 0.9, 0.35, 0.4, 0.75, 0.1)
-    return float(np.interp(moment % 1.0, moments, openings))
 
 
 def _video(
@@ -67,24 +89,24 @@ def _video(
     return frames, at
 
 
-def _simulate_echonet(settings: dict[str, Any], severity: float, seed: int, root: Path) -> Cohort:
+def simulate(settings: dict[str, Any], severity: float, seed: int, root: Path) -> Cohort:
     """EchoNet-Dynamic: one four-chamber video of every patient, the ventricle traced at both instants."""
-    _check_keys("echonet", settings, ("videos", "frames"))
-    n_videos, n_frames = _count(settings, "videos", 1), _count(settings, "frames", 4)
-    acquisition = interpolate("echonet", severity)
+    check_keys(NAME, settings, ("videos", "frames"))
+    n_videos, n_frames = count(settings, "videos", 1), count(settings, "frames", 4)
+    acquisition = interpolate(FIRST_ACQUISITION, ACQUISITION, severity)
     hearts: dict[str, Heart] = {}
     kept: list[Case] = []
 
     def videos() -> Iterator[echonet_writer.Video]:
         for index in range(n_videos):
-            rng = _rng(seed, "echonet", index)
+            rng = patient_rng(seed, STREAM, index)
             # Names of 14 to 16 digits, as in the data set; the index keeps them apart.
             name = echonet_writer.video_name((int(rng.integers(2**46, 2**54)) << 10 * int(rng.random() < 0.9)) + index)
             heart = hearts[name] = draw_heart(rng)
             examination = draw_examination(heart, View.A4C, acquisition, rng)
             split = str(rng.choice(("TRAIN", "VAL", "TEST"), p=(0.744, 0.128, 0.128)))
             frames, at = _video(examination, n_frames, rng, reverse=rng.random() < 0.03)
-            targets = {instant: annotate(examination, _PHASE[instant]) for instant in Instant}
+            targets = {instant: annotate(examination, PHASE[instant]) for instant in Instant}
             edv, esv = (volumes_ml(heart, phase)[Structure.LV] for phase in (0.0, 1.0))
             # Now and then a frame was traced twice, and the first tracing counts.
             traced: dict[int, np.ndarray] = {at[instant]: targets[instant] for instant in Instant}
@@ -95,12 +117,12 @@ def _simulate_echonet(settings: dict[str, Any], severity: float, seed: int, root
                 traced = dict(reversed(traced.items()))
             kept.extend(
                 Case(
-                    dataset="echonet",
+                    dataset=NAME,
                     group_name=name,
                     frame=at[instant],
                     image=frames[at[instant]],
                     target=targets[instant],
-                    states=_ALL_LABELLED,
+                    states=ALL_LABELLED,
                     pixel_spacing_mm=None,
                     view=View.A4C,
                     instant=instant,

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from labeldropout.case import Case
-from labeldropout.data.echonet.importer import (
+from labeldropout.data.echonet import FRAME_SIZE
+from labeldropout.data.echonet.tables import (
     FILE_LIST_COLUMNS,
     FOLDER,
-    FRAME_SIZE,
     ROWS_PER_TRACING,
     TRACING_COLUMNS,
     fill_tracing,

@@ -8,19 +8,60 @@ from typing import Any
 import numpy as np
 
 from labeldropout.case import Case
-from labeldropout.data.cohort import _ALL_LABELLED, Cohort, _check_keys, _count, _rng, _still
-from labeldropout.data.echonet.scanner import contraction, valve_opening
+from labeldropout.data.camus.scanner import ACQUISITION as FIRST_ACQUISITION
+from labeldropout.data.cohort import ALL_LABELLED, Cohort, check_keys, count, patient_rng, take_still
+from labeldropout.data.unity import NAME
 from labeldropout.data.unity import writer as unity_writer
 from labeldropout.labels import View
-from labeldropout.simulation.anatomy import Heart, draw_heart
+from labeldropout.simulation.anatomy import Heart, contraction, draw_heart, valve_opening
 from labeldropout.simulation.picture import annotate, draw_examination
-from labeldropout.simulation.scanner import DOMAINS, interpolate
+from labeldropout.simulation.scanner import Acquisition, interpolate
 
-_UNITY_A4C_SHARE = 0.15
+STREAM = 1
+"""This data set's own stream of random numbers: no other simulated data set may have its number."""
+
+_WRITER_STREAM = 3
+"""Stream of the writer's own draws, another number that no data set may have."""
+
+ACQUISITION = Acquisition(
+    half_angle_deg=32.0,
+    depth_per_lv_length=1.8,
+    near_mm=2.0,
+    axial_sigma_mm=0.6,
+    lateral_sigma_deg=0.8,
+    defocus=0.7,
+    dynamic_range_db=66.0,
+    gain_db=1.0,
+    gamma=1.0,
+    attenuation_db_per_cm=0.6,
+    edge_drop_db=8.0,
+    drop_out_db=3.5,
+    shadows=1.2,
+    blood_db=-47.0,
+    septal_wall_db=-27.0,
+    lateral_wall_db=-38.0,
+    surroundings_db=-38.0,
+    texture_db=5.0,
+    specular_db=12.0,
+    haze_db=-36.0,
+    noise_db=-66.0,
+    smoothing_mm=0.5,
+    rows=300,
+    columns=400,
+    spacing_mm=0.0,
+    layout="screen",
+    overlays="screen",
+)
+"""Clinical screens of several makers: narrow, deep, hazy, smoothed, flat grey map.
+
+Means; `vary` spreads them over examinations.
+"""
+
+_A4C_SHARE = 0.15
 
 
 # Share of four-chamber stills whose annotator took the right ventricle's wall for the left one's.
-_UNITY_OVER_LABELLED_SHARE = 0.2
+_OVER_LABELLED_SHARE = 0.2
 
 
 def over_label(heart: Heart, excess_mm: float) -> Heart:
@@ -42,33 +83,33 @@ def over_label(heart: Heart, excess_mm: float) -> Heart:
     )
 
 
-def _simulate_unity(settings: dict[str, Any], severity: float, seed: int, root: Path) -> Cohort:
+def simulate(settings: dict[str, Any], severity: float, seed: int, root: Path) -> Cohort:
     """Unity Imaging: one still of every patient at any moment, mostly two-chamber, all structures drawn."""
-    _check_keys("unity", settings, ("images",))
-    acquisition = interpolate("unity", severity)
+    check_keys(NAME, settings, ("images",))
+    acquisition = interpolate(FIRST_ACQUISITION, ACQUISITION, severity)
     hearts: dict[str, Heart] = {}
     kept: list[Case] = []
 
     def cases() -> Iterator[Case]:
-        for index in range(_count(settings, "images", 1)):
-            rng = _rng(seed, "unity", index)
+        for index in range(count(settings, "images", 1)):
+            rng = patient_rng(seed, STREAM, index)
             group, frame = unity_writer.video_code(seed, index), int(rng.integers(0, 60))
             heart = hearts[group] = draw_heart(rng)
-            view = View.A4C if rng.random() < _UNITY_A4C_SHARE else View.A2C
+            view = View.A4C if rng.random() < _A4C_SHARE else View.A2C
             size = {"rows": int(rng.integers(280, 321)), "columns": int(rng.integers(370, 441))}
             examination = draw_examination(heart, view, replace(acquisition, **size), rng)
             moment = float(rng.uniform())
             phase, opening = contraction(moment), valve_opening(moment)
             excess_mm = float(rng.uniform(6, 11))
-            over = view is View.A4C and rng.random() < _UNITY_OVER_LABELLED_SHARE
+            over = view is View.A4C and rng.random() < _OVER_LABELLED_SHARE
             name = f"{group}-{frame:04d}.png"
             case = Case(
-                dataset="unity",
+                dataset=NAME,
                 group_name=group,
                 frame=frame,
-                image=_still(examination, phase, opening, rng),
+                image=take_still(examination, phase, opening, rng),
                 target=annotate(examination, phase),
-                states=_ALL_LABELLED,
+                states=ALL_LABELLED,
                 pixel_spacing_mm=(examination.frame.mm_per_px, examination.frame.mm_per_px),
                 view=view,
                 instant=None,
@@ -84,5 +125,5 @@ def _simulate_unity(settings: dict[str, Any], severity: float, seed: int, root: 
             yield case
 
     # The writer's own draws must not depend on the number of images before them.
-    unity_writer.write_cases(cases(), root, np.random.default_rng([seed, len(DOMAINS)]))
+    unity_writer.write_cases(cases(), root, np.random.default_rng([seed, _WRITER_STREAM]))
     return Cohort(kept, hearts)

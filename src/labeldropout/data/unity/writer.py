@@ -54,7 +54,7 @@ def video_code(seed: int, index: int) -> str:
 def write_cases(cases: Iterable[Case], root: Path, rng: np.random.Generator, quirks: bool = True) -> int:
     """Stream cases into a folder in Unity Imaging's format; only the curves are held in memory.
 
-    Layout: datasets.md 4.1. A labelled structure becomes a curve that, splined and filled, gives the structure back
+    A labelled structure becomes a curve that, splined and filled, gives the structure back
     within one boundary pixel; an absent one becomes `off`, an unknown one `blurred`. The myocardium is written as the
     epicardial curve around cavity and myocardium.
 

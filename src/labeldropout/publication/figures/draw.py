@@ -37,7 +37,7 @@ from labeldropout.publication.figures import (
     training_curves,
 )
 
-TITLES = {name: module.TITLE.split(":")[0] for name, module in DATASETS.items()}
+TITLES = {name: entry.facts.TITLE.split(":")[0] for name, entry in DATASETS.items()}
 """Short title of each data set, in the order in which figures show them."""
 
 OBSERVER = "observer"

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from labeldropout.case import Case, DatasetError
-from labeldropout.data.echonet.importer import HOW_TO_GET, Options, read_cases
+from labeldropout.data.echonet import HOW_TO_GET
+from labeldropout.data.echonet.importer import read_cases
+from labeldropout.data.echonet.tables import Options, fill_tracing
 from labeldropout.data.echonet.writer import Video, deviation, trace, video_name, write_cases, write_videos
 from labeldropout.data.import_report import ImportReport
 from labeldropout.labels import Instant, State, Structure, View
@@ -465,8 +467,6 @@ def ventricle(tilt: float, length: float, width: float, base_tilt: float) -> np.
 @pytest.mark.parametrize("seed", range(25))
 def test_a_traced_mask_comes_back_within_one_boundary_pixel(seed):
     """Tilted, narrow and wide ventricles with oblique bases survive tracing and filling."""
-    from labeldropout.data.echonet.importer import fill_tracing
-
     rng = np.random.default_rng(seed)
     mask = ventricle(rng.uniform(-0.4, 0.4), rng.uniform(25, 40), rng.uniform(10, 18), rng.uniform(-0.25, 0.25)) > 0
     rows = trace(mask)

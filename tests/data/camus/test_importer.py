@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from labeldropout.case import Case, DatasetError
-from labeldropout.data.camus import importer as camus
+from labeldropout.data import camus
 from labeldropout.data.camus.folds import official_fold
-from labeldropout.data.camus.importer import Options, read_cases, shipped_fold
+from labeldropout.data.camus.importer import read_cases
+from labeldropout.data.camus.release import Options, shipped_fold
 from labeldropout.data.camus.writer import group_name, write_cases
 from labeldropout.data.case_store import CaseStore
 from labeldropout.data.case_store import write_cases as store_cases

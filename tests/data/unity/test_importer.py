@@ -15,8 +15,9 @@ from labeldropout.case import Case, DatasetError
 from labeldropout.data.case_store import CaseStore, write_cases
 from labeldropout.data.curves import fill, spline
 from labeldropout.data.import_report import ImportReport
-from labeldropout.data.unity import importer as unity
-from labeldropout.data.unity import writer
+from labeldropout.data.unity import importer, writer
+from labeldropout.data.unity.curation import propose_curation
+from labeldropout.data.unity.options import Options
 from labeldropout.labels import FOREGROUND, State, View
 
 LV, LVM, LA = FOREGROUND
@@ -110,8 +111,8 @@ class Release:
         """Write, read, and return the cases by frame code."""
         self.write()
         report = ImportReport("unity", on_bad_case)
-        chosen = unity.Options(**{"keys": EPI, **options})
-        cases = list(unity.read_cases(self.root, chosen, report))
+        chosen = Options(**{"keys": EPI, **options})
+        cases = list(importer.read_cases(self.root, chosen, report))
         return {f"{case.group_name}-{case.frame:04d}": case for case in cases}, report
 
 
@@ -263,7 +264,7 @@ def test_without_a_view_index_parasternal_images_are_told_by_their_curves(releas
     release.of(1)["curve-lv-post-epi"] = curve("1 2 3", "1 2 4")
     release.write()
     next(release.root.glob("view_index*")).unlink()
-    cases = list(unity.read_cases(release.root, unity.Options(keys=EPI), ImportReport("unity")))
+    cases = list(importer.read_cases(release.root, Options(keys=EPI), ImportReport("unity")))
     assert [(case.group_name, case.view) for case in cases] == [(code(0)[:67], None)]
 
 
@@ -300,11 +301,11 @@ def test_without_labels_all_the_union_of_the_lists_is_used(release: Release):
     (folder / "labels-tune.json").write_text(json.dumps(first))
     (folder / "labels-tune.txt").write_text("")
     report = ImportReport("unity")
-    assert len(list(unity.read_cases(release.root, unity.Options(keys=EPI), report))) == 2
+    assert len(list(importer.read_cases(release.root, Options(keys=EPI), report))) == 2
     first[f"{code(0)}.png"] = {"labels": {}}
     (folder / "labels-tune.json").write_text(json.dumps(first))
     with pytest.raises(DatasetError, match=r"labels-tune.json: 01-.*listed twice with different content"):
-        list(unity.read_cases(release.root, unity.Options(keys=EPI), report))
+        list(importer.read_cases(release.root, Options(keys=EPI), report))
 
 
 BAD_CURVES = {
@@ -520,7 +521,7 @@ def test_a_broken_release_stops_the_import_in_any_case(release: Release, what: s
     spoil, message = STRUCTURAL[what]
     spoil(release.write())
     with pytest.raises(DatasetError, match=message):
-        list(unity.read_cases(release.root, unity.Options(keys=EPI), ImportReport("unity", on_bad_case)))
+        list(importer.read_cases(release.root, Options(keys=EPI), ImportReport("unity", on_bad_case)))
 
 
 def test_an_image_in_two_parts_of_the_release_is_an_error(release: Release):
@@ -555,7 +556,7 @@ def test_the_curation_chooses_images_views_and_states(release: Release):
 
 def test_a_curation_with_a_header_alone_chooses_nothing(release: Release):
     """That is how the list is shipped."""
-    shipped = Path(__file__).parents[2] / "config" / "unity_curation.csv"
+    shipped = Path(__file__).parents[3] / "config" / "unity_curation.csv"
     assert shipped.read_text().splitlines()[0] == "file,keep,view,reason,LV,LVM,LA,reviewer,date"
     cases, _ = release.read(curation=curation(release))
     assert len(cases) == 2
@@ -659,7 +660,7 @@ def test_a_bad_extra_mask_is_refused(release: Release, tmp_path: Path, mask: np.
 def test_an_unknown_word_in_the_options_is_refused_with_the_nearest(options: dict, message: str):
     """A typing mistake must not become a default."""
     with pytest.raises(DatasetError, match=message):
-        unity.Options(**options)
+        Options(**options)
 
 
 def _drawn_case(index: int, spill: float = 1.0, view: View = View.A4C) -> Case:
@@ -702,7 +703,7 @@ def test_the_writer_s_release_comes_back_within_one_boundary_pixel(tmp_path: Pat
     written = [_drawn_case(index) for index in range(6)]
     writer.write_cases(written, tmp_path, np.random.default_rng(0))
     report = ImportReport("unity")
-    read = {case.id: case for case in unity.read_cases(tmp_path, unity.Options(keys=EPI), report)}
+    read = {case.id: case for case in importer.read_cases(tmp_path, Options(keys=EPI), report)}
     assert set(read) == {case.id for case in written}
     eight = np.ones((3, 3), bool)
     for case in written:
@@ -736,8 +737,8 @@ def test_states_survive_the_writer(tmp_path: Path):
     states = {LV: LABELLED, LVM: UNKNOWN, LA: ABSENT}
     changed = Case(**{**case.__dict__, "target": target, "states": states})
     writer.write_cases([changed], tmp_path, np.random.default_rng(0))
-    options = unity.Options(keys=EPI, complete=False, off_state={"LA": "absent"})
-    (back,) = unity.read_cases(tmp_path, options, ImportReport("unity"))
+    options = Options(keys=EPI, complete=False, off_state={"LA": "absent"})
+    (back,) = importer.read_cases(tmp_path, options, ImportReport("unity"))
     assert back.states == states
 
 
@@ -775,20 +776,20 @@ def test_the_proposal_flags_myocardium_drawn_into_the_right_ventricle(tmp_path: 
     cases = [_drawn_case(index) for index in range(5)]
     cases += [_drawn_case(5, spill=2.0), _drawn_case(6, spill=2.0, view=View.A2C)]
     store = _store(cases, tmp_path)
-    proposal = unity.propose_curation(store, unity.Options(large_wall_ratio=100.0)).set_index("file")
+    proposal = propose_curation(store, Options(large_wall_ratio=100.0)).set_index("file")
     assert list(proposal.columns) == ["keep", "view", "reason"]
     flagged = proposal.index[proposal["reason"] != ""].tolist()
     assert flagged == [f"{cases[5].group_name}-{cases[5].frame:04d}.png"]
     assert "RV-side wall" in proposal.loc[flagged[0], "reason"]
     assert (proposal["keep"] == 1).all()
-    mirrored = unity.propose_curation(store, unity.Options(large_wall_ratio=100.0, right_ventricle_side="right"))
+    mirrored = propose_curation(store, Options(large_wall_ratio=100.0, right_ventricle_side="right"))
     assert (mirrored["reason"] == "").all()
 
 
 def test_the_proposal_flags_a_myocardium_far_larger_than_the_median(tmp_path: Path):
     """In either view; the reason gives the numbers."""
     cases = [_drawn_case(index, view=View.A2C) for index in range(5)] + [_drawn_case(5, spill=2.5, view=View.A2C)]
-    proposal = unity.propose_curation(_store(cases, tmp_path), unity.Options())
+    proposal = propose_curation(_store(cases, tmp_path), Options())
     reasons = proposal.loc[proposal["reason"] != ""]
     assert reasons["file"].tolist() == [f"{cases[5].group_name}-{cases[5].frame:04d}.png"]
     assert reasons["reason"].iloc[0].startswith("LVM/LV area")
@@ -798,11 +799,11 @@ def test_a_proposal_can_be_used_as_a_curation(tmp_path: Path):
     """The reviewer edits the proposed file and gives it to the import."""
     root = tmp_path / "root"
     writer.write_cases(map(_drawn_case, range(4)), root, np.random.default_rng(0))
-    options = unity.Options(keys=EPI)
-    store = _store(list(unity.read_cases(root, options, ImportReport("unity"))), tmp_path / "store")
-    proposal = unity.propose_curation(store, options)
+    options = Options(keys=EPI)
+    store = _store(list(importer.read_cases(root, options, ImportReport("unity"))), tmp_path / "store")
+    proposal = propose_curation(store, options)
     proposal.loc[0, "keep"] = 0
     path = tmp_path / "curation.csv"
     proposal.to_csv(path, index=False)
-    chosen = unity.Options(keys=EPI, curation=path)
-    assert len(list(unity.read_cases(root, chosen, ImportReport("unity")))) == 3
+    chosen = Options(keys=EPI, curation=path)
+    assert len(list(importer.read_cases(root, chosen, ImportReport("unity")))) == 3

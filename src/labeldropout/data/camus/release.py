@@ -1,0 +1,201 @@
+"""Which release of CAMUS lies in a folder, where its patients are, and what its lists say."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from labeldropout.case import DatasetError
+from labeldropout.data.camus import HOW_TO_GET, NAME
+from labeldropout.data.import_report import ImportReport
+
+_LISTS = ("training", "validation", "testing")
+
+
+_PATIENT = re.compile(r"patient\d{4}")
+
+
+_TED = re.compile(r"patient\d{3}|patient\d+_[24]CH_sequence_gt\.mhd")
+
+
+_LAYOUTS = (
+    "[CAMUS_public/]database_nifti/patientXXXX/*.nii.gz, [CAMUS_public/database/]training/patientXXXX/*.mhd, "
+    "or patientXXXX/*.mhd"
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of the import."""
+
+    keep_largest: bool = False
+    """Keep only the largest component of each structure; how much that removes is reported in any case."""
+    sequences: bool = False
+    """Also read the frames between ED and ES from the labelled half sequences (NIfTI release)."""
+    shipped_split: bool = True
+    """Read the lists beside the patients into `split_hint`."""
+    subgroup: int | None = None
+    """Which of the folds in `listSubGroups` to read, where there is such a folder."""
+
+
+class Patient(NamedTuple):
+    """The folder of one patient, and the name that keeps the patients of both parts apart."""
+
+    name: str
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the patients of a release lie."""
+
+    kind: Literal["NEW", "OLD", "FLAT"]
+    base: Path
+    patients: list[Patient]
+
+
+def _patients(folder: Path, prefix: str = "") -> list[Patient]:
+    if not folder.is_dir():
+        return []
+    found = []
+    for path in sorted(folder.iterdir()):
+        if _TED.fullmatch(path.name) or (path.is_dir() and any(_TED.fullmatch(inner.name) for inner in _gt_of(path))):
+            raise DatasetError.about(
+                NAME,
+                path,
+                "this is TED, not CAMUS",
+                "patientXXXX with four digits and ED and ES stills",
+                path.name,
+                "TED shares patients with CAMUS: keep it elsewhere.",
+            )
+        if path.is_dir() and _PATIENT.fullmatch(path.name):
+            found.append(Patient(prefix + path.name, path))
+    return found
+
+
+def _gt_of(folder: Path) -> Sequence[Path]:
+    return sorted(folder.glob("*_sequence_gt.mhd")) if _PATIENT.fullmatch(folder.name) else ()
+
+
+def layouts(root: Path) -> list[Layout]:
+    """All releases below a folder; the one of today, in NIfTI, comes first."""
+    below = ("", "CAMUS_public", "database_nifti", "CAMUS_public/database_nifti", "database", "CAMUS_public/database")
+    found = []
+    for base in (root / name for name in below):
+        prefix = f"{base.name}_" if base.name in {"training", "testing"} else ""
+        if patients := _patients(base, prefix):
+            nifti = any(next(patient.folder.glob("*.nii*"), None) for patient in patients)
+            if nifti:
+                patients = [Patient(patient.folder.name, patient.folder) for patient in patients]
+            found.append(Layout("NEW" if nifti else "OLD" if prefix else "FLAT", base, patients))
+        parts = [*_patients(base / "training", "training_"), *_patients(base / "testing", "testing_")]
+        if parts:
+            found.append(Layout("OLD", base, parts))
+    return sorted(found, key=lambda layout: ("NEW", "OLD", "FLAT").index(layout.kind))
+
+
+def find_layout(root: Path, report: ImportReport) -> Layout:
+    """The release to read; the others below the root are noted in the report.
+
+    Raises:
+        DatasetError: There is none.
+    """
+    found = layouts(root)
+    if not found:
+        there = ", ".join(sorted(path.name for path in root.iterdir())[:5]) if root.is_dir() else "no such folder"
+        raise DatasetError.about(NAME, root, "no CAMUS here", _LAYOUTS, there or "an empty folder", HOW_TO_GET)
+    layout = found[0]
+    report.note(f"Layout {layout.kind}, in {layout.base.relative_to(root).as_posix()!r} below the root.")
+    for other in found[1:]:
+        report.note(f"Not read, since {layout.kind} wins: {other.kind} in {other.base.relative_to(root).as_posix()}.")
+    return layout
+
+
+def read_lists(files: Mapping[str, Path], patients: Sequence[str]) -> dict[str, str]:
+    """Part of every patient, from one text file per part with one `patientXXXX` per line.
+
+    Args:
+        files: File of each part.
+        patients: The patients that the lists must cover, each once.
+
+    Raises:
+        DatasetError: A file is missing, a patient unknown, named twice, or in no list.
+    """
+    part_of: dict[str, str] = {}
+    for part, path in files.items():
+        try:
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise DatasetError.about(NAME, path, "cannot read the list", "one patientXXXX per line", error) from error
+        for number, line in enumerate(lines, start=1):
+            name = line.strip()
+            if not name:
+                continue
+            if name not in patients:
+                raise DatasetError.about(NAME, f"{path}:{number}", "unknown patient", "a patient's folder", repr(name))
+            if name in part_of:
+                raise DatasetError.about(
+                    NAME, f"{path}:{number}", "patient listed twice", f"{name} once", f"also in {files[part_of[name]]}"
+                )
+            part_of[name] = part
+    unlisted = sorted(set(patients) - set(part_of))
+    if unlisted:
+        names = ", ".join(path.name for path in files.values())
+        raise DatasetError.about(
+            NAME,
+            next(iter(files.values())).parent,
+            "patients in no list",
+            f"all {len(patients)} in {names}",
+            f"{len(unlisted)} unlisted, first {unlisted[0]}",
+            "To import a part of the data set, set the option shipped_split to false.",
+        )
+    return part_of
+
+
+def _list_files(base: Path, fold: int | None) -> dict[str, Path]:
+    """Files of the split that is shipped beside the patients; empty if there is none."""
+    for folder in (base, base.parent):
+        if fold is None and (folder / "database_split").is_dir():
+            return {part: folder / "database_split" / f"subgroup_{part}.txt" for part in _LISTS}
+        if fold is not None and (folder / "listSubGroups").is_dir():
+            return {part: folder / "listSubGroups" / f"subGroup{fold}_{part}.txt" for part in _LISTS}
+    return {}
+
+
+def shipped_fold(root: Path, fold: int) -> dict[str, str]:
+    """Part of every patient in fold `fold` of a `listSubGroups` folder; empty where the data set has no such folder.
+
+    Raises:
+        DatasetError: There is a folder, and its lists are not as `read_lists` wants them.
+    """
+    for layout in layouts(Path(root)):
+        if layout.kind != "OLD" and (files := _list_files(layout.base, fold)):
+            return read_lists(files, [patient.name for patient in layout.patients])
+    return {}
+
+
+def read_hints(layout: Layout, options: Options, report: ImportReport) -> dict[str, str]:
+    """Part of every patient in the lists of the release; empty where there are none, or nobody asked for them.
+
+    Raises:
+        DatasetError: The lists are missing or not as they should be, or the release has no folds.
+    """
+    if layout.kind == "OLD":
+        if options.subgroup is not None:
+            raise DatasetError.about(
+                NAME,
+                layout.base,
+                "no folds for this release",
+                "the numbering of the 500 patients",
+                "training/ and testing/, numbered separately",
+                "Remove the option subgroup.",
+            )
+        return {}
+    files = _list_files(layout.base, options.subgroup)
+    if options.subgroup is not None and not files:
+        raise DatasetError.about(NAME, layout.base, "no lists", f"listSubGroups for fold {options.subgroup}", "none")
+    if not options.shipped_split or not files:
+        return {}
+    report.note(f"Split lists read from {next(iter(files.values())).parent.name}.")
+    return read_lists(files, [patient.name for patient in layout.patients])

@@ -1,0 +1,86 @@
+"""What a user can choose about the import of Unity Imaging."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from labeldropout.case import DatasetError
+from labeldropout.data.unity import NAME
+from labeldropout.labels import FOREGROUND, State, Structure, View
+from labeldropout.messages import did_you_mean
+
+DEFAULT_KEYS: dict[str, str | None] = {"LV": "curve-lv-endo", "LA": "curve-la-endo", "LV_epi": None}
+
+
+_SIDES = ("left", "right")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user can choose about the import and the proposal of a curation."""
+
+    keys: Mapping[str, str | None] = field(default_factory=dict)
+    """Keys of the curves, by LV, LA and LV_epi; laid over `DEFAULT_KEYS`. None: no such curve."""
+    off_state: Mapping[str, str] = field(default_factory=dict)
+    """What `off` means, by LV, LVM and LA: absent (as documented) or unknown. A structure not named here counts as
+    absent, and the import refuses if `off` is then suspiciously frequent (`off_limit`)."""
+    views: tuple[str, ...] = ("A2C", "A4C")
+    """Views to keep when no curation names the images."""
+    view_table: Mapping[str, str] = field(default_factory=dict)
+    """Further words of the view index and what they mean: A2C, A4C, or empty for a view that is not apical."""
+    complete: bool = True
+    """Without a curation: use only images in which every configured structure is drawn."""
+    curation: Path | None = None
+    """The list of images to use; set by `import-dataset --curation`."""
+    extra_masks: Path | None = None
+    """Folder of `<frame code>.png` (uint8, values of `Structure`) with structures drawn by the user."""
+    missing_limit: float = 0.001
+    """Largest share of labelled names without an image."""
+    off_limit: float = 0.2
+    """Largest share of `off` for a structure whose `off_state` is left at its default."""
+    min_area_share: float = 0.002
+    """A smaller outline, as a share of the image, is no structure."""
+    point_margin_px: float = 2.0
+    """How far a point may lie outside the image."""
+    max_pixels: int = 16_777_216
+    """Largest image that is decoded."""
+    large_wall_ratio: float = 1.5
+    """Proposal: flag a myocardium whose area, over the cavity's, exceeds the median by this factor."""
+    thick_wall_ratio: float = 1.8
+    """Proposal: flag an A4C whose wall on the right ventricle's side is thicker than the other by this factor."""
+    right_ventricle_side: str = "left"
+    """Side of the picture that shows the right ventricle in A4C."""
+
+    def __post_init__(self) -> None:
+        _check_words("option keys", self.keys, tuple(DEFAULT_KEYS), None)
+        names = tuple(structure.name for structure in FOREGROUND)
+        _check_words("option off_state", self.off_state, names, (State.ABSENT.value, State.UNKNOWN.value))
+        _check_words("option view_table", self.view_table, None, (*View, ""))
+        _check_words("option views", dict.fromkeys(self.views, ""), tuple(View), None)
+        _check_words("option right_ventricle_side", {self.right_ventricle_side: ""}, _SIDES, None)
+
+    @property
+    def key_of(self) -> dict[Structure, str | None]:
+        """Key of the curve that carries each structure (for LVM the epicardial one); None without one."""
+        keys = {**DEFAULT_KEYS, **self.keys}
+        return {Structure.LV: keys["LV"], Structure.LVM: keys["LV_epi"], Structure.LA: keys["LA"]}
+
+
+def _check_words(
+    what: str, words: Mapping[str, Any], names: tuple[str, ...] | None, values: tuple[str, ...] | None
+) -> None:
+    for name, value in words.items():
+        for word, allowed in ((name, names), (value, values)):
+            if allowed is not None and word not in allowed:
+                expected = " or ".join(map(repr, allowed))
+                advice = did_you_mean(word, allowed)
+                raise DatasetError.about(NAME, what, "unknown word", expected, repr(word), advice)
+
+
+def extra_path(options: Options, code: str) -> Path | None:
+    """The file in which the user drew further structures of an image; None if there is none."""
+    if options.extra_masks is None:
+        return None
+    path = Path(options.extra_masks) / f"{code}.png"
+    return path if path.is_file() else None

@@ -1,0 +1,101 @@
+"""How fast a training runs on the machine that asks: real optimisation steps on made-up images, timed."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from labeldropout.labels import FOREGROUND
+from labeldropout.learning.batches import Batches, Cases
+from labeldropout.learning.model import build_model
+from labeldropout.learning.train import build_optimiser, train_epoch
+from labeldropout.learning.validation import validation_dice
+from labeldropout.provenance import device_name
+
+BUDGET_S = 40.0
+"""Seconds for the measurement, if one step does not take longer."""
+
+
+_MAX_STEPS = 50
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How fast a training runs."""
+
+    training: float
+    """Images per second of the optimisation loop."""
+    validation: float
+    """Images per second of the validation after an epoch."""
+    how: str
+    """On what, and how it was found."""
+    peak_bytes: int | None = None
+    """Most memory that one training held on the card, its images left out; None where there is no card."""
+
+
+def made_up_cases(n: int, size: int, device: torch.device, n_structures: int = len(FOREGROUND)) -> Cases:
+    """Noise with square structures, the last of several unannotated in half of the cases: what steps are timed on."""
+    rng = np.random.default_rng(0)
+    targets = np.zeros((n, size, size), np.uint8)
+    for structure in range(1, n_structures + 1):
+        targets[:, size // 4 * (structure - 1) : size // 4 * structure, size // 4 : 3 * size // 4] = structure
+    annotated = torch.ones(n, 1 + n_structures, dtype=torch.bool)
+    if n_structures > 1:
+        annotated[n // 2 :, n_structures] = False
+    images = torch.from_numpy(rng.integers(0, 256, (n, size, size), np.uint8)).to(device)
+    table = pd.DataFrame({"case": [f"case-{i}" for i in range(n)]})
+    return Cases(images, torch.from_numpy(targets).to(device), annotated, table)
+
+
+def measure(settings: Mapping[str, Any], device: torch.device, budget_s: float) -> Speed:
+    """Images per second of the real loop (batches, augmentation, loss, backward, step), then of validation.
+
+    One core on a CPU, as the trainings of the workflow. A first step with two images says how long a step takes; if the
+    budget does not suffice for a few steps of the configured batch size, smaller batches are timed.
+
+    Args:
+        settings: Content of `config.json`.
+        device: Where.
+        budget_s: Seconds for everything; two steps are taken in any case.
+    """
+    torch.set_num_threads(1)
+    side, structures = settings["grid_size"], settings["structures"]
+    model = build_model(dict(settings), 0, device)
+    optimiser, schedule = build_optimiser(model, settings["optimisation"], 10**9)
+
+    def seconds_of(n_steps: int, batch_size: int) -> float:
+        cases = made_up_cases(n_steps * batch_size, side, device, len(structures))
+        batches = Batches(cases, batch_size, settings["augmentation"], None, model.structures, 0)
+        started = time.perf_counter()
+        train_epoch(model, batches, optimiser, schedule)  # ends with a transfer to the host: a GPU has finished
+        return time.perf_counter() - started
+
+    started = time.perf_counter()
+    seconds_of(1, 2)  # first use of every kernel
+    per_image = seconds_of(1, 2) / 2
+    left_s = budget_s - (time.perf_counter() - started)
+    batch_size = int(min(settings["optimisation"]["batch_size"], max(2, left_s / 4 // per_image)))
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    if left_s > 4 * batch_size * per_image:
+        per_image = seconds_of(1, batch_size) / batch_size  # this batch size for the first time: not counted
+    left_s = budget_s - (time.perf_counter() - started)
+    n_steps = int(min(_MAX_STEPS, max(1, 0.8 * left_s // (batch_size * per_image))))
+    seconds = seconds_of(n_steps, batch_size)
+    peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
+    cases = made_up_cases(batch_size, side, device, len(structures))
+    if device.type == "cuda":
+        validation_dice(model, cases)
+    began = time.perf_counter()
+    validation_dice(model, cases)
+    where = device_name() if device.type == "cuda" else f"{device_name()}, one of them used"
+    return Speed(
+        training=n_steps * batch_size / seconds,
+        validation=batch_size / (time.perf_counter() - began),
+        how=f"measured: {n_steps} steps with batches of {batch_size} in {seconds:.1f} s on {where}",
+        peak_bytes=peak,
+    )

@@ -1,0 +1,450 @@
+"""What a study consists of: models and seeds, trees of data, figures and tables, and the files that lead to each.
+
+The rules of the workflow and `labeldropout plan` ask the same `StudyPlan`. It computes nothing and writes nothing; of
+the disc it knows only which folders are there. Parsing the Snakefile imports this module, so it imports nothing heavy.
+"""
+
+import csv
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from labeldropout.configuration import check_columns
+from labeldropout.items import (
+    INSTRUMENT_ITEMS,
+    ITEMS,
+    LEDGERS,
+    Section,
+    Whose,
+    figures,
+    is_of_the_study,
+    listed,
+    needs_observer,
+    tables_of,
+)
+from labeldropout.learning.experiments import COLUMNS, LOSSES, Experiment, parse_row
+
+# Figures and tables ---------------------------------------------------------------------------------------------------
+
+PAPER_FIGURES = tuple(item.name for item in figures(Section.PAPER))
+PAPER_ITEMS = listed(Whose.STUDY)
+COMPARED_ITEMS = tuple(name for name, item in ITEMS.items() if item.is_compared and item.whose is Whose.INSTRUMENT)
+"""Our own comparisons; the probe of shortcuts makes a table of its own."""
+ALL_ITEMS = tuple(ITEMS)
+"""Everything that the wildcard `item` may be."""
+BIOMARKER_EXPERIMENTS = ("2", "4", "4b")
+BIOMARKER_ITEMS = ("figure_3", "figure_5", "controls", "label_sets")
+"""Volumes are measured for every model of these experiments, and for those shown beside them, that segments all."""
+_ALWAYS_MADE = ("table_1", "tests")
+"""Items that need no row to name them."""
+
+HOW_TO_DRAW = (
+    "Table 2 and Supplementary Figure 1 need masks drawn by hand:"
+    " export the images with 'snakemake annotation_kit', draw on them,"
+    " and name the folder of the masks in the configuration (kit: drawn)."
+)
+
+_NOT_SETTINGS = ("shown_in", "seeds")
+"""Columns of the list that say where a model is shown and how often it is trained, and nothing about its training."""
+
+
+def as_json(content: Any) -> str:
+    """Sorted JSON: equal settings give equal text, and equal text reruns nothing."""
+    return json.dumps(content, sort_keys=True)
+
+
+def yes_or_no(answer: bool) -> str:
+    """A truth value in the words of the command line."""
+    return "yes" if answer else "no"
+
+
+def read_list(path: Path) -> list[dict[str, str]]:
+    """The rows of a list of experiments as they stand: cells by column.
+
+    Raises:
+        ValueError: A column is not one of `COLUMNS`, or two rows have the same name; the message says which.
+    """
+    with path.open(newline="", encoding="utf-8") as table:
+        reader = csv.DictReader(table, delimiter="\t")
+        check_columns(list(reader.fieldnames or []), COLUMNS, str(path))
+        rows = list(reader)
+        n_rows = reader.line_num - 1
+    n_models = len({row["model"] for row in rows})
+    if n_models != n_rows:
+        raise ValueError(f"{path}: {n_rows - n_models} rows repeat a model's name, or are empty.")
+    return rows
+
+
+def _in_order_of_the_paper(row: Experiment) -> tuple[Any, ...]:
+    """By experiment, then from all labels to fewer and from no remedy to more: the columns of the panels."""
+    loss = LOSSES.index(row.loss)
+    return row.experiment, bool(row.hidden), loss, row.augmentation, row.dropout_probability, row.model
+
+
+class StudyPlan:
+    """A configuration and its list of experiments, understood.
+
+    Arguments of the methods are named after the wildcards of the rules: `model` is a row of the list, `item` a figure
+    or a table, `tree` the folder below the results for data at a severity of their own (`severity-0.25/`, or empty).
+    Paths begin with `<results>`, which Snakemake fills in.
+    """
+
+    def __init__(self, config: Mapping[str, Any], rows: Sequence[Mapping[str, str]], root: Path = Path()) -> None:
+        """Understand a study.
+
+        Args:
+            config: The whole configuration.
+            rows: Of the list of experiments, from `read_list`; their order means nothing.
+            root: Folder of the workflow, to which paths in the configuration are relative.
+
+        Raises:
+            ValueError: A row is not valid, or the configuration or the list names something that does not exist.
+        """
+        self.config = config
+        self.root = root
+        self.results: str = config["pathvars"]["results"]
+        known = tuple(config["datasets"])
+        parsed = [parse_row(dict(row), known, config["experiments"]) for row in rows]
+        # Nobody can choose how far real data sets lie apart.
+        parsed = [row for row in parsed if row.severity is None or self._is_all_simulated(row)]
+        self.experiments = {row.model: row for row in sorted(parsed, key=_in_order_of_the_paper)}
+        """The rows by model, in the order in which figures show them."""
+        self._cells = {row["model"]: {key: cell for key, cell in row.items() if cell} for row in rows}
+        named = {config["kit"]["dataset"]}.union(*(self._datasets_of_row(row) for row in parsed))
+        self.datasets = [name for name in known if name in named]
+        """Data sets of the configuration that a row, or the observer, uses."""
+        self.simulated = [name for name in self.datasets if self._raw(name) == "simulated"]
+        self.searched: str = config["selection"]["model"]
+        """The row for which the grid is searched."""
+        self.candidates = {
+            f"lr-{rate:g}_batch-{batch}": {"learning_rate": rate, "batch_size": batch}
+            for rate in config["selection"]["learning_rate"]
+            for batch in config["selection"]["batch_size"]
+        }
+        """Initial learning rate and batch size by candidate of the grid search."""
+        drawn = config["kit"]["drawn"]
+        self.has_simulated_observer = config["kit"]["dataset"] in self.simulated
+        self.has_observer = self.has_simulated_observer or bool(drawn and (root / drawn).is_dir())
+        self._list_items()
+        self._check()
+
+    def _list_items(self) -> None:
+        """What is shown, and of which models."""
+        rows = self.experiments.items()
+        listed = {item for row in self.experiments.values() for item in row.shown_in} | set(_ALWAYS_MADE)
+        observed = set() if self.has_observer else set(filter(needs_observer, PAPER_ITEMS))
+        # Over the severity there is something to see only where it can be chosen.
+        has_doses = any(row.severity is not None for row in self.experiments.values())
+        chosen = listed if has_doses else listed - {"dose_response"}
+        self.listed = listed
+        """Every item that a row names, and those that need no row."""
+        self.shown = [item for item in PAPER_ITEMS if item in listed - observed]
+        """The paper's tables, and the tables behind its figures, that this study makes."""
+        self.shown_figures = [item for item in self.shown if item in PAPER_FIGURES] + ["training_curves", "claims"]
+        self.summarised = [item for item in self.shown if ITEMS[item].is_summarised]
+        self.shown_compared = [item for item in COMPARED_ITEMS if item in chosen]
+        """Our own comparisons that this study makes: tables and figures."""
+        self.instrument_tables = self.shown_compared + (["tests_instrument"] if self.shown_compared else [])
+        self.study_models = [model for model, row in rows if is_of_the_study(row.shown_in)]
+        """Models of the paper's study; a row that only our own experiments show is no part of it, nor of `all`."""
+        self.biomarker_models = [
+            model
+            for model, row in rows
+            if (row.experiment in BIOMARKER_EXPERIMENTS or set(row.shown_in) & set(BIOMARKER_ITEMS))
+            and len(row.structures) == 3
+        ]
+        self.probed_models = [model for model, row in rows if "shortcut" in row.shown_in]
+        self.trainings = [(model, seed) for model in self.study_models for seed in self.experiments[model].seeds]
+        """(Model, seed) of every training of the paper's study."""
+
+    def _check(self) -> None:
+        if self.searched not in self.experiments:
+            raise ValueError(f"configuration: selection.model {self.searched!r} is no row of the list.")
+        known = [*PAPER_ITEMS, *INSTRUMENT_ITEMS]
+        if unknown := self.listed - set(known):
+            raise ValueError(f"{self.config['experiments']}: shown_in names {sorted(unknown)}; expected of {known}.")
+
+    @staticmethod
+    def _datasets_of_row(row: Experiment) -> set[str]:
+        return {*row.train_on, *row.evaluated_on}
+
+    def _raw(self, dataset: str) -> str:
+        return str(self.config["datasets"][dataset]["raw"])
+
+    def _is_all_simulated(self, row: Experiment) -> bool:
+        return all(self._raw(name) == "simulated" for name in self._datasets_of_row(row))
+
+    def is_simulated(self, names: Iterable[str]) -> bool:
+        """Whether any of these data sets is simulated."""
+        return bool(set(names) & set(self.simulated))
+
+    @property
+    def left_out(self) -> str:
+        """What this study does not make although its list names it, and how to change that; empty if nothing is."""
+        return "" if self.has_observer or not any(map(needs_observer, self.listed)) else HOW_TO_DRAW
+
+    # Data -------------------------------------------------------------------------------------------------------------
+
+    def _is_there(self, name: str) -> bool:
+        """Whether a result is there."""
+        return (self.root / self.results / name).is_file()
+
+    def raw_data(self, tree: str, dataset: str) -> str | list[str]:
+        """The manifest of a simulated data set, or the user's folder of a real one.
+
+        Nothing, if results come from elsewhere without raw data: a store that is there then stands for itself.
+
+        Raises:
+            ValueError: The folder of a real data set is needed and not there; the message says how to get it.
+        """
+        raw = self._raw(dataset)
+        if dataset in self.simulated:
+            return f"<results>/{tree}raw/{dataset}/manifest.csv"
+        if (self.root / raw).is_dir() or self._is_there(f"cases/{dataset}/cases.csv"):
+            return raw
+        if self._is_there("splits/patients.csv"):
+            return []
+        from labeldropout.data.catalogue import DATASETS  # noqa: PLC0415 - loads every importer, for one message
+
+        about = DATASETS[dataset].facts
+        raise ValueError(f"{raw}: the data set {about.TITLE} is not there. {about.HOW_TO_GET}")
+
+    def raw_folder(self, tree: str, dataset: str) -> str:
+        """The folder that the importer reads."""
+        return f"{self.results}/{tree}raw/{dataset}" if dataset in self.simulated else self._raw(dataset)
+
+    def curation_list(self, dataset: str) -> str | list[str]:
+        """The list of Unity images that take part; it names images of the real release, so a simulated one has none."""
+        return self.config["curation"] if dataset == "unity" and dataset not in self.simulated else []
+
+    def import_settings(self, dataset: str) -> str:
+        """The importer's options as JSON."""
+        return as_json(self.config["datasets"][dataset]["options"])
+
+    def simulation_settings(self, dataset: str) -> str:
+        """The sizes of a simulated data set as JSON."""
+        return as_json(self.config["datasets"][dataset]["simulate"])
+
+    def severity_of(self, tree: str) -> str | float:
+        """Domain shift of the data sets of a tree."""
+        return tree.rstrip("/").removeprefix("severity-") or self.config["severity"]
+
+    def tree_of(self, model: str) -> str:
+        """Where the data of a model lie below the results: in a tree of their own at a severity of their own."""
+        severity = self.experiments[model].severity
+        return "" if severity in (None, self.config["severity"]) else f"severity-{severity:g}/"
+
+    def data_of(self, model: str, kind: str, names: Iterable[str]) -> list[str]:
+        """Tables of cases of one kind (stores, prepared arrays) of these data sets, as a model sees them."""
+        return [f"<results>/{self.tree_of(model)}{kind}/{name}/cases.csv" for name in names]
+
+    def cone_network(self, dataset: str) -> str | list[str]:
+        """The cone network, where the data set's cones are found by it."""
+        by_network = self.config["datasets"][dataset]["cone"] != "geometry"
+        return "<results>/cone_network/network.safetensors" if by_network else []
+
+    def cone_method(self, dataset: str) -> list[str]:
+        """Flags that say how the cones of a data set are found."""
+        if not self.cone_network(dataset):
+            return ["--method", "geometry"]
+        return ["--method", "network", "--network", f"{self.results}/cone_network"]
+
+    def split_settings(self) -> str:
+        """How the data sets of this study are divided, as JSON."""
+        settings = self.config["split"]
+        source = {name: kind for name, kind in settings["source"].items() if name in self.datasets}
+        return as_json({**settings, "source": source})
+
+    def native_roots(self) -> str:
+        """Folders of the data sets that are divided by their own official lists, as JSON."""
+        source = self.config["split"]["source"]
+        return as_json({name: self.raw_folder("", name) for name in self.datasets if source.get(name) != "random"})
+
+    def stores(self) -> list[str]:
+        """Stores of all data sets, in the study's own tree."""
+        return [f"<results>/cases/{name}/cases.csv" for name in self.datasets]
+
+    def drawn_masks(self) -> str:
+        """The simulated observer's table, or the folder of the user's masks.
+
+        Raises:
+            ValueError: There is no observer.
+        """
+        if self.has_simulated_observer:
+            return "<results>/annotation/drawn/drawn.csv"
+        self._check_available("table_2")
+        return str(self.config["kit"]["drawn"])
+
+    def drawn_folder(self) -> str:
+        """The folder of the drawn masks."""
+        return f"{self.results}/annotation/drawn" if self.has_simulated_observer else str(self.config["kit"]["drawn"])
+
+    # Models -----------------------------------------------------------------------------------------------------------
+
+    def model_row(self, model: str) -> str:
+        """The cells that decide a model's settings, as JSON; where it is shown and how often it is trained do not."""
+        cells = {key: cell for key, cell in self._cells[model].items() if key not in _NOT_SETTINGS}
+        return as_json({**cells, "seeds": "0"})
+
+    def model_settings(self, model: str) -> str:
+        """What all models share, for the data sets of this one, as JSON."""
+        names = sorted(self._datasets_of_row(self.experiments[model]))
+        return as_json(
+            {
+                **self.config["training"],
+                "datasets": names,
+                "crop_margin": self.config["crop_margin"],
+                "grid_size": self.config["grid_size"],
+                "simulated": self.is_simulated(names),
+                "study_seed": self.config["seed"],
+            }
+        )
+
+    def candidate_values(self, candidate: str) -> str:
+        """Initial learning rate and batch size of a candidate as JSON."""
+        return as_json(self.candidates[candidate])
+
+    def training_data(self, model: str) -> list[str]:
+        """Prepared arrays of the data sets that the model is trained on."""
+        return self.data_of(model, "prepared", self.experiments[model].train_on)
+
+    def test_data(self, model: str) -> list[str]:
+        """Prepared arrays of the data sets that the model is evaluated on."""
+        return self.data_of(model, "prepared", self.experiments[model].evaluated_on)
+
+    def test_cases(self, model: str) -> list[str]:
+        """Stores of the data sets that the model is evaluated on."""
+        return self.data_of(model, "cases", self.experiments[model].evaluated_on)
+
+    def true_hearts(self, model: str) -> list[str]:
+        """Volumes of the simulated hearts among those that the model is evaluated on."""
+        names = [name for name in self.experiments[model].evaluated_on if name in self.simulated]
+        return [f"<results>/{self.tree_of(model)}truth/{name}/hearts.csv" for name in names]
+
+    def segmented_structures(self, model: str) -> list[str]:
+        """Names of what the model segments."""
+        return [structure.name for structure in self.experiments[model].structures]
+
+    def observed_masks(self, model: str) -> list[str]:
+        """The observer's masks, for the models that are evaluated on the data set he drew on."""
+        drew_on = self.config["kit"]["dataset"]
+        is_observed = self.has_observer and drew_on in self.experiments[model].evaluated_on
+        return ["<results>/annotation/observed/cases.csv"] if is_observed else []
+
+    def known_structures(self, model: str) -> list[str]:
+        """Stores that know where structures are that a data set does not label: the truth, or the observer's masks."""
+        names = [name for name in self.experiments[model].evaluated_on if name in self.simulated]
+        observed = [] if self.has_simulated_observer else self.observed_masks(model)
+        return [*self.data_of(model, "truth", names), *observed]
+
+    def probe_settings(self, model: str) -> str:
+        """How a probe resamples, as JSON."""
+        resampling = {key: self.config["statistics"][key] for key in ("draws", "seed")}
+        return as_json({**resampling, "simulated": self.is_simulated(self.experiments[model].evaluated_on)})
+
+    def model_simulated(self, model: str) -> str:
+        """Whether a model's test data are simulated, in the words of the command line."""
+        return yes_or_no(self.is_simulated(self.experiments[model].evaluated_on))
+
+    def trained_seeds(self, model: str) -> list[str]:
+        """The weights of every seed of a model."""
+        return [f"<results>/models/{model}/seed-{seed}/weights.safetensors" for seed in self.experiments[model].seeds]
+
+    def of_trainings(self, file: str) -> list[str]:
+        """One file of every training of the paper's study."""
+        return [f"<results>/models/{model}/seed-{seed}/{file}" for model, seed in self.trainings]
+
+    def surface_tolerance(self) -> str:
+        """The tolerances of the surface Dice as JSON."""
+        names = ["surface_tolerance_mm", "surface_tolerance_px"]
+        return as_json({name: self.config["statistics"][name] for name in names})
+
+    # Tables, figures and ledgers --------------------------------------------------------------------------------------
+
+    def models_of(self, item: str) -> list[str]:
+        """The models that an item shows.
+
+        The tests compare all of the paper's study, or all of the instrument's. The paper's claims are judged by the
+        paper's models, ours by all: our own experiments compare with the paper's models.
+        """
+        rows = self.experiments.items()
+        if item == "tests" or LEDGERS.get(item) == "study":
+            return self.study_models
+        if item in LEDGERS:
+            return list(self.experiments)
+        if item == "tests_instrument":
+            return [model for model, row in rows if set(row.shown_in) & set(self.shown_compared)]
+        figure = ITEMS[item].target  # a list of cases belongs to its figure
+        return [model for model, row in rows if figure in row.shown_in]
+
+    def _check_available(self, item: str) -> None:
+        """Refuse an item that cannot be made in this study."""
+        if needs_observer(item) and not self.has_observer:
+            raise ValueError(HOW_TO_DRAW)
+        if item not in {*_ALWAYS_MADE, *LEDGERS} and not self.models_of(item):
+            raise ValueError(f"{self.config['experiments']}: no row is shown in {item}.")
+
+    def item_scores(self, item: str) -> list[str]:
+        """Scores of the models that an item shows.
+
+        Raises:
+            ValueError: The item cannot be made in this study; the message says why.
+        """
+        self._check_available(item)
+        return [f"<results>/scores/{model}.csv" for model in self.models_of(item)]
+
+    def item_configs(self, item: str) -> list[str]:
+        """Settings of the models that an item shows."""
+        return [f"<results>/models/{model}/config.json" for model in self.models_of(item)]
+
+    def item_seeds(self, item: str) -> list[str]:
+        """Seeds of each of these models, in the words of the list."""
+        return [",".join(map(str, self.experiments[model].seeds)) for model in self.models_of(item)]
+
+    def item_shown_in(self, item: str) -> list[str]:
+        """Everything that shows each of these models, in the words of the list."""
+        return ["+".join(self.experiments[model].shown_in) for model in self.models_of(item)]
+
+    def item_cases(self, item: str) -> list[str]:
+        """Stores that an item counts: all for Table 1, else those on which its models are evaluated."""
+        if item == "table_1":
+            return self.stores()
+        used = {name for model in self.models_of(item) for name in self.experiments[model].evaluated_on}
+        return [f"<results>/cases/{name}/cases.csv" for name in self.datasets if name in used]
+
+    def ledger_part(self, ledger: str) -> str:
+        """Whose claims a ledger judges."""
+        return LEDGERS[ledger]
+
+    def comparison_settings(self) -> str:
+        """What the tables need to know of the study, as JSON."""
+        return as_json(
+            {
+                "statistics": self.config["statistics"],
+                "kit": {"images": self.config["kit"]["images"], "shown": self.config["kit"]["shown"]},
+                "seed": self.config["seed"],
+                "severity": self.config["severity"],
+                "simulated": self.is_simulated(self.datasets),
+            }
+        )
+
+    def study_simulated(self) -> str:
+        """Whether titles must say that data are simulated, in the words of the command line."""
+        return yes_or_no(self.is_simulated(self.datasets))
+
+    def figure_tables(self, item: str) -> list[str]:
+        """The tables behind a figure."""
+        return [f"<results>/tables/{name}.csv" for name in tables_of(item)]
+
+    def figure_cases(self, item: str) -> list[str]:
+        """Stores whose images a figure shows; the observer's masks come last."""
+        if not ITEMS[item].shows_pictures:
+            return []
+        observed = ["<results>/annotation/observed/cases.csv"] if needs_observer(item) else []
+        return self.item_cases(item) + observed
+
+    def figure_predictions(self, item: str) -> list[str]:
+        """Predictions that a figure shows."""
+        models = self.models_of(item) if ITEMS[item].shows_pictures else []
+        return [f"<results>/predictions/{model}.npz" for model in models]

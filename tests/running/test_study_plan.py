@@ -1,0 +1,260 @@
+"""What a study consists of: asked of the plan itself, without Snakemake."""
+
+import copy
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from labeldropout.configuration import overlay, read_configuration
+from labeldropout.running.rule_code import RuleCode
+from labeldropout.running.study_plan import HOW_TO_DRAW, LEDGERS, StudyPlan, read_list
+
+ROOT = Path(__file__).resolve().parents[2]
+DEFAULT = read_configuration(ROOT / "config" / "config.yaml", ROOT)
+PAPER = read_configuration(ROOT / "config" / "paper.yaml", ROOT)
+ROWS = read_list(ROOT / "config" / "experiments.tsv")
+REAL = {"datasets": {"camus": {"raw": "data/raw/camus"}}}
+"""Beside two simulated data sets, a real one."""
+
+
+def plan(rows=ROWS, config=DEFAULT, root=ROOT, **changes):
+    """The plan of the default study, with changes to its configuration."""
+    return StudyPlan(overlay(copy.deepcopy(config), changes), rows, root)
+
+
+def edited(model, **cells):
+    """The rows of the list, with other cells in one of them."""
+    assert model in {row["model"] for row in ROWS}
+    return [{**row, **cells} if row["model"] == model else row for row in ROWS]
+
+
+def named(*models):
+    """Some rows of the list."""
+    return [row for row in ROWS if row["model"] in models]
+
+
+@pytest.fixture(scope="module")
+def study():
+    """The plan of the default study."""
+    return plan()
+
+
+def test_default_study_is_the_papers_list(study):
+    """Of 99 rows, 22 models and 50 trainings belong to the paper's study; the rest only our own experiments show."""
+    assert (len(study.experiments), len(study.study_models), len(study.trainings)) == (99, 22, 50)
+    assert sum(len(row.seeds) for row in study.experiments.values()) == 169
+    assert len(study.of_trainings("history.csv")) == 50
+    assert (len(study.biomarker_models), len(study.probed_models)) == (23, 6)
+    assert list(study.candidates) == ["lr-0.1_batch-4", "lr-0.1_batch-8", "lr-0.03_batch-4", "lr-0.03_batch-8"]
+
+
+def test_everything_is_shown_where_all_data_are_simulated(study):
+    """With a simulated observer and a severity that can be chosen, every figure and table is made."""
+    assert study.shown == [
+        *("figure_1", "figure_2", "figure_3", "figure_4", "figure_5", "supplementary_figure_1"),
+        *("table_1", "table_2", "tests"),
+    ]
+    assert study.shown_figures == [*study.shown[:6], "training_curves", "claims"]
+    assert study.shown_compared == ["controls", "dose_response", "losses", "architectures", "label_sets"]
+    assert study.instrument_tables == [*study.shown_compared, "tests_instrument"]
+    assert study.left_out == ""
+
+
+def test_order_of_rows_and_columns_means_nothing(study):
+    """Rows and columns in another order are the same study: the same models in the same order, with the same text."""
+    other = plan([dict(reversed(row.items())) for row in reversed(ROWS)])
+    assert list(other.experiments.items()) == list(study.experiments.items())
+    assert other.trainings == study.trainings
+    for model in study.experiments:
+        assert other.model_row(model) == study.model_row(model)
+
+
+def test_settings_of_a_model_do_not_depend_on_where_it_is_shown_and_how_often_it_is_trained(study):
+    """A further seed, or a further figure, leaves the row that decides the settings as it was."""
+    other = plan(edited("e3-adaptive", seeds="0,1", shown_in="figure_3+figure_2"))
+    assert other.model_row("e3-adaptive") == study.model_row("e3-adaptive")
+    assert len(other.trained_seeds("e3-adaptive")) == 2
+    changed = plan(edited("e3-adaptive", loss="marginal"))
+    assert changed.model_row("e3-adaptive") != study.model_row("e3-adaptive")
+
+
+@pytest.mark.parametrize(
+    ("rows", "changes", "words"),
+    [
+        (ROWS, {"selection": {"model": "no-such-model"}}, r"selection.model 'no-such-model' is no row of the list"),
+        (edited("e1-camus", shown_in="figure_11"), {}, r"experiments.tsv: shown_in names \['figure_11'\]; expected of"),
+        (edited("e3-adaptive", loss="adaptiv"), {}, r"experiments.tsv: row 'e3-adaptive', .*'adaptiv'.*adaptive"),
+        (edited("e4-p00", train_on="camus+unty"), {}, r"experiments.tsv: row 'e4-p00', .*'unty'.*unity"),
+    ],
+)
+def test_what_does_not_exist_is_refused(rows, changes, words):
+    """A name that is no model, item, loss or data set ends the parsing, and the message says where it stands."""
+    with pytest.raises(ValueError, match=words):
+        plan(rows, **changes)
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (lambda text: text.replace("dropout_mode", "drpout_mode", 1), "unknown column 'drpout_mode'. Did you mean"),
+        (lambda text: text + text.splitlines()[-1] + "\n", "1 rows repeat a model's name, or are empty"),
+    ],
+)
+def test_a_list_that_is_no_list_is_refused(tmp_path, edit, words):
+    """A misspelt column and a doubled row are named, with the file."""
+    path = tmp_path / "experiments.tsv"
+    path.write_text(edit((ROOT / "config" / "experiments.tsv").read_text()))
+    with pytest.raises(ValueError, match=f"experiments.tsv: .*{words}"):
+        read_list(path)
+
+
+def test_data_sets_that_no_row_names_are_ignored():
+    """They are not imported, not divided and not counted; the observer's data set is used even if no row names it."""
+    rows = named("e4-benchmark", "e4-p00")
+    study = plan(rows)
+    assert study.datasets == ["camus", "unity", "echonet"]
+    assert study.item_cases("figure_4") == ["<results>/cases/camus/cases.csv", "<results>/cases/unity/cases.csv"]
+    fewer = plan(rows, kit={"dataset": "camus"})
+    assert fewer.datasets == fewer.simulated == ["camus", "unity"]
+    assert fewer.stores() == fewer.item_cases("table_1") == fewer.item_cases("figure_4")
+    assert json.loads(fewer.split_settings())["source"] == {"camus": "random", "unity": "random"}
+    assert (
+        json.loads(plan(rows, split={"source": {"echonet": "official"}}, kit={"dataset": "camus"}).native_roots()) == {}
+    )
+
+
+def test_data_at_a_severity_of_their_own_lie_in_a_tree_of_their_own(study):
+    """The tree follows from the row, and the severity from the tree; the study's own severity needs none."""
+    assert study.tree_of("e6-adaptive-s000") == "severity-0/"
+    assert study.tree_of("e4-p00") == ""
+    assert (study.severity_of("severity-0.25/"), study.severity_of("")) == ("0.25", 0.5)
+    assert study.training_data("e6-adaptive-s000")[0] == "<results>/severity-0/prepared/camus/cases.csv"
+    same = plan(edited("e4-p00", severity="0.5"))
+    assert same.tree_of("e4-p00") == ""
+
+
+def test_severity_of_real_data_cannot_be_chosen():
+    """A row that uses a real data set is left out if it asks for a severity, and so is the figure over it."""
+    study = plan(config=PAPER)
+    assert study.simulated == []
+    assert not [row for row in study.experiments.values() if row.severity is not None]
+    assert "e6-adaptive-s000" not in study.experiments
+    assert "dose_response" not in study.shown_compared
+    assert "e6-adaptive-s000" not in plan(**REAL).experiments
+
+
+def test_without_drawn_masks_what_needs_them_is_left_out(tmp_path):
+    """Table 2 and Supplementary Figure 1 wait for the observer, and whoever asks for them is told what to do."""
+    study = plan(config=PAPER, root=tmp_path)
+    assert not {"table_2", "supplementary_figure_1"} & {*study.shown, *study.shown_figures}
+    assert study.left_out == HOW_TO_DRAW
+    for refused in (study.drawn_masks, lambda: study.item_scores("table_2")):
+        with pytest.raises(ValueError, match="drawn by hand"):
+            refused()
+    (tmp_path / PAPER["kit"]["drawn"]).mkdir(parents=True)
+    drawn = plan(config=PAPER, root=tmp_path)
+    assert {"table_2", "supplementary_figure_1"} <= set(drawn.shown)
+    assert drawn.left_out == ""
+    assert drawn.drawn_masks() == drawn.drawn_folder() == PAPER["kit"]["drawn"]
+
+
+def test_who_knows_unlabelled_structures(tmp_path):
+    """The truth of simulated data; for real ones the observer's masks, where he drew on what the model is tested on."""
+    simulated = plan().known_structures("e4b-label-dropout")
+    assert simulated == [f"<results>/truth/{name}/cases.csv" for name in ("camus", "unity", "echonet")]
+    (tmp_path / PAPER["kit"]["drawn"]).mkdir(parents=True)
+    real = plan(config=PAPER, root=tmp_path)
+    assert real.known_structures("e4b-label-dropout") == ["<results>/annotation/observed/cases.csv"]
+    assert real.known_structures("e4-p00") == []
+
+
+def test_missing_real_data_say_how_to_get_them(tmp_path):
+    """Unless the study was imported, or at least divided, elsewhere: it then stands without its raw data."""
+    study = plan(root=tmp_path, **REAL)
+    with pytest.raises(ValueError, match=r"data/raw/camus: the data set CAMUS.* is not there\. Download"):
+        study.raw_data("", "camus")
+    (tmp_path / "results" / "splits").mkdir(parents=True)
+    (tmp_path / "results" / "splits" / "patients.csv").touch()
+    assert study.raw_data("", "camus") == []
+    (tmp_path / "data" / "raw" / "camus").mkdir(parents=True)
+    assert study.raw_data("", "camus") == study.raw_folder("", "camus") == "data/raw/camus"
+
+
+def test_simulated_data_are_read_from_the_results(study):
+    """A simulated data set is read where the simulator wrote it, in its tree; only a real Unity has a curated list."""
+    assert study.raw_data("severity-0/", "unity") == "<results>/severity-0/raw/unity/manifest.csv"
+    assert study.raw_folder("severity-0/", "unity") == "results/severity-0/raw/unity"
+    assert study.curation_list("unity") == []
+    assert plan(config=PAPER).curation_list("unity") == PAPER["curation"]
+    assert plan(config=PAPER).curation_list("camus") == []
+
+
+def test_cones_are_found_as_configured(study):
+    """By geometry, or by the network that is then an input."""
+    assert (study.cone_network("camus"), study.cone_method("camus")) == ([], ["--method", "geometry"])
+    assert study.cone_network("unity") == "<results>/cone_network/network.safetensors"
+    assert study.cone_method("unity") == ["--method", "network", "--network", "results/cone_network"]
+
+
+def test_an_item_has_the_models_that_name_it(study):
+    """Scores, settings, seeds and items of the same models, in the same order; a list of cases has its figure's."""
+    assert study.models_of("figure_3") == ["e3-benchmark", "e3-standard", "e3-adaptive"]
+    assert study.models_of("figure_4_cases") == study.models_of("figure_4")
+    assert study.item_configs("figure_3")[0] == "<results>/models/e3-benchmark/config.json"
+    assert study.item_seeds("table_2") == ["0,1,2", "0,1,2"]
+    assert all("table_2" in cell.split("+") for cell in study.item_shown_in("table_2"))
+    with pytest.raises(ValueError, match="no row is shown in figure_3"):
+        plan(named("e4-benchmark", "e4-p00")).item_scores("figure_3")
+
+
+def test_tests_and_ledgers_compare_all(study):
+    """The paper's tests and claims are about the paper's models; our own claims compare with these."""
+    assert study.models_of("tests") == study.models_of("claims") == study.study_models
+    assert study.models_of("claims_instrument") == list(study.experiments)
+    assert len(study.models_of("tests_instrument")) > len(study.models_of("losses"))
+    assert {study.ledger_part(name) for name in LEDGERS} == {"study", "instrument"}
+
+
+def test_cells_are_shorter_than_the_rows_were(study):
+    """What a table is told of its models beside their files is a short argument, also for all of them."""
+    words = [*study.item_seeds("claims_instrument"), *study.item_shown_in("claims_instrument")]
+    assert len(" ".join(words)) < 4000
+
+
+def test_a_figure_reads_tables_and_pictures_also_cases(study):
+    """Who shows images needs stores and predictions; the observer's masks come last."""
+    assert study.figure_tables("figure_4") == ["<results>/tables/figure_4.csv", "<results>/tables/figure_4_cases.csv"]
+    assert study.figure_cases("figure_3") == study.figure_predictions("figure_3") == []
+    assert study.figure_cases("supplementary_figure_1")[-1] == "<results>/annotation/observed/cases.csv"
+    assert "<results>/predictions/e4-p05.npz" in study.figure_predictions("figure_4")
+
+
+def test_simulated_is_said_where_anything_is():
+    """A study with one simulated data set says so; a model only if its own data are."""
+    mixed = plan(**REAL)
+    assert mixed.study_simulated() == "yes"
+    assert mixed.model_simulated("e3-benchmark") == "no"  # CAMUS alone
+    assert plan(config=PAPER).study_simulated() == "no"
+
+
+def test_code_of_a_model_is_that_of_its_loss(study):
+    """Two models with the same loss and network run the same code, another loss is other code."""
+    code = RuleCode(study)
+    assert code.trainer("e3-adaptive") == code.trainer("e4-p00")
+    assert code.trainer("e3-adaptive") != code.trainer("e3-standard")
+    assert code.figure("figure_3") != code.figure("figure_1")
+    assert code.importer("camus") != code.importer("unity")
+    assert code.table("table_1") != code.table("table_2")
+
+
+def test_the_plan_loads_nothing_heavy():
+    """Each parsing of the workflow imports it: neither torch nor pandas nor numpy comes along."""
+    code = (
+        "import sys, labeldropout.running.rule_code;"
+        " print([name for name in ('torch', 'pandas', 'numpy', 'monai') if name in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
