@@ -32,8 +32,8 @@ COLUMNS = {
         "labeldropout.data.parts:PATIENTS",
     ),
     "Models and scores": (
-        "labeldropout.learning.validation:HISTORY",
-        "labeldropout.learning.evaluate:SCORES",
+        "labeldropout.learning.tables:HISTORY",
+        "labeldropout.learning.tables:SCORES",
     ),
     "Tables of the paper": (
         "labeldropout.analysis.spreads:FIGURE_TABLE",
@@ -48,7 +48,7 @@ COLUMNS = {
         "labeldropout.analysis.spreads:INSTRUMENT_TABLE",
         "labeldropout.analysis.biomarkers.measure:BIOMARKERS",
         "labeldropout.analysis.biomarkers.agree:BIOMARKER_AGREEMENT",
-        "labeldropout.analysis.shortcut.probe:SHORTCUT",
+        "labeldropout.analysis.shortcut.table:SHORTCUT",
     ),
     "Your own pictures": ("labeldropout.predict.measures:AREAS",),
 }

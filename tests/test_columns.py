@@ -15,11 +15,19 @@ from labeldropout.predict import measures
 
 DATA = (annotation_kit, case_store, parts, prepared, segment_cone, simulate)
 ANALYSIS = (panels, paper_tables, spreads, summarise, agree, measure, judge, shortcut)
+
+
+def is_record(name, value):
+    """Whether a name of a module holds columns with their meaning."""
+    is_public = name.isupper() and not name.startswith("_")
+    return is_public and isinstance(value, dict) and all(isinstance(meaning, str) for meaning in value.values())
+
+
 TABLES = {
     f"{module.__name__.removeprefix('labeldropout.')}.{name}": value
     for module in (*DATA, tables, *ANALYSIS, measures)
     for name, value in vars(module).items()
-    if name.isupper() and isinstance(value, dict) and all(isinstance(meaning, str) for meaning in value.values())
+    if is_record(name, value)
 }
 """Every record of columns, by the module that holds it."""
 
