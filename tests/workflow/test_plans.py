@@ -242,6 +242,16 @@ def test_prose_reruns_nothing(finished):
     assert finished.planned() == {}
 
 
+def test_a_moved_module_reruns_nothing(finished):
+    """A module that a training runs, under another name in another package, is the same code."""
+    source = finished.root / "src" / "labeldropout"
+    (source / "learning" / "augmentation.py").rename(source / "simulation" / "distortion.py")
+    for path in source.rglob("*.py"):
+        text = path.read_text()
+        path.write_text(text.replace("labeldropout.learning.augmentation", "labeldropout.simulation.distortion"))
+    assert finished.planned() == {}
+
+
 def test_a_new_loss_reruns_nothing(finished):
     """A further loss is no change to any model; the list of experiments may name it at once."""
     finished.edit(
