@@ -193,7 +193,7 @@ def test_missing_real_data_say_how_to_get_them(tmp_path):
     with pytest.raises(ValueError, match=r"data/raw/camus: the data set CAMUS.* is not there\. Download"):
         study.raw_data("", "camus")
     (tmp_path / "results" / "splits").mkdir(parents=True)
-    (tmp_path / "results" / "splits" / "patients.csv").touch()
+    (tmp_path / "results" / "splits" / "camus.csv").touch()
     assert study.raw_data("", "camus") == []
     (tmp_path / "data" / "raw" / "camus").mkdir(parents=True)
     assert study.raw_data("", "camus") == study.raw_folder("", "camus") == "data/raw/camus"
