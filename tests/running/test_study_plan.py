@@ -263,7 +263,7 @@ def test_code_of_a_model_is_that_of_its_loss(study):
     assert code.trainer("e3-adaptive") != code.trainer("e3-standard")
     assert code.evaluator("e3-adaptive") != code.evaluator("e3-standard")
     assert code.probe("e4b-pattern") != code.trainer("e4b-pattern")
-    assert code.resolver() != code.splitter()
+    assert code.resolver() != code.splitter("camus") != code.splitter("unity")
     assert code.figure("figure_3") != code.figure("figure_1")
     assert code.importer("camus") != code.importer("unity")
     assert code.table("table_1") != code.table("table_2")
