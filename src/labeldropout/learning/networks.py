@@ -87,7 +87,7 @@ def swin_unetr(settings: Mapping[str, Any], n_channels: int) -> nn.Module:
     """Shifted-window transformer with a convolutional decoder (Hatamizadeh et al. 2022): MONAI's `SwinUNETR` in 2D.
 
     Args:
-        settings: `features`: the first number, made a multiple of 12, is the width of the first level; each level
+        settings: `features`: the first number, rounded to a multiple of 12, is the width of the first level; each level
             doubles it. The side of the image must be a multiple of 32.
         n_channels: Number of structures, background included.
     """
