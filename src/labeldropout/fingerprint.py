@@ -181,7 +181,7 @@ def _fields(entry: ast.expr, chosen: Collection[str], where: str) -> list[ast.ex
     given = {word.arg: word.value for word in entry.keywords} if isinstance(entry, ast.Call) else {}
     missing = sorted(set(chosen) - set(given))
     if missing:
-        raise ValueError(f"{where}: does not write out {missing[0]}, by which it was to be narrowed.")
+        raise ValueError(f"{where}: does not write out {missing[0]}, which was chosen.")
     return [part for name in sorted(chosen) for part in (ast.Constant(name), given[name])]
 
 

@@ -49,7 +49,7 @@ def _check(logits: Tensor, target: Tensor, annotated: Tensor) -> None:
     """
     shapes = f"as logits are {tuple(logits.shape)}"
     if logits.ndim < 3 or logits.numel() == 0:
-        raise ValueError(f"logits: expected (N, C, *space) with something in it, found {tuple(logits.shape)}.")
+        raise ValueError(f"logits: expected (N, C, *space), not empty, found {tuple(logits.shape)}.")
     n, c, *space = logits.shape
     if tuple(target.shape) != (n, *space):
         raise ValueError(f"target: expected {(n, *space)}, {shapes}, found {tuple(target.shape)}.")

@@ -104,7 +104,7 @@ def read_reported(path: Path) -> pd.DataFrame:
             if key not in _REPORTED:
                 near = difflib.get_close_matches(str(key), _REPORTED, 1)
                 hint = f" Did you mean {near[0]}?" if near else ""
-                raise ValueError(f"{path}: entry {place}: unknown key {key!r} (expected of {_REPORTED}).{hint}")
+                raise ValueError(f"{path}: entry {place}: unknown key {key!r} (expected one of {_REPORTED}).{hint}")
     table = pd.DataFrame(entries, columns=list(_REPORTED))
     numbers = ["value", "sd"]
     table[numbers] = table[numbers].astype(float)
@@ -156,7 +156,7 @@ def read_scores(paths: Iterable[Path], experiments: Sequence[Experiment]) -> pd.
     table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(SCORES))
     known = {experiment.model: experiment for experiment in experiments}
     if others := sorted(set(table["model"]) - set(known)):
-        raise ValueError(f"scores of {others[0]!r}, which is no model of this item (expected of {list(known)}).")
+        raise ValueError(f"scores of {others[0]!r}, which is not a model of this item (expected one of {list(known)}).")
     for experiment in experiments:
         found = sorted({int(seed) for seed in table.loc[table["model"] == experiment.model, "seed"]})
         if found != sorted(experiment.seeds):

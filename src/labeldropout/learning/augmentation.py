@@ -51,7 +51,7 @@ def draw_augmentation(n: int, settings: Mapping[str, Sequence[float]], rng: np.r
     for name in _NAMES:
         low, high = settings[name]
         if not low <= high or (name == "scale" and low <= 0) or (name == "blur_sigma_px" and low < 0):
-            raise ValueError(f"Augmentation: {name}: no valid range (found {low} to {high}).")
+            raise ValueError(f"Augmentation: {name}: invalid range (found {low} to {high}).")
     uniform = rng.random((len(_NAMES), n))
     return Augmentation(
         *(

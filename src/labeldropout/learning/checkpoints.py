@@ -70,7 +70,7 @@ class Checkpoints:
             with replacing(self.path) as file:
                 file.write(content.getbuffer())
         except OSError as error:
-            log.warning("%s: checkpoint not written (%s); the training goes on.", self.path, error)
+            log.warning("%s: checkpoint not written (%s); the training continues.", self.path, error)
 
     def remove(self) -> None:
         """Remove the folder and its lock: the training is finished."""

@@ -184,8 +184,8 @@ def evaluate_model(
                 model = load_model(path, chosen)
             except ValueError as error:
                 raise ValueError(
-                    f"{error} Nothing was trained in its place: to train exactly this model again, delete the file and"
-                    " give the same command once more (of the workflow, or `labeldropout train`)."
+                    f"{error} It was not trained again: to train exactly this model again, delete the file and"
+                    " run the same command again (of the workflow, or `labeldropout train`)."
                 ) from error
             for test_set in test_sets:
                 for case, prediction, scored in evaluate(model, test_set, drawn, tolerance):

@@ -116,7 +116,7 @@ def _severity(cell: str, where: str) -> float | None:
     try:
         severity = float(cell)
     except ValueError as error:
-        raise ValueError(f"{where}: {cell!r} is no number.") from error
+        raise ValueError(f"{where}: {cell!r} is not a number.") from error
     if not 0 <= severity <= 1:
         raise ValueError(f"{where}: {severity} (expected 0 to 1).")
     return severity
@@ -127,7 +127,7 @@ def _label_dropout(cells: dict[str, str], at: dict[str, str], where: str) -> tup
     try:
         probability = float(cells["dropout_probability"] or 0)
     except ValueError as error:
-        raise ValueError(f"{at['dropout_probability']}: {cells['dropout_probability']!r} is no number.") from error
+        raise ValueError(f"{at['dropout_probability']}: {cells['dropout_probability']!r} is not a number.") from error
     if not 0 <= probability <= 1:
         raise ValueError(f"{at['dropout_probability']}: {probability} (expected 0 to 1).")
     mode = _one_of(cells["dropout_mode"], ("", *DROPOUT_MODES), at["dropout_mode"])
@@ -166,7 +166,7 @@ def parse_row(row: dict[str, str], datasets: tuple[str, ...], where: str = "conf
     model = cells["model"]
     at = {column: f"{where}: row {model!r}, column {column!r}" for column in COLUMNS}
     if not model or not all(character.isalnum() or character in "-_" for character in model):
-        raise ValueError(f"{at['model']}: {model!r} is no name (expected letters, digits, '-' and '_').")
+        raise ValueError(f"{at['model']}: {model!r} is not a valid name (expected letters, digits, '-' and '_').")
     for column in ("train_on", "evaluated_on"):
         if not cells[column]:
             raise ValueError(f"{at[column]}: empty (expected data sets joined by '+').")

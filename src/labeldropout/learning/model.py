@@ -113,12 +113,12 @@ def load_model(weights: Path, device: torch.device) -> Model:
         model = build_model(content["config"], content["seed"], device)
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise ValueError(
-            f"{weights}: no model of this program (expected its configuration in the metadata)."
+            f"{weights}: not a model of this program (expected its configuration in the metadata)."
         ) from error
     try:
         model.network.load_state_dict(tensors)
     except RuntimeError as error:
-        raise ValueError(f"{weights}: weights do not fit the network in their metadata ({error}).") from error
+        raise ValueError(f"{weights}: weights do not match the network in their metadata ({error}).") from error
     model.network.eval()
     return model
 

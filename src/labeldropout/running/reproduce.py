@@ -122,7 +122,7 @@ def reproduce(root: Path, arguments: Sequence[str]) -> NoReturn:
         refuse_live_run(root)
         was_killed = has_locks(root)
         if was_killed and before is not None and before.host != socket.gethostname():
-            _log.warning("The last run was started elsewhere (%s); its jobs there, if any, are not seen.", before)
+            _log.warning("The last run was started elsewhere (%s); its jobs there, if any, are not checked.", before)
         is_for_slurm = asks_for_slurm(root, arguments)
         if is_for_slurm or (root / SLURM_LOGS).is_dir():
             cancel_slurm_jobs(root, is_needed=is_for_slurm)
@@ -245,7 +245,7 @@ def end_orphans(root: Path, patience_s: float = PATIENCE_S) -> None:
         _signal(process, "terminate")
     _, alive = psutil.wait_procs(list(processes.values()), timeout=patience_s)
     for process in alive:
-        _log.warning("Process %d did not end within %.0f s and is killed.", process.pid, patience_s)
+        _log.warning("Process %d did not end within %.0f s; killing it.", process.pid, patience_s)
         _signal(process, "kill")
     _, alive = psutil.wait_procs(alive, timeout=patience_s)
     if alive:
@@ -358,7 +358,7 @@ def cancel_slurm_jobs(root: Path, *, is_needed: bool, patience_s: float = 2 * PA
             raise FolderBusyError(
                 f"Slurm does not answer, so jobs of a dead run may still write here: {said}"
             ) from None
-        _log.warning("Slurm does not answer; jobs that a dead run submitted, if any, are not seen: %s", said)
+        _log.warning("Slurm does not answer; jobs that a dead run submitted, if any, are not checked: %s", said)
 
 
 def slurm_jobs(root: Path) -> dict[str, str]:
@@ -386,7 +386,7 @@ def unlock(root: Path, arguments: Sequence[str]) -> None:
     command = [*_snakemake(), "--unlock", *arguments]
     subprocess.run(command, cwd=root, env=_environment(root), capture_output=True, check=False)  # noqa: S603
     if not has_locks(root):
-        _log.warning("The last run was killed: its lock is removed, and what it left unfinished is done again.")
+        _log.warning("The last run was killed: its lock is removed, and unfinished work is redone.")
 
 
 def _snakemake() -> list[str]:

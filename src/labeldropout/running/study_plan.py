@@ -142,10 +142,10 @@ class StudyPlan:
 
     def _check(self) -> None:
         if self.searched not in self.experiments:
-            raise ValueError(f"configuration: selection.model {self.searched!r} is no row of the list.")
+            raise ValueError(f"configuration: selection.model {self.searched!r} is not a row of the list.")
         known = [*PAPER_ITEMS, *INSTRUMENT_ITEMS]
         if unknown := self.listed - set(known):
-            raise ValueError(f"{self.config['experiments']}: shown_in names {sorted(unknown)}; expected of {known}.")
+            raise ValueError(f"{self.config['experiments']}: shown_in names {sorted(unknown)} (expected {known}).")
 
     @staticmethod
     def _datasets_of_row(row: Experiment) -> set[str]:
