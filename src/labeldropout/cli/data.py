@@ -1,4 +1,4 @@
-"""Verbs from raw file to prepared array: flags only."""
+"""Verbs from raw files to prepared arrays: flags only."""
 
 import argparse
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Verbs from prepared array to weights and scores: flags only."""
+"""Verbs from prepared arrays to weights and scores: flags only."""
 
 import argparse
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Verbs from tables to people: flags only."""
+"""Verbs from tables to publications: flags only."""
 
 import argparse
 from pathlib import Path

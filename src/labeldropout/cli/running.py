@@ -1,4 +1,4 @@
-"""Verbs for a study on a machine: flags only."""
+"""Verbs for running a study on a machine: flags only."""
 
 import argparse
 from pathlib import Path
