@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="labeldropout", description="Partially labelled segmentation, and label dropout."
     )
-    top.add_argument("--verbose", action="store_true", help="also say what went well")
+    top.add_argument("--verbose", action="store_true", help="also log progress")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_VerbParser)
     for verb in VERBS.values():
         description = f"{verb.summary[0].upper()}{verb.summary[1:]}."

@@ -153,7 +153,7 @@ def predict_files(
     if cone not in {"geometry", "network", "none"}:
         raise ValueError(f"cone: {cone!r} (expected geometry, network or none).")
     if (cone == "network") != (cone_network is not None):
-        raise ValueError("--cone network and --cone-network belong together.")
+        raise ValueError("--cone network requires --cone-network, and the other way round.")
     found_inputs, unknown = find_inputs(inputs)
     _check_outputs(found_inputs, output)
     model = load_model(_weights(weights), choose_device(device))
@@ -164,7 +164,7 @@ def predict_files(
 
         network = ConeNetwork(cone_network, device)
     for path in unknown:
-        _LOG.warning("%s: unknown ending, left out", path)
+        _LOG.warning("%s: unknown extension, skipped", path)
     rows: list[dict[str, Any]] = []
     for name, path in found_inputs.items():
         clip = READERS[_ending(path) or ""](path)

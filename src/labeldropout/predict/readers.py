@@ -207,7 +207,7 @@ def find_inputs(inputs: Iterable[Path]) -> tuple[dict[Path, Path], list[Path]]:
         elif given.is_file():
             files = [(given, Path(given.name))]
             if _ending(given) is None:
-                raise ValueError(f"{given}: unknown ending (expected one of {', '.join(READERS)}).")
+                raise ValueError(f"{given}: unknown extension (expected one of {', '.join(READERS)}).")
         else:
             raise ValueError(f"{given}: no such file or folder.")
         for path, relative in files:
