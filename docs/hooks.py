@@ -1,8 +1,8 @@
-"""What mkdocs adds while it builds the site: the README as home page, files of the repository, tables from the code.
+"""Hooks that mkdocs runs while building the site: add the README as home page, repository files, and generated tables.
 
-A page links to files of the repository as GitHub shows them, relative to the page. Whatever a page links to outside
-docs/ is copied into the site, so that the site is whole by itself. Where a page says `<!-- generated: name -->`, the
-function of that name in `GENERATED` writes what stands there: nothing of it is kept, so nothing of it can go stale.
+Pages link to files of the repository relative to the page, as GitHub shows them. Any file outside docs/ that a page
+links to is copied into the site, so that the site is self-contained. Where a page says `<!-- generated: name -->`, the
+function of that name in `GENERATED` writes the content: it is not stored, so it cannot go stale.
 """
 
 import ast
@@ -69,7 +69,7 @@ def _table(header: tuple[str, ...], rows: list[tuple[object, ...]]) -> str:
 
 
 def _docstring(address: str) -> tuple[Mapping[str, str], str]:
-    """A declaration, `module:NAME`, and the docstring beneath it."""
+    """Return the declaration `module:NAME` and the docstring below it."""
     module_name, name = address.split(":")
     module = importlib.import_module(module_name)
     body = ast.parse(inspect.getsource(module)).body
@@ -82,7 +82,7 @@ def _docstring(address: str) -> tuple[Mapping[str, str], str]:
 
 
 def columns() -> str:
-    """Every table with its columns, from their declarations."""
+    """Return every table with its columns, from their declarations."""
     parts = []
     for heading, addresses in COLUMNS.items():
         parts.append(f"## {heading}")
@@ -103,7 +103,7 @@ def _keys(schema: Mapping[str, Any], definitions: Mapping[str, Any], prefix: str
 
 
 def _allowed(entry: Mapping[str, Any]) -> str:
-    """What a key may be, in words."""
+    """Describe the allowed values of a key in words."""
     if "enum" in entry:
         return ", ".join(f"`{word}`" for word in entry["enum"])
     kinds = entry.get("type", "")
@@ -118,7 +118,7 @@ def _allowed(entry: Mapping[str, Any]) -> str:
 
 
 def _value(settings: Any, key: str) -> str:
-    """The value of a dotted key; a dash where there is none."""
+    """Return the value of a dotted key, or a dash if there is none."""
     for name in key.split("."):
         if not isinstance(settings, dict) or name not in settings:
             return "–"
@@ -127,7 +127,7 @@ def _value(settings: Any, key: str) -> str:
 
 
 def configuration() -> str:
-    """Every key of the configuration, from its schema, with its value in the default study."""
+    """Return every key of the configuration, from its schema, with its value in the default study."""
     schema = yaml.safe_load((ROOT / "workflow" / "schemas" / "config.schema.yaml").read_text(encoding="utf-8"))
     defaults = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))
     single, parts = [], []
@@ -136,7 +136,7 @@ def configuration() -> str:
         if not below:
             single.append((f"`{name}`", entry["description"], _allowed(entry), _value(defaults, name)))
             continue
-        # A section is a group of keys and has no value of its own; a data set has only some of the sizes.
+        # A section is a group of keys without a value of its own; each data set has only some of the sizes.
         leaves = [(key, one, _value(defaults, key)) for key, one in below if "properties" not in one]
         has_value = {one["description"] for _, one, value in leaves if value != "–"}
         rows = [
@@ -154,7 +154,7 @@ def configuration() -> str:
 
 
 def minutes() -> str:
-    """For every figure and table of the list of experiments: models, trainings and minutes."""
+    """Return models, trainings and minutes for every figure and table of the list of experiments."""
     module = importlib.import_module(MINUTES)
     record = json.loads((ROOT / "results" / "run_record.json").read_text(encoding="utf-8"))
     with (ROOT / "config" / "experiments.tsv").open(newline="", encoding="utf-8") as file:
@@ -175,10 +175,10 @@ GENERATED = {"columns": columns, "configuration": configuration, "minutes": minu
 
 
 def place_of(uri: str) -> Path:
-    """Where a file of the site lies in the repository, relative to its root.
+    """Return the path in the repository of a file of the site, relative to the root.
 
     Args:
-        uri: Source of the file, as mkdocs names it.
+        uri: Source of the file, as named by mkdocs.
     """
     if uri == "index.md":
         return Path("README.md")
@@ -186,29 +186,29 @@ def place_of(uri: str) -> Path:
 
 
 def uri_of(place: Path) -> str:
-    """The opposite: what mkdocs calls a file of the repository."""
+    """Return the inverse: the name that mkdocs uses for a file of the repository."""
     if place == Path("README.md"):
         return "index.md"
     return place.relative_to("docs").as_posix() if place.parts[0] == "docs" else place.as_posix()
 
 
 def target_of(uri: str, link: str) -> Path | None:
-    """The file or folder of the repository that a link of a page leads to; None if it leads elsewhere.
+    """Return the file or folder of the repository that a page links to; None if the link leads elsewhere.
 
     Args:
         uri: The page.
-        link: As it stands in the page, without anchor.
+        link: The link as written in the page, without anchor.
     """
     place = Path(os.path.normpath(place_of(uri).parent / link))
     return place if ":" not in link and place.parts[:1] != ("..",) and (ROOT / place).exists() else None
 
 
 def relinked(markdown: str, uri: str) -> str:
-    """A page with its links as the site needs them; a link to a folder, which the site cannot show, becomes its words.
+    """Rewrite the links of a page for the site; a link to a folder, which the site cannot show, becomes plain text.
 
     Args:
         markdown: The page.
-        uri: What mkdocs calls it.
+        uri: Its name in mkdocs.
     """
 
     def link(found: re.Match[str]) -> str:
@@ -241,5 +241,5 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001 - the names are mkdocs'
-    """Write what is generated into a page, and set its links right."""
+    """Insert the generated content into a page, and rewrite its links."""
     return _MARK.sub(lambda found: GENERATED[found[1]](), relinked(markdown, page.file.src_uri))

@@ -79,7 +79,7 @@ def compare(arguments: argparse.Namespace) -> None:
 
 def _claims_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--part", choices=("study", "instrument"), required=True, help="whose claims are judged")
-    parser.add_argument("--scores", type=Path, nargs="*", default=[], help="scores of every model that has some")
+    parser.add_argument("--scores", type=Path, nargs="*", default=[], help="scores of every model that has any")
     _add_models(parser)
     parser.add_argument("--settings", type=json_value, required=True, help="statistics and simulated, as JSON")
     add_split_flag(parser)
@@ -126,7 +126,7 @@ def _biomarkers_flags(parser: argparse.ArgumentParser) -> None:
     add_paths(measure, "predictions", "output")
     agree = actions.add_parser("agree", help="compare the measurements of all models with reference and truth")
     agree.add_argument("--measured", type=Path, nargs="+", required=True, help="outputs of measure, one per model")
-    agree.add_argument("--output", type=Path, required=True, help="path of the table, with or without ending")
+    agree.add_argument("--output", type=Path, required=True, help="path of the table, with or without suffix")
     for action in (measure, agree):
         action.add_argument("--simulated", choices=("yes", "no"), required=True)
 
@@ -164,7 +164,7 @@ def biomarkers(arguments: argparse.Namespace) -> None:
 
 def _probe_flags(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True)
-    ask = actions.add_parser("ask", help="tell the domain from the answers of one model")
+    ask = actions.add_parser("ask", help="infer the domain from the answers of one model")
     ask.add_argument("--weights", type=Path, nargs="+", required=True, help="weights.safetensors of every seed")
     ask.add_argument("--prepared", type=Path, nargs="+", required=True, help="prepared arrays, one per data set")
     ask.add_argument(
@@ -178,7 +178,7 @@ def _probe_flags(parser: argparse.ArgumentParser) -> None:
     join = actions.add_parser("join", help="put the probes of all models into one table")
     join.add_argument("--probes", type=Path, nargs="+", required=True, help="outputs of ask, one per model")
     join.add_argument("--simulated", choices=("yes", "no"), required=True)
-    join.add_argument("--output", type=Path, required=True, help="path of the table, with or without ending")
+    join.add_argument("--output", type=Path, required=True, help="path of the table, with or without suffix")
 
 
 def probe(arguments: argparse.Namespace) -> None:
@@ -219,7 +219,7 @@ def _summarise_flags(parser: argparse.ArgumentParser) -> None:
     join.add_argument("--histories", type=Path, nargs="+", required=True, help="<model>/seed-<n>/history.csv")
     collect = actions.add_parser("tables", help="collect the main numbers in one small JSON")
     collect.add_argument("--tables", type=Path, nargs="*", default=[], help="tables behind figures, and Table 2")
-    collect.add_argument("--selected", type=Path, required=True, help="outcome of select-hyperparameters")
+    collect.add_argument("--selected", type=Path, required=True, help="output of select-hyperparameters")
     for action in (join, collect):
         action.add_argument("--simulated", choices=("yes", "no"), required=True)
         add_paths(action, "output")
@@ -254,7 +254,7 @@ def summarise(arguments: argparse.Namespace) -> None:
 
 def _put_ledger_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder of a study's results")
-    parser.add_argument("--root", type=Path, default=Path(), help="root of the repository; default: where you are")
+    parser.add_argument("--root", type=Path, default=Path(), help="root of the repository; default: the current folder")
 
 
 def put_ledger(arguments: argparse.Namespace) -> None:
@@ -265,10 +265,15 @@ def put_ledger(arguments: argparse.Namespace) -> None:
 
 
 VERBS = (
-    Verb("compare", "make the table behind a figure, a table of the paper or the tests", _compare_flags, compare),
-    Verb("claims", "judge the claims by rules that were fixed before", _claims_flags, claims),
-    Verb("biomarkers", "volumes and ejection fractions from masks, and how they agree", _biomarkers_flags, biomarkers),
-    Verb("probe", "how well the domain can be told from what a model answers", _probe_flags, probe),
+    Verb("compare", "make the table behind a figure, a table of the paper, or the tests", _compare_flags, compare),
+    Verb("claims", "judge the claims by rules fixed in advance", _claims_flags, claims),
+    Verb(
+        "biomarkers",
+        "measure volumes and ejection fractions from masks, and how well they agree",
+        _biomarkers_flags,
+        biomarkers,
+    ),
+    Verb("probe", "measure how well the domain can be inferred from a model's answers", _probe_flags, probe),
     Verb(
         "summarise",
         "put all training curves into one table, or the main numbers into one file",

@@ -1,4 +1,4 @@
-"""Verbs from raw file to prepared array: flags only."""
+"""Verbs from raw files to prepared arrays: flags only."""
 
 import argparse
 from pathlib import Path
@@ -9,7 +9,7 @@ from labeldropout.cli.flags import Verb, add_device_flags, add_paths, device_of,
 def _simulate_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", required=True, help="a data set of the catalogue, such as camus")
     parser.add_argument("--settings", type=json_value, required=True, help="sizes, as JSON")
-    parser.add_argument("--severity", type=float, required=True, help="of the domain shift, 0 to 1")
+    parser.add_argument("--severity", type=float, required=True, help="severity of the domain shift, 0 to 1")
     parser.add_argument("--seed", type=int, required=True)
     add_paths(parser, "root", "truth")
 
@@ -25,7 +25,7 @@ def _import_dataset_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", required=True, help="a data set of the catalogue, such as camus")
     add_paths(parser, "root", "output")
     parser.add_argument("--options", type=json_value, default={}, help="options of the data set's importer, as JSON")
-    parser.add_argument("--curation", type=Path, help="list of the images that take part, for a data set that has one")
+    parser.add_argument("--curation", type=Path, help="list of the images to use, if the data set has one")
     parser.add_argument("--on-bad-case", choices=("stop", "skip"), default="stop")
 
 
@@ -59,7 +59,7 @@ def train_cone(arguments: argparse.Namespace) -> None:
 def _segment_cone_flags(parser: argparse.ArgumentParser) -> None:
     add_paths(parser, "cases", "output")
     parser.add_argument("--method", choices=("network", "geometry"), required=True)
-    parser.add_argument("--network", type=Path, help="output of train-cone; needed by the method network")
+    parser.add_argument("--network", type=Path, help="output of train-cone; required for the method network")
     add_device_flags(parser)
 
 
@@ -96,7 +96,7 @@ def _split_flags(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument(
-        "--root", type=json_value, default={}, help="native root by data set, for its official lists, as JSON"
+        "--root", type=json_value, default={}, help="native root of each data set, for its official lists, as JSON"
     )
     add_paths(parser, "output")
 

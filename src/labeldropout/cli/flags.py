@@ -1,4 +1,4 @@
-"""Flags that several verbs share, and what a verb is."""
+"""Flags shared by several verbs, and the definition of a verb."""
 
 import argparse
 import json
@@ -10,18 +10,18 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Verb:
-    """One word of the command line."""
+    """One command of the command line."""
 
     name: str
     summary: str
-    """What it does, as `--help` says it."""
+    """The summary shown by `--help`."""
     add_flags: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], int | None]
-    """What it does; its exit status is 0 where it returns nothing."""
+    """The function that runs it; the exit status is 0 if it returns None."""
 
 
 def json_value(text: str) -> Any:
-    """The type of a flag whose value is JSON."""
+    """Parse the value of a flag given as JSON."""
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
@@ -35,7 +35,7 @@ def add_paths(parser: argparse.ArgumentParser, *names: str, required: bool = Tru
 
 
 def add_split_flag(parser: argparse.ArgumentParser) -> None:
-    """Add the flag that names the parts of all patients."""
+    """Add the flag for the tables with the parts of all patients."""
     parser.add_argument("--split", type=Path, nargs="+", required=True, help="outputs of split, one per data set")
 
 
@@ -47,5 +47,5 @@ def add_device_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def device_of(arguments: argparse.Namespace) -> str:
-    """The device that these flags ask for."""
+    """Return the device requested by these flags."""
     return "cpu" if arguments.gpus == 0 else str(arguments.device)

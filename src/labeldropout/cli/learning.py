@@ -1,4 +1,4 @@
-"""Verbs from prepared array to weights and scores: flags only."""
+"""Verbs from prepared arrays to weights and scores: flags only."""
 
 import argparse
 from pathlib import Path
@@ -11,7 +11,7 @@ def _resolve_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--row", type=json_value, required=True, help="filled cells of the row, as JSON")
     parser.add_argument("--settings", type=json_value, required=True, help="settings shared by all models, as JSON")
     choice = parser.add_mutually_exclusive_group(required=True)
-    choice.add_argument("--selected", type=Path, help="outcome of select-hyperparameters")
+    choice.add_argument("--selected", type=Path, help="output of select-hyperparameters")
     choice.add_argument("--candidate", type=json_value, help="learning_rate and batch_size to try, as JSON")
     add_paths(parser, "config")
 

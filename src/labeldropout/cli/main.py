@@ -15,11 +15,11 @@ from labeldropout.cli.flags import Verb
 VERBS: dict[str, Verb] = {
     verb.name: verb for room in (data, learning, analysis, publication, predict, running) for verb in room.VERBS
 }
-"""Every verb, in the order of the data's road."""
+"""Every verb, in the order in which data pass through them."""
 
 
 def _granted(arguments: argparse.Namespace) -> AbstractContextManager[Any]:
-    """The graphics card of the verbs that use one, for as long as they run; before torch is imported."""
+    """Reserve a graphics card for verbs that use one, for as long as they run; call before torch is imported."""
     if "gpus" not in arguments:
         return nullcontext()
     from labeldropout.devices import granted_device
@@ -28,7 +28,7 @@ def _granted(arguments: argparse.Namespace) -> AbstractContextManager[Any]:
 
 
 class _VerbParser(argparse.ArgumentParser):
-    """A verb's flags; a verb whose defaults have `passed_on` gets every word as it is, for another program."""
+    """Parser for a verb's flags; if its defaults have `passed_on`, all words go unparsed to another program."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         if self.get_default("passed_on") is None or args in (["-h"], ["--help"]):
@@ -37,11 +37,11 @@ class _VerbParser(argparse.ArgumentParser):
 
 
 def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+    """Return the parser of the whole command line."""
     top = argparse.ArgumentParser(
         prog="labeldropout", description="Partially labelled segmentation, and label dropout."
     )
-    top.add_argument("--verbose", action="store_true", help="also say what went well")
+    top.add_argument("--verbose", action="store_true", help="also log progress")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_VerbParser)
     for verb in VERBS.values():
         description = f"{verb.summary[0].upper()}{verb.summary[1:]}."
@@ -50,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb and return its exit status; a bad input ends with 1 and one line that says what is wrong."""
+    """Run one verb and return its exit status; for bad input, log one line that says what is wrong and return 1."""
     arguments = parser().parse_args(argv)
     arguments.argv = sys.argv[1:] if argv is None else list(argv)
     logging.basicConfig(
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with _granted(arguments):
             status = VERBS[arguments.verb].run(arguments)
         sys.stdout.flush()
-    except BrokenPipeError:  # whoever read the output, such as head, has seen enough
+    except BrokenPipeError:  # the reader of the output, such as head, has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except (ValueError, OSError) as error:

@@ -1,4 +1,4 @@
-"""Verbs for anybody's pictures: flags only."""
+"""Verbs for any pictures: flags only."""
 
 import argparse
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Verbs from tables to people: flags only."""
+"""Verbs from tables to publications: flags only."""
 
 import argparse
 from pathlib import Path
@@ -14,7 +14,7 @@ def _figures_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cases", type=Path, nargs="*", default=[], help="stores of cases, for pictures")
     parser.add_argument("--predictions", type=Path, nargs="*", default=[], help="predictions, for pictures")
     parser.add_argument("--simulated", choices=("yes", "no"), required=True)
-    parser.add_argument("--output", type=Path, required=True, help="path without ending; .svg and .png are written")
+    parser.add_argument("--output", type=Path, required=True, help="path without suffix; .svg and .png are written")
 
 
 def figures(arguments: argparse.Namespace) -> None:
@@ -45,7 +45,7 @@ def figures(arguments: argparse.Namespace) -> None:
 
 def _report_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder of a study's results")
-    parser.add_argument("--root", type=Path, default=Path(), help="root of the workflow; default: where you are")
+    parser.add_argument("--root", type=Path, default=Path(), help="root of the workflow; default: the current folder")
     parser.add_argument("--output", type=Path, help="the page; default: report.html in the folder of the results")
 
 
@@ -59,7 +59,10 @@ def report(arguments: argparse.Namespace) -> None:
 def _write_up_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder of a study's results")
     parser.add_argument(
-        "--config", type=Path, default=Path("config/config.yaml"), help="the study's, laid over the default one"
+        "--config",
+        type=Path,
+        default=Path("config/config.yaml"),
+        help="configuration of the study, merged over the default one",
     )
     parser.add_argument("--output", type=Path, default=Path("docs/reproduction.md"), help="Markdown file")
 
@@ -73,6 +76,10 @@ def write_up(arguments: argparse.Namespace) -> None:
 
 VERBS = (
     Verb("figures", "draw one figure from its table", _figures_flags, figures),
-    Verb("report", "put all that a study has on one page, with a folder of pictures beside it", _report_flags, report),
-    Verb("write-up", "write what became of the paper, every number taken from the tables", _write_up_flags, write_up),
+    Verb(
+        "report", "put all results of a study on one page, with a folder of pictures next to it", _report_flags, report
+    ),
+    Verb(
+        "write-up", "write what became of the paper, with every number taken from the tables", _write_up_flags, write_up
+    ),
 )

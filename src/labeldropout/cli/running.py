@@ -1,4 +1,4 @@
-"""Verbs for a study on a machine: flags only."""
+"""Verbs for running a study on a machine: flags only."""
 
 import argparse
 from pathlib import Path
@@ -21,8 +21,8 @@ def run_record(arguments: argparse.Namespace) -> None:
 
 def _verify_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder of a study's results")
-    parser.add_argument("--root", type=Path, default=Path(), help="root of the workflow; default: where you are")
-    parser.add_argument("--output", type=Path, help="write the list as CSV too")
+    parser.add_argument("--root", type=Path, default=Path(), help="root of the workflow; default: the current folder")
+    parser.add_argument("--output", type=Path, help="also write the list as CSV")
 
 
 def verify(arguments: argparse.Namespace) -> int:
@@ -52,12 +52,10 @@ def reproduce(arguments: argparse.Namespace) -> None:
 
 def _plan_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--config", type=Path, default=Path("config/config.yaml"), help="configuration, laid over the default one"
+        "--config", type=Path, default=Path("config/config.yaml"), help="configuration, merged over the default one"
     )
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda: where optimisation steps are timed")
-    parser.add_argument(
-        "--images-per-second", type=float, help="speed of training, measured elsewhere; nothing is timed then"
-    )
+    parser.add_argument("--images-per-second", type=float, help="training speed measured elsewhere; skips the timing")
     parser.add_argument("--output", type=Path, help="also write the trainings as .csv, or everything as .json")
 
 
@@ -71,13 +69,17 @@ def plan(arguments: argparse.Namespace) -> None:
 
 
 VERBS = (
-    Verb("run-record", "write down what a study ran on, and how long its rules took", _run_record_flags, run_record),
-    Verb("verify", "tell whether every result, and what it was made from, is what was recorded", _verify_flags, verify),
+    Verb(
+        "run-record", "record what machine a study ran on, and how long its rules took", _run_record_flags, run_record
+    ),
+    Verb(
+        "verify", "check whether every result, and what it was made from, is still as recorded", _verify_flags, verify
+    ),
     Verb(
         "reproduce",
-        "run the study of this folder, after whatever happened to the last run of it",
+        "run the study in this folder, whatever happened to its last run",
         _reproduce_flags,
         reproduce,
     ),
-    Verb("plan", "say what a study needs: trainings, hours, memory, disk", _plan_flags, plan),
+    Verb("plan", "estimate what a study needs: trainings, hours, memory, disk", _plan_flags, plan),
 )

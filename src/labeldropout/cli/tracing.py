@@ -1,4 +1,4 @@
-"""Sidecars of what verbs make."""
+"""Write sidecars for the outputs of verbs."""
 
 import argparse
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def write_sidecar(arguments: argparse.Namespace, sidecar: Path, **facts: Any) -> None:
-    """Write the sidecar of what a verb just made; see `sidecars.describe` for the facts."""
+    """Write the sidecar of an output that a verb has just made; see `sidecars.describe` for the facts."""
     from labeldropout.files import write_json
     from labeldropout.running.sidecars import describe
 

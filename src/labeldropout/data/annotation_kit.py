@@ -1,4 +1,4 @@
-"""The verb `annotation-kit`: test images for an observer to draw on, and the drawn masks as cases."""
+"""The verb `annotation-kit`: export test images for an observer to draw on, and import the drawn masks as cases."""
 
 import gzip
 import hashlib
@@ -43,7 +43,7 @@ DRAWN = {
 """`drawn.csv`: the masks of the simulated observer."""
 
 DRAWN_STRUCTURES = (Structure.LVM, Structure.LA)
-"""What the observer draws; the left ventricle stays as the data set has it."""
+"""What the observer draws; the left ventricle remains that of the data set."""
 
 _TEXT = ("view", "instant")
 
@@ -75,13 +75,13 @@ The images belong to the data set: its licence binds every reader of this kit.
 
 
 def _affine(spacing: tuple[float, float] | None) -> np.ndarray:
-    """Affine of a picture that viewers show upright: columns to the left of the body, rows downwards; depth 1 mm."""
+    """Affine with which viewers show a picture upright: columns to the left of the body, rows downwards; depth 1 mm."""
     row, column = spacing or (1.0, 1.0)
     return np.diag([-column, -row, 1.0, 1.0])
 
 
 def _write_nifti(pixels: np.ndarray, spacing: tuple[float, float] | None, path: Path) -> None:
-    """Write uint8 (H, W) as a volume of one slice; the same pixels give the same bytes."""
+    """Write uint8 (H, W) as a one-slice volume; the same pixels give the same bytes."""
     content = Nifti1Image(np.ascontiguousarray(pixels.T)[..., None], _affine(spacing)).to_bytes()
     with replacing(path) as file:
         file.write(gzip.compress(content, mtime=0))
@@ -119,10 +119,10 @@ def _read_png_mask(path: Path, shape: tuple[int, int]) -> np.ndarray:
 
 
 def _read_mask(path: Path, shape: tuple[int, int], spacing: tuple[float, float] | None) -> np.ndarray:
-    """Label map uint8 (H, W) of a mask file.
+    """Read the label map uint8 (H, W) of a mask file.
 
     Raises:
-        ValueError: Not readable, wrong size, or values that are no labels; the message names the file.
+        ValueError: The file is not readable, or has the wrong size or invalid labels; the message names the file.
     """
     values = _read_png_mask(path, shape) if path.name.endswith(".png") else _read_nifti_mask(path, shape, spacing)
     labels = np.unique(values)
@@ -150,24 +150,24 @@ def _read_kit(kit: Path) -> pd.DataFrame:
 
 
 def choose_cases(store: CaseStore, patients: pd.DataFrame, n: int, seed: int) -> list[int]:
-    """Draw test images of a store.
+    """Choose test images of a store at random.
 
     Args:
         store: Cases of one data set.
         patients: Table `PATIENTS`.
-        n: How many; fewer if there are not as many.
+        n: How many; fewer if there are not enough.
         seed: Of the draw.
 
     Returns:
         Rows of the store, ordered by case.
 
     Raises:
-        ValueError: No test case.
+        ValueError: There is no test case.
     """
     test = np.flatnonzero(part_of_cases(store.table, patients) == Part.TEST)
     if not len(test):
         raise ValueError(f"{store.directory}: no test case (expected some in part {Part.TEST}, found none).")
-    # Ordered by case before and after the draw: it does not depend on the order of the import.
+    # Ordered by case before and after the draw, so that it does not depend on the order of the import.
     test = test[np.argsort(store.table["case"].to_numpy()[test])]
     chosen = np.random.default_rng(seed).choice(len(test), min(n, len(test)), replace=False)
     return test[np.sort(chosen)].tolist()
@@ -179,7 +179,7 @@ def export_kit(store: CaseStore, split: Path, n: int, seed: int, output: Path) -
     Args:
         store: Cases of one data set.
         split: Table `PATIENTS`.
-        n: How many images; fewer if there are not as many.
+        n: How many images; fewer if there are not enough.
         seed: Of the draw.
         output: Folder of the kit.
     """
@@ -201,10 +201,10 @@ def export_kit(store: CaseStore, split: Path, n: int, seed: int, output: Path) -
 
 
 def _find_masks(drawn: Path, cases: list[str]) -> dict[str, Path]:
-    """Mask file of each case.
+    """Find the mask file of each case.
 
     Raises:
-        ValueError: Files are missing, or some belong to no case; the message names them.
+        ValueError: Files are missing or belong to no case; the message names them.
     """
     if not drawn.is_dir():
         raise ValueError(f"{drawn}: no folder of drawn masks (expected a folder, found none).")
@@ -259,7 +259,7 @@ def _drawn_cases(store: CaseStore, kit: Path, drawn: Path, report: ImportReport)
 
 
 def import_kit(store: CaseStore, kit: Path, drawn: Path, output: Path) -> None:
-    """Read drawn masks into a store of cases in which LVM and LA are labelled; LV stays the data set's own.
+    """Read drawn masks into a store of cases in which LVM and LA are labelled; LV remains that of the data set.
 
     Args:
         store: The cases that the kit was made from.
@@ -268,7 +268,7 @@ def import_kit(store: CaseStore, kit: Path, drawn: Path, output: Path) -> None:
         output: The store to write.
 
     Raises:
-        ValueError: A mask is missing, belongs to no case, or is not as it should be; the message names the file.
+        ValueError: A mask is missing, belongs to no case or is invalid; the message names the file.
     """
     report = ImportReport(f"{store.table['dataset'].iloc[0]}, drawn masks")
     write_cases(_drawn_cases(store, kit, drawn, report), output, report)

@@ -20,21 +20,21 @@ _CASE_TEXT = ("view", "instant", "group_name", "quality", "flags", "split_hint",
 
 
 def write_cases(cases: Iterable[Case], directory: Path, report: ImportReport) -> int:
-    """Stream cases into a store; memory does not grow with their number.
+    """Stream cases into a store; memory use does not grow with their number.
 
-    Files: `images.u8` and `targets.u8` (all pixels one after the other, uint8, row by row), `cases.csv` (`CASES`; the
+    Files: `images.u8` and `targets.u8` (all pixels in sequence, uint8, row by row), `cases.csv` (`CASES`; the
     last to appear, so a store with it is complete), `report.json`, `rejected.csv`.
 
     Args:
         cases: The importer's generator.
         directory: The store; made if missing.
-        report: The importer's report; its `used` is set here and its limits are enforced.
+        report: The importer's report; this function sets its `used` and enforces its limits.
 
     Returns:
         Number of cases.
 
     Raises:
-        DatasetError: From the importer, or too much was skipped.
+        DatasetError: The importer raised it, or too much was skipped.
         ValueError: Two cases have the same identifier.
     """
     rows: dict[str, dict[str, Any]] = {}
@@ -76,7 +76,7 @@ def write_cases(cases: Iterable[Case], directory: Path, report: ImportReport) ->
             raise ValueError(
                 f"{report.dataset}: no case left to store (found {report.found}, rejected {len(report.rejected)})."
             )
-        (directory / "cases.csv").unlink(missing_ok=True)  # an older table must not describe the new pixels
+        (directory / "cases.csv").unlink(missing_ok=True)  # an old table must not describe new pixels
     write_table(pd.DataFrame(report.rejected, columns=["item", "error"]), directory / "rejected.csv")
     write_json(asdict(report), directory / "report.json")
     write_table(pd.DataFrame(list(rows.values())), directory / "cases.csv", CASES)

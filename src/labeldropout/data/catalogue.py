@@ -1,7 +1,7 @@
-"""The data sets that this project knows: of each, what is told about it and what is done with it.
+"""The data sets that this project knows, with the facts about each and the functions that handle it.
 
-A new data set is a folder beside this module and an entry here. All that is true of one data set alone lies in its
-folder; the facts (licence, counts, oddities) are the folder's `__init__`.
+A new data set is a folder next to this module and an entry here. Everything specific to one data set is in its folder;
+the facts (licence, counts, oddities) are in the folder's `__init__`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -33,23 +33,23 @@ from labeldropout.labels import Part
 
 @dataclass(frozen=True)
 class DataSet:
-    """One data set. Every field is written out in every entry, so that a rule can name those that it runs."""
+    """One data set. Every entry spells out every field, so that a rule can name the functions that it runs."""
 
     facts: ModuleType
-    """Its folder: NAME, TITLE, LICENCE, CITATION, HOW_TO_GET, REPORTED, and the counts behind a plan: UNIT,
+    """Its package: NAME, TITLE, LICENCE, CITATION, HOW_TO_GET, REPORTED, and the counts used by `plan`: UNIT,
     IMAGES_PER_UNIT, IMAGES, REAL_PIXELS, SIMULATED_PIXELS."""
     options: type
-    """What a user can choose about the import: a frozen dataclass."""
+    """The options of the import: a frozen dataclass."""
     read_cases: Callable[[Path, Any, ImportReport], Iterator[Case]]
     """Reads the data set's own files, given their folder, the options, and the report to fill."""
     propose_curation: Callable[[CaseStore, Any], pd.DataFrame] | None
-    """Proposes to a reviewer which images take part (columns file and reason); None if all do."""
+    """Proposes to a reviewer which images to use (columns file and reason); None if all are used."""
     curation_keys: Callable[[CaseStore], list[str]] | None
     """Name of every case's image in that proposal."""
     simulate: Callable[[dict[str, Any], float, int, Path], Cohort] | None
-    """Writes a simulated data set in this format, given sizes, severity, seed and folder; None if there is none."""
+    """Writes a simulated data set in this format, given sizes, severity, seed and folder; None if not supported."""
     listed_parts: Mapping[str, Mapping[str, Part]]
-    """The data set's own lists of parts by the name that the configuration gives them, and what their words mean."""
+    """The data set's own lists of parts, by their name in the configuration, and what the words in them mean."""
     fold_parts: Callable[[pd.DataFrame, int, Path | None], dict[str, Part]] | None
     """Part of every patient in an official fold, given the patients, its number, and the native folder if it is there;
     None if there are no folds."""

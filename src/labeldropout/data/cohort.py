@@ -1,4 +1,4 @@
-"""What all simulated data sets share: patients, their quality, and stills of them."""
+"""Code shared by all simulated data sets: patients, image quality, and stills."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,12 +16,12 @@ ALL_LABELLED = dict.fromkeys(FOREGROUND, State.LABELLED)
 
 
 PHASE = {Instant.ED: 0.0, Instant.ES: 1.0}
-"""Phase of the heart at either instant."""
+"""Phase of the heart at each instant."""
 
 
 @dataclass(frozen=True)
 class Cohort:
-    """What `simulate` makes of one data set before it writes the truth."""
+    """What a data set's `simulate` returns, before the truth is written."""
 
     cases: list[Case]
     """The truth: all structures labelled; `source_sha256` still empty."""
@@ -30,21 +30,21 @@ class Cohort:
 
 
 def patient_rng(seed: int, stream: int, index: int) -> np.random.Generator:
-    """Generator of one patient: the same whatever the number of patients, and another one in every stream.
+    """Random generator of one patient: independent of the number of patients, and different in every stream.
 
     Args:
-        seed: Of the study.
-        stream: The data set's own number, given to no other.
+        seed: Seed of the study.
+        stream: The data set's own number, which no other data set has.
         index: Number of the patient.
     """
     return np.random.default_rng([seed, stream, index])
 
 
 def count(settings: dict[str, Any], key: str, lowest: int) -> int:
-    """A whole number among the settings of a simulation.
+    """Read a whole number from the settings of a simulation.
 
     Raises:
-        ValueError: It is missing, no whole number, or below `lowest`.
+        ValueError: It is missing, not a whole number, or below `lowest`.
     """
     value = settings.get(key)
     if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
@@ -53,10 +53,10 @@ def count(settings: dict[str, Any], key: str, lowest: int) -> int:
 
 
 def check_keys(dataset: str, settings: dict[str, Any], known: tuple[str, ...]) -> None:
-    """Refuse settings of a simulation that it does not know.
+    """Refuse unknown settings of a simulation.
 
     Raises:
-        ValueError: The first unknown key, and the known ones.
+        ValueError: A key is unknown; the message names the first such key and the known ones.
     """
     unknown = sorted(set(settings) - set(known))
     if unknown:
@@ -64,13 +64,13 @@ def check_keys(dataset: str, settings: dict[str, Any], known: tuple[str, ...]) -
 
 
 def take_still(examination: Examination, phase: float, opening: float, rng: np.random.Generator) -> np.ndarray:
-    """Picture of one moment with noise of its own: uint8 (H, W)."""
+    """Picture of one moment with its own noise: uint8 (H, W)."""
     scatterers, clutter = draw_noise(examination, rng)
     return photograph(examination, phase, opening, scatterers, clutter, rng)
 
 
 def of_quality(acquisition: Acquisition, quality: str) -> Acquisition:
-    """Settings behind a picture of this quality."""
+    """Scanner settings that give a picture of this quality."""
     worse = {"Good": -0.5, "Medium": 0.4, "Poor": 1.4}[quality]
     return replace(
         acquisition,

@@ -36,28 +36,28 @@ RANGES = {
     "smoothing_mm": (0.25, 0.5),
     "spacing_mm": (0.0, 0.625),
 }
-"""Lowest and highest mean of each setting among the scanners to be met, in the order of the draws.
+"""Lowest and highest mean of each setting among the expected scanners, in the order of the draws.
 
-Written out, so that a new data set does not train the cone network anew; a test says when one lies outside.
+The values are written out so that a new data set does not retrain the cone network; a test fails when one lies outside.
 """
 
 BEYOND = 0.15
-"""How far the examples go beyond either end, as a share of the range."""
+"""How far the examples extend beyond each end, as a share of the range."""
 
 
 def _any_acquisition(rng: np.random.Generator) -> Acquisition:
-    """Settings anywhere in the ranges and a little beyond them, each number by itself."""
+    """Draw settings anywhere in the ranges and a little beyond, each number independently."""
     values = {}
     for name, (low, high) in RANGES.items():
         spread = high - low
         values[name] = float(rng.uniform(low - BEYOND * spread, high + BEYOND * spread))
     kind = str(rng.choice(("screen", "noise", "none"), p=(0.6, 0.2, 0.2)))
-    # Rows and columns are those of the frame, which is drawn apart.
+    # Rows and columns are those of the frame, which is drawn separately.
     return Acquisition(**values, rows=300, columns=400, layout="screen", overlays=kind)
 
 
 def _any_cone(shape: tuple[int, int], rng: np.random.Generator) -> Cone:
-    """A cone of any opening and place that shows at least a seventh of the picture, cut at its borders or not."""
+    """A cone of any opening and position that covers at least a seventh of the picture; its borders may cut it off."""
     height, width = shape
     for _ in range(100):
         half_angle = float(np.deg2rad(rng.uniform(24, 52)))
@@ -75,7 +75,7 @@ def _any_cone(shape: tuple[int, int], rng: np.random.Generator) -> Cone:
 def cone_examples(n: int, shape: tuple[int, int], rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield simulated pictures with the exact mask of their cone, for a network that finds cones.
 
-    Openings, depths, places, appearances and overlays vary far more widely than in any one data set.
+    Openings, depths, positions, appearances and overlays vary far more than in any one data set.
 
     Args:
         n: How many.
@@ -85,7 +85,7 @@ def cone_examples(n: int, shape: tuple[int, int], rng: np.random.Generator) -> I
     Yields:
         uint8 (H, W) and bool (H, W).
     """
-    # Small pictures are drawn larger and shrunk, as a network's grid is: letters and lines become faint.
+    # Small pictures are drawn larger and shrunk, as for a network's grid, so that letters and lines become faint.
     factor = max(1, round(300 / max(shape)))
     large = (shape[0] * factor, shape[1] * factor)
     for _ in range(n):

@@ -1,4 +1,4 @@
-"""Find the cone of an image: a sector fitted to what is bright, to what moves or to a network's mask."""
+"""Find the cone of an image: fit a sector to what is bright, to what moves or to a network's mask."""
 
 import math
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ from labeldropout.cone import Cone, bounding_box, cone_mask, intersection_over_u
 from labeldropout.data.crop import _resized, _resized_mask, square_shape
 
 BRIGHT = 15
-"""Intensity above which a pixel counts as lit, of 255: the threshold of the published tools (zea)."""
+"""Intensity (of 255) above which a pixel counts as lit: the threshold of published tools (zea)."""
 
 
 DARKER = (4, 8)
-"""Thresholds that are tried beside it, for fans with a dark side."""
+"""Further thresholds to try, for fans with a dark side."""
 
 
 WORKING_SIDE = 256
-"""Longer side of the grid on which cones are sought: fine enough for 0.4 % of the frame, and quick."""
+"""Longer side of the grid used to search for cones: accurate to 0.4 % of the frame, and quick."""
 
 
 LINE_SHARE = 0.012
@@ -29,19 +29,19 @@ LINE_SHARE = 0.012
 
 
 PIECE_SHARE = 0.1
-"""Size from which a bright region counts as a piece of the fan, as a share of the largest one."""
+"""Smallest size of a bright region that counts as a piece of the fan, as a share of the largest region."""
 
 
 NETWORK_IOU = 0.95
-"""Intersection over union of network and fit from which the fit is accepted."""
+"""Lowest intersection over union of network and fit at which the fit is accepted."""
 
 
 FAN_IOU = 0.9
-"""The same for a fan found by threshold, whose far corners are often too dark to be seen."""
+"""The same for a fan found by threshold, whose far corners are often too dark to see."""
 
 
 GOOD_FAN_IOU = 0.93
-"""The same from which no darker threshold is asked."""
+"""The same, at which no lower threshold is tried."""
 
 
 AREA_SHARE = (0.15, 0.98)
@@ -53,7 +53,7 @@ SPECKS = 0.001
 
 
 MINIMUM_POINTS = 5
-"""Points on an edge below which it is not fitted."""
+"""An edge with fewer points than this is not fitted."""
 
 
 def largest_component(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
@@ -67,7 +67,7 @@ def largest_component(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
 
 
 def _hull(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
-    """The convex hull of a mask; of fewer than three pixels or of a line, the mask itself."""
+    """The convex hull of a mask; the mask itself if it has fewer than three pixels or is a line."""
     rows, columns = np.nonzero(mask)
     if len(rows) < 3 or np.ptp(rows) == 0 or np.ptp(columns) == 0:
         return mask
@@ -79,21 +79,21 @@ def _dilated(mask: Bool[np.ndarray, "h w"], radius: float) -> Bool[np.ndarray, "
 
 
 def _eroded(mask: Bool[np.ndarray, "h w"], radius: float) -> Bool[np.ndarray, "h w"]:
-    """Erosion that does not eat from the border of the frame, where a fan may be cut."""
+    """Erosion that does not start from the border of the frame, where a fan may be cut off."""
     return ndimage.distance_transform_edt(mask) > radius if not mask.all() else mask
 
 
 def clean_fan(image: UInt8[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
-    """The convex hull of the largest component that is not black: the fan, where it stands alone on black."""
+    """The convex hull of the largest component that is not black: the fan, if there is nothing else on black."""
     return _hull(largest_component(image > 0))
 
 
 def fan_mask(image: UInt8[np.ndarray, "h w"], threshold: int = BRIGHT) -> Bool[np.ndarray, "h w"]:
     """The convex hull of what is bright and wider than lines and text.
 
-    Threshold, opening (an ECG line, ticks and letters go), the largest component and others of a comparable size
-    (`PIECE_SHARE`: cavities and shadows divide a fan, and bars and marks are smaller), hull. The opening takes the tip
-    of the fan with it; `fit_cone` gives it back.
+    The steps are a threshold, an opening (which removes ECG lines, ticks and letters), the choice of the largest
+    component and others of comparable size (`PIECE_SHARE`: cavities and shadows divide a fan; bars and marks are
+    smaller), and the hull. The opening also removes the tip of the fan; `fit_cone` restores it.
 
     Args:
         image: A still, or `moving_part` of a clip; on square pixels.
@@ -108,7 +108,7 @@ def fan_mask(image: UInt8[np.ndarray, "h w"], threshold: int = BRIGHT) -> Bool[n
 
 
 def moving_part(frames: UInt8[np.ndarray, "t h w"]) -> UInt8[np.ndarray, "h w"]:
-    """The brightest value of each pixel over a clip, black where nothing ever changes; a still is returned as it is."""
+    """The brightest value of each pixel over a clip, black where nothing changes; a still is returned unchanged."""
     brightest = frames.max(0)
     if len(frames) == 1:
         return brightest
@@ -120,12 +120,12 @@ def _side(
 ) -> Bool[np.ndarray, " n"]:
     """Which edge points lie on the straight side: the largest consensus over lines through two of them.
 
-    All pairs of up to 64 points are tried, so that nothing is drawn at random.
+    All pairs of up to 64 points are tried, so nothing is random.
 
     Args:
         rows: Rows of the outermost pixels.
         columns: Their columns.
-        sign: -1 for the left side, 1 for the right one: the direction in which it runs going down.
+        sign: -1 for the left side, 1 for the right: the horizontal direction of the side, going down.
         tolerance: Largest distance in pixels from the line.
     """
     chosen = np.unique(np.linspace(0, len(rows) - 1, min(64, len(rows))).astype(int))
@@ -144,7 +144,7 @@ def _side(
 
 
 def _consensus(radii: Float[np.ndarray, " n"], tolerance: float) -> tuple[float, int]:
-    """Mean and number of the radii in the fullest window of width twice the tolerance; the larger radius wins a tie."""
+    """Mean and number of the radii in the fullest window of twice the tolerance; the larger radius wins a tie."""
     ordered = np.sort(radii)
     ends = np.searchsorted(ordered, ordered + 2 * tolerance, side="right")
     counts = ends - np.arange(len(ordered))
@@ -153,12 +153,12 @@ def _consensus(radii: Float[np.ndarray, " n"], tolerance: float) -> tuple[float,
 
 
 def fit_cone(mask: Bool[np.ndarray, "h w"]) -> Cone | None:
-    """The sector whose straight sides and arcs follow the edge of a mask; None where no two sides are seen.
+    """The sector whose straight sides and arcs follow the edge of a mask; None if two sides are not visible.
 
-    Two lines by consensus, refined together by least squares with one half angle (a sector is symmetric), then the
-    arcs as circles about their intersection, by consensus of the radii. Edge points on the border of the frame are
-    where the picture ends, not the cone, and are left out. After the sector fit of Echo-Toolkit (Judge et al., MICCAI
-    2024), with an exhaustive search in place of random draws.
+    Two lines are found by consensus and refined together by least squares with one half angle (a sector is symmetric).
+    Then the arcs are fitted as circles about their intersection, by consensus of the radii. Edge points on the border
+    of the frame are left out: there the picture ends, not the cone. After the sector fit of Echo-Toolkit (Judge et
+    al., MICCAI 2024), with an exhaustive search instead of random draws.
 
     Args:
         mask: On square pixels.
@@ -215,9 +215,9 @@ class FoundCone:
     """The cone of one clip or still, on the stored grid."""
 
     mask: Bool[np.ndarray, "h w"]
-    """What is kept of the image; everything of a clean fan, which has nothing to blank."""
+    """The part of the image that is kept; all of it for a clean fan, which has nothing to blank."""
     fan: Bool[np.ndarray, "h w"]
-    """The cone itself; differs from `mask` for a clean fan only."""
+    """The cone itself; differs from `mask` only for a clean fan."""
     box: tuple[int, int, int, int]
     """Box of `fan`: row, column, height, width."""
     cone: Cone | None
@@ -227,11 +227,11 @@ class FoundCone:
     area_share: float
     """Share of the frame that `fan` covers."""
     area_ratio: float | None
-    """Area of the fitted cone over that of the network's mask; None without either."""
+    """Area of the fitted cone over that of the network's mask; None if either is missing."""
     iou: float | None
-    """Intersection over union of the fitted cone and of what it was fitted to; None without a fit."""
+    """Intersection over union of the fitted cone and the region it was fitted to; None without a fit."""
     verdict: str
-    """accepted, or replaced and why."""
+    """accepted, or replaced, and why."""
 
 
 def _acceptable_area(mask: Bool[np.ndarray, "h w"]) -> bool:
@@ -261,12 +261,12 @@ def find_cone(
     pixel_aspect: float,
     network_mask: Bool[np.ndarray, "h w"] | None = None,
 ) -> FoundCone:
-    """Find the cone of a clip: one for all frames; labels have no part in it.
+    """Find the cone of a clip, one for all frames, without using labels.
 
-    With a network's mask: the sector fitted to it, if the two agree (`NETWORK_IOU`). Without a network: a fan alone on
-    black is taken as it is, and nothing is blanked. Else the sector fitted to the bright region (`FAN_IOU`; of several
-    thresholds the first where the two agree well), the hull of that region, the whole frame, whichever comes first and
-    covers a plausible share.
+    With a network's mask, this is the sector fitted to the mask, if the two agree (`NETWORK_IOU`). Without a network, a
+    fan alone on black is taken as it is, and nothing is blanked. Otherwise it is the first of these that covers a
+    plausible share of the frame: the sector fitted to the bright region (`FAN_IOU`; at the first of several thresholds
+    where the two agree well), the hull of that region, or the whole frame.
 
     Args:
         frames: All frames of one clip, or one still.
@@ -321,7 +321,7 @@ def find_cone(
     regions = [fan_mask(moving, threshold) for threshold in (BRIGHT, *DARKER)] + [alone] * is_clean
     fits = [_checked_fit(region, FAN_IOU) for region in regions]
     accepted = [(cone, iou) for cone, iou, wrong in fits if not wrong]
-    # The higher the threshold, the less compression noise round the fan; a darker one must earn its place.
+    # A higher threshold picks up less compression noise around the fan; a lower one must give a better fit.
     for cone, iou in sorted(accepted, key=lambda fit: (fit[1] or 0.0) < GOOD_FAN_IOU):
         return found(regions[0], "fit", cone, iou, "; ".join(reasons))
     reasons.append(f"fan: {fits[0][2]}")

@@ -1,6 +1,6 @@
-"""The verb `train-cone`: an nnU-Net that finds the cone.
+"""The verb `train-cone`: train an nnU-Net that finds the cone.
 
-The one module that talks to nnU-Net (Isensee et al., Nature Methods 2021), through its Python API: its planner,
+This is the only module that uses nnU-Net (Isensee et al., Nature Methods 2021), through its Python API: its planner,
 dataset, trainer and predictor, without its command line, its worker processes and its pickled checkpoints.
 """
 
@@ -55,7 +55,7 @@ _WORKERS = "nnUNet_n_proc_DA"
 
 
 _SPACING = [999.0, 1.0, 1.0]
-"""What nnU-Net wants to hear of a picture: one slice, far from the next."""
+"""The spacing that nnU-Net expects for a picture: one slice, far from the next."""
 
 
 _SHAPES = ((1.0, 1.0), (0.75, 1.0), (0.66, 1.0))
@@ -63,7 +63,7 @@ _SHAPES = ((1.0, 1.0), (0.75, 1.0), (0.66, 1.0))
 
 
 _CLOSE_SHARE = 0.35
-"""Share of the examples that are cut to the box of their cone."""
+"""Share of the examples that are cropped to the box of their cone."""
 
 
 _ARCHITECTURE = {
@@ -73,25 +73,25 @@ _ARCHITECTURE = {
     "dropout_op": None,
     "nonlin": "torch.nn.LeakyReLU",
 }
-"""The classes that a plans file may name; others are refused, so that plans from somebody else cannot run code."""
+"""The classes that a plans file may name; others are refused, so that someone else's plans cannot run code."""
 
 
 _CHUNK = 64
-"""Frames predicted at a time: bounds memory."""
+"""Frames predicted at a time, to bound memory."""
 
 
 class _ConeTrainer(nnUNetTrainer):
-    """nnU-Net's trainer for pictures whose probe is always on top, repeatable, silent and without checkpoints."""
+    """nnU-Net's trainer for pictures with the probe always on top; repeatable, silent and without checkpoints."""
 
     def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self) -> tuple[Any, ...]:  # noqa: N802 - nnU-Net's
-        """Rotations and mirroring that leave the probe on top."""
+        """Use only rotations and mirroring that keep the probe on top."""
         rotation = (-np.pi / 9, np.pi / 9)
         patch = get_patch_size(self.configuration_manager.patch_size, rotation, rotation, rotation, (0.85, 1.25))
         self.inference_allowed_mirroring_axes = (1,)
         return rotation, False, patch, (1,)
 
     def configure_optimizers(self) -> tuple[Any, Any]:
-        """Adam, as in nnU-Net's `nnUNetTrainerAdam`: a momentum of 0.99 needs more steps than a cone is worth."""
+        """Use Adam, as in nnU-Net's `nnUNetTrainerAdam`: a momentum of 0.99 would need too many steps for this task."""
         optimizer = torch.optim.AdamW(
             self.network.parameters(), self.initial_lr, weight_decay=self.weight_decay, amsgrad=True
         )
@@ -99,7 +99,7 @@ class _ConeTrainer(nnUNetTrainer):
 
     @staticmethod
     def get_training_transforms(*arguments: Any, **named: Any) -> Any:
-        """nnU-Net's augmentation; its blur otherwise chooses between two algorithms by their speed at the moment."""
+        """nnU-Net's augmentation, without its habit of choosing between two blur algorithms by their current speed."""
         transforms = nnUNetTrainer.get_training_transforms(*arguments, **named)
         for transform in transforms.transforms:
             inner = getattr(transform, "transform", transform)
@@ -108,28 +108,28 @@ class _ConeTrainer(nnUNetTrainer):
         return transforms
 
     def print_to_log_file(self, *words: Any, **_: Any) -> None:
-        """To our log, at debug level."""
+        """Write to our log, at debug level."""
         _LOG.debug("nnU-Net: %s", " ".join(map(str, words)))
 
     def plot_network_architecture(self) -> None:
-        """No picture of the network."""
+        """Draw no picture of the network."""
 
     def _save_debug_information(self) -> None:
-        """No description of the machine."""
+        """Save no description of the machine."""
 
     def on_epoch_end(self) -> None:
-        """Count the epoch; no plots, no checkpoints."""
+        """Count the epoch, without plots or checkpoints."""
         self.current_epoch += 1
 
 
 @contextlib.contextmanager
 def _nnunet_folders(root: Path) -> Iterator[None]:
-    """Point nnU-Net's environment variables at a folder, and put them back."""
+    """Point nnU-Net's environment variables at a folder, and restore them afterwards."""
     names = {
         "nnUNet_raw": str(root / "raw"),
         "nnUNet_preprocessed": str(root / "preprocessed"),
         "nnUNet_results": str(root / "results"),
-        # The planner sets torch's threads to this number.
+        # The planner sets torch's number of threads to this.
         _WORKERS: "1",
         "nnUNet_compile": "f",
         "nnUNet_wandb_enabled": "0",
@@ -148,7 +148,7 @@ def _nnunet_folders(root: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Seed every global generator that nnU-Net draws from, and put them back."""
+    """Seed every global generator that nnU-Net draws from, and restore them afterwards."""
     before = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002 - nnU-Net's generators
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002
@@ -163,7 +163,7 @@ def _seeded(seed: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
-    """One thread for torch: the same sums on every machine, and no threads that wait for each other on a busy one."""
+    """Use one torch thread: sums are the same on every machine, and threads never wait for each other on a busy one."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -173,13 +173,13 @@ def _one_thread() -> Iterator[None]:
 
 
 def _on_grid(image: np.ndarray, pixel_aspect: float, grid_size: int, *, labels: bool = False) -> np.ndarray:
-    """The whole frame on square pixels, centred on the network's square."""
+    """The whole frame on square pixels, centred in the network's square."""
     crop = square_crop((0, 0, *image.shape), pixel_aspect, 0.0)
     return to_grid(image, crop, grid_size, labels=labels)
 
 
 def _normalised(image: np.ndarray) -> np.ndarray:
-    """The image as nnU-Net's default for pictures wants it: zero mean, unit variance; float32 (1, 1, H, W)."""
+    """The image normalised as by nnU-Net's default for pictures: zero mean, unit variance; float32 (1, 1, H, W)."""
     scheme = ZScoreNormalization(use_mask_for_norm=False, intensityproperties={}, target_dtype=np.float32)
     return scheme.run(image[None, None].astype(np.float32))
 
@@ -193,7 +193,7 @@ def _read_grey(path: Path) -> np.ndarray:
 
 
 def _own_examples(folder: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The user's own pairs: `<name>.png` and `<name>_mask.png`, cone where the mask is not 0."""
+    """The user's own pairs `<name>.png` and `<name>_mask.png`; the cone is where the mask is not 0."""
     if not folder.is_dir():
         raise ValueError(f"cone_network.masks: {folder} is no folder.")
     masks = sorted(folder.glob("*_mask.png"))
@@ -210,7 +210,7 @@ def _own_examples(folder: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 
 def _close_up(image: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """The example cut to about the box of its cone, as data sets are that were cleaned at their source."""
+    """Crop the example to about the box of its cone, as in data sets that were cleaned at their source."""
     row, column, height, width = bounding_box(mask)
     reach = rng.uniform(-0.08, 0.04, 2) * width, rng.uniform(-0.02, 0.05, 2) * height
     left, right = max(0, round(column - reach[0][0])), min(mask.shape[1], round(column + width + reach[0][1]))
@@ -239,10 +239,10 @@ def _examples(settings: dict[str, Any], seed: int) -> Iterator[tuple[np.ndarray,
 
 
 def _write_dataset(examples: Iterator[tuple[np.ndarray, np.ndarray]], root: Path) -> int:
-    """Write the data set as nnU-Net's planner and trainer expect it; the number of examples.
+    """Write the data set as nnU-Net's planner and trainer expect it, and return the number of examples.
 
-    What `nnUNetv2_plan_and_preprocess` would do with cropping to the picture, resampling and worker processes is
-    written directly: the examples are already on the grid.
+    The examples are already on the grid, so the files are written directly, without the cropping, resampling and worker
+    processes of `nnUNetv2_plan_and_preprocess`.
     """
     raw, preprocessed = root / "raw" / _DATASET, root / "preprocessed" / _DATASET
     arrays = preprocessed / f"nnUNetPlans_{_CONFIGURATION}"
@@ -287,7 +287,7 @@ def _write_dataset(examples: Iterator[tuple[np.ndarray, np.ndarray]], root: Path
 
 
 def _plan(settings: dict[str, Any]) -> dict[str, Any]:
-    """nnU-Net's own plans for the data set, with patch, batch and features of the configuration."""
+    """nnU-Net's own plans for the data set, with the configured patch, batch and features."""
     plans = ExperimentPlanner(_DATASET).plan_experiment()
     plans["original_median_spacing_after_transp"] = _SPACING
     planned = plans["configurations"][_CONFIGURATION]
@@ -320,13 +320,13 @@ def _check_settings(settings: dict[str, Any]) -> None:
 def train_cone_network(settings: dict[str, Any], seed: int, device: str, output: Path) -> None:
     """Train an nnU-Net to segment the cone; write `network.safetensors` and `plans.json`.
 
-    Seeded in full, on one thread and without data workers: the same settings, seed and device give the same network.
-    The last epoch is kept. One example in five is left out of training; the Dice on them is in the plans.
+    Training is fully seeded and uses one thread and no data workers, so the same settings, seed and device give the
+    same network. The last epoch is kept. One example in five is held out; the Dice on these is in the plans.
 
     Args:
         settings: Section `cone_network` of the configuration: images, grid_size, features, epochs, iterations,
             batch_size; masks, a folder of the user's own `<name>.png` and `<name>_mask.png`, or None.
-        seed: Of examples, augmentation and initial weights.
+        seed: Seed of examples, augmentation and initial weights.
         device: auto, cpu or cuda.
         output: Folder.
 
@@ -375,7 +375,7 @@ class ConeNetwork:
     """A trained nnU-Net that segments the cone."""
 
     def __init__(self, folder: Path, device: str = "auto") -> None:
-        """Read the output of `train_cone_network`; nothing in it can run code.
+        """Read the output of `train_cone_network`; the files cannot run code.
 
         Raises:
             ValueError: Plans or weights are not those of a cone network; the message names the file.
@@ -403,7 +403,7 @@ class ConeNetwork:
         except (SafetensorError, RuntimeError) as error:
             raise ValueError(f"{folder / 'network.safetensors'}: not the weights of these plans ({error}).") from error
         network.to(self.device).eval()
-        # One window holds the whole picture, so there is nothing to blend; mirrored copies cost more than they give.
+        # One window covers the whole picture, so there is nothing to blend; mirrored copies are not worth their cost.
         self._predictor = nnUNetPredictor(
             tile_step_size=1,
             use_gaussian=False,
@@ -429,7 +429,7 @@ class ConeNetwork:
         """Where the network sees the cone in each clip, on its own grid: bool (H, W), from the mean over its frames.
 
         Args:
-            clips: uint8 (T, H, W) and row spacing over column spacing, clip by clip.
+            clips: For each clip, uint8 (T, H, W) and row spacing over column spacing.
         """
         grid = [_on_grid(frame, aspect, self.grid_size) for frames, aspect in clips for frame in frames]
         probability = np.concatenate(

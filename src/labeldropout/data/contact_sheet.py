@@ -1,4 +1,4 @@
-"""One picture of a whole store of cases, to review by eye."""
+"""One picture of a whole store of cases, for visual review."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,11 +32,11 @@ _GROUND, _INK, _WARNING = (24, 24, 24), (225, 225, 225), (255, 214, 90)
 
 
 def sample(flagged: Bool[np.ndarray, " n"], n_cases: int = N_CASES) -> list[int]:
-    """Rows of a store to show: flagged cases first, then the others, each spread evenly over the table.
+    """Choose the rows of a store to show: flagged cases first, then the others, each spread evenly over the table.
 
     Args:
         flagged: Whether each case has a flag or a remark.
-        n_cases: Number of rows at most.
+        n_cases: Maximum number of rows.
     """
     shown = _spread(np.flatnonzero(flagged), n_cases)
     return [*shown, *_spread(np.flatnonzero(~flagged), n_cases - len(shown))]
@@ -49,7 +49,7 @@ def _spread(rows: np.ndarray, n: int) -> list[int]:
 
 
 def tile(store: CaseStore, index: int) -> UInt8[np.ndarray, "h w 3"]:
-    """Image of a case on square pixels, its longer side `_TILE_PX`, with the outlines of what is drawn."""
+    """Image of a case on square pixels, with longer side `_TILE_PX` and the outlines of the drawn structures."""
     image, target = np.asarray(store.image(index)), np.asarray(store.target(index))
     row_mm, column_mm = store.spacing_mm(index) or (1.0, 1.0)
     height, width = image.shape[0] * row_mm, image.shape[1] * column_mm
@@ -66,14 +66,14 @@ def tile(store: CaseStore, index: int) -> UInt8[np.ndarray, "h w 3"]:
 def contact_sheet(
     store: CaseStore, path: Path, n_cases: int = N_CASES, remarks: Mapping[str, str] | None = None
 ) -> list[str]:
-    """Draw a sample of a store as one PNG: image with outlines, and below it identifier, view and flags.
+    """Draw a sample of a store as one PNG: each image with outlines, and below it the identifier, view and flags.
 
     The same store gives the same bytes.
 
     Args:
         store: The cases.
         path: The picture to write.
-        n_cases: Number of cases at most.
+        n_cases: Maximum number of cases.
         remarks: Further remarks by identifier of the case, such as a proposal's reasons; they count as flags.
 
     Returns:
@@ -109,7 +109,7 @@ def contact_sheet(
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    """The font that comes with Matplotlib: the same everywhere."""
+    """The font that comes with Matplotlib, so that it is the same everywhere."""
     return ImageFont.truetype(Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)
 
 
@@ -136,7 +136,7 @@ def _caption(store: CaseStore, index: int, flags: str) -> list[tuple[str, tuple[
 
 
 def _fitted(draw: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont) -> str:
-    """The text, cut with an ellipsis where it is wider than a tile."""
+    """The text, shortened with an ellipsis if it is wider than a tile."""
     if draw.textlength(text, font) <= _TILE_PX:
         return text
     while text and draw.textlength(f"{text}…", font) > _TILE_PX:

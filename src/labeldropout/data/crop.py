@@ -1,4 +1,4 @@
-"""The square round the cone that a network sees, and the way to its grid and back."""
+"""Compute the square around the cone that a network sees, and map images to its grid and back."""
 
 from dataclasses import dataclass
 
@@ -30,7 +30,7 @@ def _resized_mask(mask: Bool[np.ndarray, "h w"], shape: tuple[int, int]) -> Bool
 
 @dataclass(frozen=True)
 class Crop:
-    """The part of the stored grid that becomes the network's grid; whole stored pixels."""
+    """The part of the stored grid that becomes the network's grid, in whole stored pixels."""
 
     row: int
     """First row; negative where the crop begins above the image (padding)."""
@@ -43,7 +43,7 @@ class Crop:
 
 
 def square_crop(box: tuple[int, int, int, int], pixel_aspect: float, margin: float) -> Crop:
-    """The square around a box, in length and not in stored pixels, with a margin on each side.
+    """The square around a box, with a margin on each side; square in physical length, not in stored pixels.
 
     Args:
         box: (row, column, height, width) on the stored grid.
@@ -79,9 +79,10 @@ def to_grid(
 
     Args:
         image: On the stored grid.
-        crop: What to take.
+        crop: The part to take.
         size: Side of the grid.
-        labels: Whether this is a label map: nearest neighbour. An image is resized bilinearly with antialiasing.
+        labels: Whether this is a label map, resized by nearest neighbour; an image is resized bilinearly with
+            antialiasing.
     """
     of_image, of_crop = _overlap(crop, image.shape)
     padded = np.zeros((crop.height, crop.width), np.uint8)
@@ -92,11 +93,11 @@ def to_grid(
 def to_native(
     probabilities: Float32[np.ndarray, "c s s"], crop: Crop, shape: tuple[int, int]
 ) -> Float32[np.ndarray, "c h w"]:
-    """Carry probabilities back to the stored grid, bilinearly; outside the crop everything is background.
+    """Map probabilities back to the stored grid, bilinearly; everything outside the crop is background.
 
     Args:
-        probabilities: Of one image on the network's grid, background first.
-        crop: What `to_grid` took.
+        probabilities: Probabilities for one image on the network's grid, background first.
+        crop: The part that `to_grid` took.
         shape: (rows, columns) of the stored image.
     """
     of_image, of_crop = _overlap(crop, shape)

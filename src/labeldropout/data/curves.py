@@ -1,4 +1,4 @@
-"""Outlines: from an annotator's few points to a mask, and from a mask back to a few points."""
+"""Convert an annotator's few points to a mask, and a mask back to a few points."""
 
 import itertools
 
@@ -20,7 +20,7 @@ Points = Float[np.ndarray, "_n 2"]
 
 
 class CurveError(ValueError):
-    """A curve that bounds no area, or a mask that no single curve bounds; says why."""
+    """A curve bounds no area, or no single curve bounds a mask; the message says why."""
 
 
 def _without_repeats(points: Points) -> Points:
@@ -33,10 +33,10 @@ def spline(points: Points, per_pixel: float = 1.5, straight: Bool[np.ndarray, " 
 
     The parameter is the cumulative chord length, as in the first release of Unity Imaging's tools; where segments are
     marked as straight (second release) it is the index of the point, and straight segments divide the curve into
-    splines of their own.
+    separate splines.
 
     Args:
-        points: What was drawn, (n, 2); consecutive duplicates count once.
+        points: The drawn points, (n, 2); consecutive duplicates count once.
         per_pixel: Number of points returned per pixel of length.
         straight: Whether the segment after each point is straight; (n,) or (n - 1,).
 
@@ -44,7 +44,7 @@ def spline(points: Points, per_pixel: float = 1.5, straight: Bool[np.ndarray, " 
         (k, 2), from the first to the last point.
 
     Raises:
-        CurveError: Fewer than three different points follow one another, or `straight` has another length.
+        CurveError: There are fewer than three different consecutive points, or `straight` has the wrong length.
     """
     points = np.asarray(points, np.float64)
     distinct = _without_repeats(points)
@@ -82,9 +82,9 @@ def _one_spline(points: Points, per_pixel: float, by_length: bool) -> Points:
 def fill(outline: Points, shape: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
     """Whether the centre of each pixel lies within the closed outline (even-odd rule).
 
-    A scan line per row; the last point is joined to the first by a straight line. Parts outside the grid are cut off
-    after filling. The same pixels as `skimage.draw.polygon` but for centres exactly on the outline, in time linear in
-    the outline's length.
+    Each row is one scan line; the last point is joined to the first by a straight line. Parts outside the grid are cut
+    off after filling. The pixels are those of `skimage.draw.polygon`, except for centres exactly on the outline, and
+    the time is linear in the outline's length.
 
     Args:
         outline: (n, 2) points.
@@ -112,7 +112,7 @@ def crosses_itself(outline: Points) -> bool:
     """Whether two sides of the closed outline cross properly; touching does not count.
 
     Args:
-        outline: (n, 2) points; time grows with n squared, so give a few hundred.
+        outline: (n, 2) points; time grows with n squared, so pass at most a few hundred.
     """
     start = _without_repeats(np.asarray(outline, np.float64))
     if len(start) > 1 and np.array_equal(start[0], start[-1]):
@@ -141,19 +141,19 @@ def open_outline(mask: Bool[np.ndarray, "h w"], base: Bool[np.ndarray, "h w"], t
     """Dense open curve around a mask, whose straight closing line runs along the mask's base.
 
     The gap grows from the middle of the base to both sides for as long as the outline there stays straight, so the
-    ends come to lie on the hinges of a valve plane, and closing the curve gives the mask back whatever its shape.
+    ends lie at the hinges of a valve plane, and closing the curve restores the mask whatever its shape.
 
     Args:
         mask: One connected area without holes.
-        base: Pixels of the other side of the base, such as the atrium's for a ventricle; if none touches the mask, the
+        base: Pixels on the other side of the base, such as the atrium for a ventricle; if none touches the mask, the
             base is taken to be the lowest part of the mask.
         tolerance_px: How far the outline may leave the closing line.
 
     Returns:
-        (n, 2), half a pixel or less apart, on the sub-pixel outline; runs clockwise on the screen.
+        (n, 2), at most half a pixel apart, on the sub-pixel outline, clockwise on the screen.
 
     Raises:
-        CurveError: The mask is empty, or more than 1 % of it lies apart from its largest area.
+        CurveError: The mask is empty, or more than 1 % of it is separate from its largest area.
     """
     if not mask.any():
         raise CurveError("an empty mask has no outline")
@@ -179,7 +179,7 @@ def open_outline(mask: Bool[np.ndarray, "h w"], base: Bool[np.ndarray, "h w"], t
         if touching.any():
             middle = ring[touching].mean(axis=0)
     ring = np.roll(ring, -int(np.argmin(np.hypot(*(ring - middle).T))), axis=0)
-    # The steps of the pixel grid are no bends: straightness is judged on a smoothed ring (samples are half a pixel).
+    # Steps of the pixel grid are not bends, so straightness is judged on a smoothed ring (samples are half a pixel).
     smooth = gaussian_filter1d(ring, 3.0, axis=0, mode="wrap")
     # Indices below grow from the middle of the base: `left` backwards, `right` forwards.
     left, right, go_left, go_right = 0, 0, True, True
@@ -204,16 +204,16 @@ def _is_straight(ring: Points, left: int, right: int, tolerance_px: float) -> bo
 
 
 def resample(curve: Points, n_points: int, smoothing_px: float = 2.0) -> Points:
-    """A curve like an annotator's: few points, equally far apart, and without the steps of the pixel grid.
+    """A curve like an annotator's: few points, equally spaced, without the steps of the pixel grid.
 
     Args:
         curve: Dense open curve.
         n_points: Number of points to return.
-        smoothing_px: Standard deviation of the Gaussian smoothing along the curve; the ends stay.
+        smoothing_px: Standard deviation of the Gaussian smoothing along the curve; the ends are kept.
     """
     steps = np.hypot(*np.diff(curve, axis=0).T)
     sigma = smoothing_px / max(float(steps.mean()), 1e-9)
-    # Mirroring through the end points keeps the ends where they are.
+    # Mirroring through the end points keeps the ends in place.
     smooth = gaussian_filter1d(_mirrored(curve, n_extra := min(len(curve) - 1, int(4 * sigma) + 1)), sigma, axis=0)
     smooth = smooth[n_extra : n_extra + len(curve)]
     at = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(smooth, axis=0).T))])
@@ -233,19 +233,19 @@ def traced(
     n_points: tuple[int, ...] = (24, 36, 54, 80, 120, 180),
     decimals: int = 1,
 ) -> Points:
-    """Few points of an open curve that, splined and filled, gives the mask back within one boundary pixel.
+    """Few points of an open curve that, splined and filled, restores the mask to within one boundary pixel.
 
     Args:
         mask: As in `open_outline`.
         base: As in `open_outline`.
         n_points: Numbers of points to try, in this order.
-        decimals: Of the coordinates.
+        decimals: Decimals of the coordinates.
 
     Returns:
         (n, 2), n the first number that suffices; the whole outline if none does.
 
     Raises:
-        CurveError: As `open_outline`, or even the whole outline does not give the mask back.
+        CurveError: As for `open_outline`, or even the whole outline does not restore the mask.
     """
     dense = open_outline(mask, base)
     eight = np.ones((3, 3), bool)

@@ -1,4 +1,4 @@
-"""Read NIfTI and MetaImage files strictly: sizes are checked before memory is taken, axes are never reoriented."""
+"""Read NIfTI and MetaImage files strictly: check sizes before allocating memory, and never reorient axes."""
 
 import gzip
 import hashlib
@@ -14,14 +14,14 @@ import numpy as np
 from labeldropout.case import DatasetError
 
 MAX_PIXELS = 2**26
-"""Largest number of pixels that a file may declare: some thirty times a long clip of large frames."""
+"""Largest number of pixels that a file may declare: about thirty times a long clip of large frames."""
 
 
 _MAX_HEADER_BYTES = 2**16
 
 
 _MAX_DEFLATE_RATIO = 1032
-"""No deflate stream unpacks to more than this many times its size (zlib, technical details)."""
+"""A deflate stream never unpacks to more than this many times its size (zlib, technical details)."""
 
 
 _ELEMENT_TYPES = {"MET_UCHAR": "u1", "MET_SHORT": "i2", "MET_USHORT": "u2", "MET_FLOAT": "f4"}
@@ -32,7 +32,7 @@ _BOOLEANS = {"true": True, "false": False}
 
 @dataclass(frozen=True)
 class StoredImage:
-    """What an image file holds."""
+    """The content of an image file."""
 
     path: Path
     values: np.ndarray
@@ -40,11 +40,11 @@ class StoredImage:
     pixel_spacing_mm: tuple[float, float]
     """(row, column), finite and positive."""
     slope: float
-    """Factor that was applied to the stored numbers; 1 without one."""
+    """Factor applied to the stored numbers; 1 if there is none."""
     sha256: str
-    """Hash of the file that holds the pixels."""
+    """Hash of the file that contains the pixels."""
     pixel_file: Path
-    """That file: the image itself, or the data file beside a MetaImage header."""
+    """That file: the image itself, or the data file next to a MetaImage header."""
 
 
 def _spacing(dataset: str, path: Path, row: float, column: float) -> tuple[float, float]:
@@ -78,7 +78,7 @@ def _read_bytes(dataset: str, path: Path) -> bytes:
 
 
 def _unpack(dataset: str, path: Path, packed: bytes, n_bytes: int) -> bytes:
-    """At most the first `n_bytes` of a NIfTI file; if it ends before, its checksum has been verified."""
+    """Return at most the first `n_bytes` of a NIfTI file; if it ends earlier, its checksum has been verified."""
     if path.suffix != ".gz":
         return packed[:n_bytes]
     try:
@@ -91,9 +91,9 @@ def _unpack(dataset: str, path: Path, packed: bytes, n_bytes: int) -> bytes:
 
 
 def read_nifti(path: Path, dataset: str) -> StoredImage:
-    """Read a `.nii` or `.nii.gz` file; x becomes the columns, y the rows, and the affine is not looked at.
+    """Read a `.nii` or `.nii.gz` file; x becomes the columns, y the rows, and the affine is ignored.
 
-    Similar public files carry negative diagonals in the affine, by which a reorientation would flip the picture.
+    Similar public files have negative diagonals in the affine, so that reorienting them would flip the picture.
     Source: NIfTI-1 header, nifti.nimh.nih.gov.
 
     Args:
@@ -101,7 +101,8 @@ def read_nifti(path: Path, dataset: str) -> StoredImage:
         dataset: Name of the data set, for messages.
 
     Raises:
-        DatasetError: Not NIfTI-1, truncated, too large, another size than declared, not numbers, or a wrong spacing.
+        DatasetError: The file is not NIfTI-1, is truncated, too large, not of the declared size or not numeric, or its
+            spacing is wrong.
     """
     from nibabel.nifti1 import Nifti1Header
     from nibabel.spatialimages import HeaderDataError
@@ -110,7 +111,7 @@ def read_nifti(path: Path, dataset: str) -> StoredImage:
     packed = _read_bytes(dataset, path)
     block = _unpack(dataset, path, packed, 348)
     try:
-        header = Nifti1Header(block, check=False)  # nibabel's own check repairs quietly; ours, below, refuses
+        header = Nifti1Header(block, check=False)  # nibabel's own check repairs silently; ours, below, refuses
         data_type = header.get_data_dtype()
         columns_first = tuple(int(size) for size in header.get_data_shape())
         slope = header.get_slope_inter()[0]
@@ -127,7 +128,7 @@ def read_nifti(path: Path, dataset: str) -> StoredImage:
     if data_type.kind not in "iuf":
         raise DatasetError.about(dataset, path, "wrong kind of pixels", "integers or floats", data_type)
     shape = _shape(dataset, path, columns_first)
-    zooms = [float(str(zoom)) for zoom in header["pixdim"][1:3]]  # shortest decimal number of the 32-bit one
+    zooms = [float(str(zoom)) for zoom in header["pixdim"][1:3]]  # shortest decimal that gives the 32-bit number
     spacing = _spacing(dataset, path, zooms[1], zooms[0])
     n_expected = offset + math.prod(shape) * data_type.itemsize
     if n_expected > len(packed) * _MAX_DEFLATE_RATIO:
@@ -194,9 +195,9 @@ def _boolean(dataset: str, path: Path, header: dict[str, str], key: str, default
 
 
 def _data_file(dataset: str, path: Path, name: str) -> Path:
-    """The data file beside the header; a name that leads anywhere else is refused."""
+    """Return the data file next to the header; refuse a name that points anywhere else."""
     plain = name not in {"", ".", "..", "LOCAL", "LIST"} and not re.search(r"[%\s]", name)
-    if not plain or PureWindowsPath(name).name != name:  # knows both kinds of slashes, and drives
+    if not plain or PureWindowsPath(name).name != name:  # handles both kinds of slash, and drive letters
         raise DatasetError.about(dataset, path, "ElementDataFile", "the name of one file beside the header", repr(name))
     data_file = path.with_name(name)
     if not data_file.is_file():
@@ -205,7 +206,7 @@ def _data_file(dataset: str, path: Path, name: str) -> Path:
 
 
 def read_metaimage(path: Path, dataset: str) -> StoredImage:
-    """Read an uncompressed MetaImage: a `.mhd` header and the data file beside it.
+    """Read an uncompressed MetaImage: a `.mhd` header and the data file next to it.
 
     Source: MetaIO documentation, itk.org/Wiki/ITK/MetaIO/Documentation.
 
@@ -214,8 +215,8 @@ def read_metaimage(path: Path, dataset: str) -> StoredImage:
         dataset: Name of the data set, for messages.
 
     Raises:
-        DatasetError: A header that is not as the format says, a data file of another size or not beside it, or a wrong
-            spacing.
+        DatasetError: The header does not follow the format, the data file has the wrong size or is not next to it, or
+            the spacing is wrong.
     """
     header = _metaimage_header(dataset, path)
     (n_dims,) = _numbers(dataset, path, "NDims", header["NDims"], 1, int)

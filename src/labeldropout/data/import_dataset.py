@@ -1,4 +1,4 @@
-"""Verb `import-dataset`: a data set in its own format becomes a store of cases, with pictures to review."""
+"""The verb `import-dataset`: turn a data set in its own format into a store of cases, with pictures to review."""
 
 import logging
 from collections.abc import Mapping
@@ -30,8 +30,8 @@ def import_dataset(
 ) -> int:
     """Import a data set into a store of cases.
 
-    Files, all in `output`: the store (`store.write_cases`), `contact_sheet.png`, and for a data set that is curated
-    `<name>_curation.proposed.csv`; the user's own list is never written.
+    Writes to `output`: the store (`case_store.write_cases`), `contact_sheet.png`, and, for a data set that is curated,
+    `<name>_curation.proposed.csv`. The user's own list is never overwritten.
 
     Args:
         name: Key of `DATASETS`.
@@ -39,13 +39,13 @@ def import_dataset(
         output: Folder of the store.
         options: Fields of the data set's options, and `skip_limit`.
         on_bad_case: Whether a bad case stops the import or is recorded in rejected.csv and left out.
-        curation: List of the images to use, for a data set that has one.
+        curation: List of the images to use, if the data set has one.
 
     Returns:
         Number of cases.
 
     Raises:
-        DatasetError: The data set, an option, or one of its files is not as expected; the message says what to do.
+        DatasetError: The data set, an option or a file is not as expected; the message says what to do.
     """
     if name not in DATASETS:
         raise DatasetError.about(
@@ -85,7 +85,7 @@ def import_dataset(
 
 
 def _is_loud(note: str) -> bool:
-    """Whether an importer wrote the note's first clause in capitals."""
+    """Whether the note's first clause is in capitals."""
     return note.partition(":")[0].isupper()
 
 
@@ -127,10 +127,10 @@ _FROM_JSON: dict[type, tuple[type, ...]] = {
 
 
 def _value(name: str, key: str, declared: Any, value: Any) -> Any:
-    """A value out of JSON as its field declares it.
+    """Convert a JSON value to the type that its field declares.
 
     Raises:
-        DatasetError: Another type, or a word that is not among the field's words.
+        DatasetError: The value has the wrong type, or is not one of the field's words.
     """
     if get_origin(declared) is Literal:
         words = get_args(declared)

@@ -1,4 +1,4 @@
-"""What an import found, used, skipped and refused; nothing is dropped silently."""
+"""Record what an import found, used, skipped and refused; nothing is dropped silently."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,9 +17,9 @@ class ImportReport:
     on_bad_case: OnBadCase = "stop"
     """Whether a bad case ends the import (default) or is recorded in `rejected` and left out."""
     skip_limit: float = 0.01
-    """Largest share of a data set that may be skipped as known-bad before the import refuses."""
+    """Largest share of a data set that may be skipped as known-bad before the import is refused."""
     found: int = 0
-    """Items looked at, in the data set's own unit (stills, videos, images)."""
+    """Items examined, in the data set's own unit (stills, videos, images)."""
     used: int = 0
     """Cases that the importer produced; counted by `importing`."""
     skipped: dict[str, list[str]] = field(default_factory=dict)
@@ -27,25 +27,25 @@ class ImportReport:
     rejected: list[dict[str, str]] = field(default_factory=list)
     """Bad cases that `on_bad_case="skip"` left out: item and error."""
     notes: list[str] = field(default_factory=list)
-    """Remarks and warnings in sentences."""
+    """Remarks and warnings, as sentences."""
     checks: list[dict[str, str]] = field(default_factory=list)
-    """Self-check against what is known of the real data set: check, expected, found."""
+    """Self-check against what is known about the real data set: check, expected, found."""
 
     def skip(self, reason: str, item: str) -> None:
         """Count a known-bad item."""
         self.skipped.setdefault(reason, []).append(item)
 
     def note(self, text: str) -> None:
-        """Keep a remark; the same remark is kept once."""
+        """Add a remark; duplicates are dropped."""
         if text not in self.notes:
             self.notes.append(text)
 
     def check(self, name: str, expected: object, found: object) -> None:
-        """Put a number found beside the one published of the real data set."""
+        """Record a number found and the one published for the real data set."""
         self.checks.append({"check": name, "expected": str(expected), "found": str(found)})
 
     def attempt(self, item: str, read: Callable[..., Any], *arguments: Any) -> Any | None:
-        """Call `read(*arguments)`; on a `DatasetError` stop, or record the item and return None, as configured."""
+        """Call `read(*arguments)`; on a `DatasetError`, stop or record the item and return None, as configured."""
         try:
             return read(*arguments)
         except DatasetError as error:

@@ -1,4 +1,4 @@
-"""The verb `observe`: a simulated observer who draws on the images of the annotation kit."""
+"""The verb `observe`: a simulated observer draws on the images of the annotation kit."""
 
 import hashlib
 from pathlib import Path
@@ -13,8 +13,8 @@ from labeldropout.data.case_store import CaseStore
 from labeldropout.files import write_table
 from labeldropout.labels import Structure
 
-# The simulated observer. Ours: boundaries of two trained readers lie one to two millimetres apart, which in a picture
-# of 112 pixels that shows some 16 cm is about one pixel.
+# The simulated observer, our choice: the boundaries of two trained readers are one to two millimetres apart, about one
+# pixel in a picture of 112 pixels that shows about 16 cm.
 _REFERENCE_SIDE_PX = 112
 
 
@@ -23,11 +23,11 @@ _JITTER_PX = 1.2
 
 
 _JITTER_SCALE_PX = 9.0
-"""Width of the Gaussian that smooths the displacement, likewise."""
+"""Width of the Gaussian that smooths the displacement, in the same unit."""
 
 
 _BIAS_PX = 0.5
-"""Standard deviation of how far an observer draws one structure too large in one image, likewise."""
+"""Standard deviation of how much too large an observer draws one structure in one image, in the same unit."""
 
 
 def draw_displacement(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
@@ -56,27 +56,27 @@ def redraw(
     displacement: np.ndarray,
     bias: dict[Structure, float],
 ) -> UInt8[np.ndarray, "h w"]:
-    """Draw the myocardium and the left atrium as an observer would, around a left ventricle that is given.
+    """Draw the myocardium and the left atrium as an observer would, around a given left ventricle.
 
-    One displacement moves the whole label map, so that neighbours stay neighbours; then the outer border of
-    myocardium (as that of cavity and wall together) and atrium move by their bias.
+    One displacement moves the whole label map, so that neighbours stay neighbours. Then the outer borders of the
+    myocardium (that of cavity and wall together) and of the atrium move by their bias.
 
     Args:
         truth: Label map with all structures.
-        left_ventricle: bool (H, W), the data set's own; stays as it is.
+        left_ventricle: bool (H, W), from the data set; left unchanged.
         displacement: float (2, H, W) in pixels.
-        bias: Pixels per drawn structure.
+        bias: Pixels, for each drawn structure.
     """
     grid = np.mgrid[: truth.shape[0], : truth.shape[1]]
     moved = map_coordinates(truth, grid + displacement, order=0, mode="nearest")
     heart = np.isin(moved, (Structure.LV, Structure.LVM))
-    # Along the base, cavity meets atrium and not wall: only the part of the border that the wall forms may move.
+    # Along the base the cavity borders on the atrium, not the wall: only the part of the border that is wall may move.
     row, column = distance_transform_edt(~heart, return_distances=False, return_indices=True)
     beside_wall = moved[row, column] == Structure.LVM
     wall = (_signed_distance(heart) < bias[Structure.LVM]) & beside_wall
     atrium = (_signed_distance(moved == Structure.LA) < bias[Structure.LA]) & ~heart & ~wall
     drawn = np.select([wall, atrium], DRAWN_STRUCTURES, Structure.BACKGROUND).astype(np.uint8)
-    # What the moved cavity covers beyond the given one goes to the nearest thing drawn, as no reader leaves a gap.
+    # What the moved cavity covers beyond the given one goes to the nearest structure, since no reader leaves a gap.
     gap = (moved == Structure.LV) & ~left_ventricle
     row, column = distance_transform_edt(moved == Structure.LV, return_distances=False, return_indices=True)
     drawn[gap] = drawn[row[gap], column[gap]]
@@ -87,16 +87,16 @@ def redraw(
 def observe(kit: Path, truth: CaseStore, seed: int, drawn: Path) -> None:
     """Let the simulated observer draw on a kit; `drawn.csv` is the last file to appear.
 
-    Every image has random numbers of its own, from the seed and its identifier: another choice of images changes none.
+    Each image has its own random numbers, from the seed and its identifier, so they do not depend on the other images.
 
     Args:
         kit: Folder of the kit.
-        truth: Cases with all structures labelled, with the kit's identifiers.
-        seed: Of the observer.
+        truth: Cases with all structures labelled, under the identifiers of the kit.
+        seed: Seed of the observer.
         drawn: Folder for `<case>.nii.gz`, as `import_kit` reads it.
 
     Raises:
-        ValueError: A case of the kit has no truth, or one of another size.
+        ValueError: A case of the kit has no truth, or its truth has another size.
     """
     table, row_of = _read_kit(kit), _rows_by_case(truth)
     written = []

@@ -1,4 +1,4 @@
-"""Which part of a split a case belongs to; the split itself is made by `split`."""
+"""Look up which part of a split a case belongs to; `split` makes the split itself."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ PATIENTS = {
 
 
 def check_patients(table: pd.DataFrame, where: object) -> None:
-    """Refuse a table in which a patient stands twice or a part is none.
+    """Refuse a table in which a patient is listed twice or a part does not exist.
 
     Raises:
         ValueError: Either of these.
@@ -36,10 +36,10 @@ def check_patients(table: pd.DataFrame, where: object) -> None:
 
 
 def read_parts(tables: Sequence[Path]) -> pd.DataFrame:
-    """Return the parts of the patients of several data sets: their tables `PATIENTS`, one below the other.
+    """Return the parts of the patients of several data sets: their tables `PATIENTS`, concatenated.
 
     Raises:
-        ValueError: Another table, a part that is none, or a patient who stands twice in one table or in two.
+        ValueError: A table is of another kind, a part does not exist, or a patient is listed twice.
     """
     if not tables:
         raise ValueError("no table of parts (expected one per data set, as `split` writes them).")
@@ -49,7 +49,7 @@ def read_parts(tables: Sequence[Path]) -> pd.DataFrame:
 
 
 def named(tables: Sequence[Path]) -> str:
-    """These tables, for a message."""
+    """Names of these tables, for a message."""
     return ", ".join(map(str, tables))
 
 
@@ -58,10 +58,10 @@ def part_of_cases(cases: pd.DataFrame, patients: pd.DataFrame) -> pd.Series:
 
     Args:
         cases: Any table with the columns `dataset` and `patient`.
-        patients: The outcome of `split`.
+        patients: The result of `split`.
 
     Raises:
-        ValueError: A patient is in two parts or stands twice, has no part, or the part is none.
+        ValueError: A patient is in two parts, is listed twice or has no part, or the part does not exist.
     """
     patients = check_columns(patients, PATIENTS, "patients")
     check_patients(patients, "patients")

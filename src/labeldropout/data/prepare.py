@@ -56,7 +56,7 @@ def _images(store: CaseStore, masks: np.ndarray, crops: list[Crop], grid_size: i
 
 
 def _targets(store: CaseStore, crops: list[Crop], grid_size: int) -> Iterator[np.ndarray]:
-    """Label maps on the grid; labels beyond the cone are kept.
+    """Label maps on the grid; labels outside the cone are kept.
 
     Raises:
         ValueError: A structure that is not labelled has pixels.
@@ -77,8 +77,8 @@ def _targets(store: CaseStore, crops: list[Crop], grid_size: int) -> Iterator[np
 def prepare(store: CaseStore, cones: Path, grid_size: int, margin: float, output: Path) -> None:
     """Write the prepared arrays of a store: `images.npy`, `targets.npy` and `cases.csv`, case by case.
 
-    Images are resized bilinearly with antialiasing, label maps with nearest neighbour. Neither the crop nor what is
-    blanked depends on labels.
+    Images are resized bilinearly with antialiasing, label maps with nearest neighbour. Neither the crop nor the
+    blanking depends on labels.
 
     Args:
         store: The cases.

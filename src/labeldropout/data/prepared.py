@@ -1,4 +1,4 @@
-"""Prepared arrays: what a network sees of every case, and the table that leads back."""
+"""Prepared arrays: what a network sees of each case, and the table that maps rows back to cases."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class Prepared:
     """The prepared arrays of one data set and their table (`PREPARED`), row by row."""
 
     images: np.ndarray
-    """uint8 (N, S, S), S the side of the network's grid."""
+    """uint8 (N, S, S), where S is the side of the network's grid."""
     targets: np.ndarray
     """uint8 (N, S, S)."""
     table: pd.DataFrame
@@ -47,7 +47,7 @@ def write_prepared(
             n_written += 1
         if n_written != len(table) or not n_written:
             raise ValueError(f"{directory}: {n_written} prepared images for a table of {len(table)} rows.")
-        (directory / "cases.csv").unlink(missing_ok=True)  # an older table must not describe the new arrays
+        (directory / "cases.csv").unlink(missing_ok=True)  # an old table must not describe new arrays
     write_table(table, directory / "cases.csv", PREPARED)
 
 

@@ -1,4 +1,4 @@
-"""The verb `segment-cone`: the cone of every clip, by network or geometry, checked by the fit of a sector."""
+"""The verb `segment-cone`: find the cone of every clip by network or geometry, and check it by fitting a sector."""
 
 import logging
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ _LOG = logging.getLogger(__name__)
 
 
 _CHUNK = 64
-"""Frames held at a time: bounds memory."""
+"""Frames held at a time, to bound memory."""
 
 
 _WORST = 12
@@ -79,7 +79,7 @@ def _row(case: str, found: FoundCone, image: np.ndarray, target: np.ndarray) -> 
 
 
 def _chunks(clips: list[list[int]]) -> Iterator[list[list[int]]]:
-    """Clips in portions of about `_CHUNK` frames."""
+    """Clips in chunks of about `_CHUNK` frames."""
     portion: list[list[int]] = []
     for clip in clips:
         portion.append(clip)
@@ -93,18 +93,18 @@ def _chunks(clips: list[list[int]]) -> Iterator[list[list[int]]]:
 def segment_cones(store: CaseStore, method: str, network: Path | None, device: str, output: Path) -> None:
     """Find the cone of every clip of a store; write `cones.csv`, `masks.u8` and `worst.png`.
 
-    A clip is what has the same group, view and size: its frames share one cone. `masks.u8` holds 1 where the image is
-    kept and 0 where it is blanked, at the offsets of the store's `images.u8`.
+    A clip is all cases with the same group, view and size: its frames share one cone. `masks.u8` is 1 where the image
+    is kept and 0 where it is blanked, at the offsets of the store's `images.u8`.
 
     Args:
         store: The cases.
         method: `network`, or `geometry` (no network; a clean fan on black is boxed and nothing is blanked).
-        network: Output of `train_cone_network`; needed by the method network.
+        network: Output of `train_cone_network`; required for the method `network`.
         device: auto, cpu or cuda.
         output: Folder.
 
     Raises:
-        ValueError: An image is black everywhere, or the network is missing.
+        ValueError: An image is entirely black, or the network is missing.
     """
     if method not in {"network", "geometry"}:
         raise ValueError(f"method: {method!r} (expected network or geometry).")
@@ -112,7 +112,7 @@ def segment_cones(store: CaseStore, method: str, network: Path | None, device: s
         raise ValueError("method network: no network given (expected the output of train-cone).")
     segmenter = None
     if method == "network" and network is not None:
-        # nnU-Net takes seconds to import; the geometry does without it.
+        # nnU-Net takes seconds to import, and the geometry does not need it.
         from labeldropout.data.cone_network import ConeNetwork
 
         segmenter = ConeNetwork(network, device)
@@ -153,7 +153,7 @@ def segment_cones(store: CaseStore, method: str, network: Path | None, device: s
 
 
 def _draw_worst(store: CaseStore, cones: pd.DataFrame, output: Path) -> None:
-    """Write `worst.png`: the least trusted cones, outlined, with method and agreement; geometry shows its box."""
+    """Write `worst.png`: the least trusted cones, outlined, with method and agreement, or the box for geometry."""
     trust = ["whole-frame", "hull", "fit", "geometry", "network+fit"]
     order = cones.assign(rank=cones["method"].map(trust.index), seen=cones["iou"].fillna(0))
     order = order.assign(order=np.arange(len(order))).sort_values(["rank", "seen", "order"])

@@ -1,4 +1,4 @@
-"""The verb `simulate`: a simulated data set in its own format, and the truth about it."""
+"""The verb `simulate`: write a simulated data set in its own format, and the truth about it."""
 
 import hashlib
 import shutil
@@ -22,7 +22,7 @@ MANIFEST = {
     "bytes": "size of the file",
     "sha256": "hash of the file",
 }
-"""`manifest.csv` beside the native files; the last file to appear."""
+"""`manifest.csv` next to the native files; the last file to appear."""
 
 HEARTS = {
     "patient": "our identifier of the group",
@@ -37,7 +37,7 @@ HEARTS = {
 """`hearts.csv` in the truth store: the volumes of the simulated solids."""
 
 _MARK = "SIMULATED.txt"
-"""File that says that a folder was written by `simulate` and may be replaced by it."""
+"""File that marks a folder as written by `simulate`, which may therefore replace it."""
 
 
 def _sha256(path: Path) -> str:
@@ -83,20 +83,20 @@ def _write_manifest(root: Path) -> None:
 def simulate(dataset: str, settings: dict[str, Any], severity: float, seed: int, root: Path, truth: Path) -> None:
     """Write a simulated data set in its own format, and the truth about it.
 
-    A patient depends on the seed, the data set and the patient's number alone: more patients leave the first ones as
-    they are, and severity changes how a heart is seen, never the heart.
+    A patient depends only on the seed, the data set and the patient's number: adding patients leaves the earlier ones
+    unchanged, and severity changes how a heart looks in the image, never the heart itself.
 
     Args:
-        dataset: Key of `DATASETS`, of a data set that can be simulated.
-        settings: Its sizes, as its scanner names them.
-        severity: Of the domain shift, 0 to 1.
-        seed: Of the study.
+        dataset: Key in `DATASETS` of a data set that can be simulated.
+        settings: Its sizes, under the names that its scanner module uses.
+        severity: Severity of the domain shift, 0 to 1.
+        seed: Seed of the study.
         root: Folder for the native files and `manifest.csv`; made if missing. An earlier simulation in it, finished or
-            not, is replaced; anything else is refused.
+            not, is replaced; a folder with anything else is refused.
         truth: Folder for the store of true cases and `hearts.csv`.
 
     Raises:
-        ValueError: Unknown data set or setting, or `root` holds files that no simulation wrote.
+        ValueError: The data set or a setting is unknown, or `root` contains files that no simulation wrote.
     """
     known = DATASETS.get(dataset)
     if known is None or known.simulate is None:
@@ -111,10 +111,10 @@ def simulate(dataset: str, settings: dict[str, Any], severity: float, seed: int,
 
 
 def _clear(root: Path) -> None:
-    """Make an empty folder with the mark of a simulation, in place of an earlier simulation if there is one.
+    """Make an empty folder marked as a simulation, replacing an earlier simulation if there is one.
 
     Raises:
-        ValueError: The folder holds files and not the mark.
+        ValueError: The folder contains files but not the mark.
     """
     mark = root / _MARK
     if root.is_dir() and any(root.iterdir()):

@@ -1,4 +1,4 @@
-"""`split`: a part for every patient, and the check that no patient is in two."""
+"""The verb `split`: assign a part to every patient, and check that no patient is in two."""
 
 import logging
 import re
@@ -23,7 +23,7 @@ _OFFICIAL_FOLD = re.compile(r"official:(\d+)")
 
 
 def _kept_parts(path: Path, dataset: str) -> dict[str, Part]:
-    """Earlier parts of a data set's patients: out of one table, or of a folder with a table per data set."""
+    """Read earlier parts of a data set's patients from one table, or from a folder with a table per data set."""
     file = path / f"{dataset}.csv" if path.is_dir() else path
     if path.is_dir() and not file.is_file():
         _LOG.warning("%s: no parts are kept, since there is no %s.", dataset, file)
@@ -47,7 +47,7 @@ def _groups(cases: pd.DataFrame, dataset: str) -> pd.DataFrame:
     """One row per patient, sorted: `patient`, `group_name`, `split_hint`.
 
     Raises:
-        ValueError: The data set puts the cases of a patient into different parts, or has too few patients.
+        ValueError: The data set puts cases of one patient into different parts, or has too few patients.
     """
     groups = cases[["patient", "group_name", "split_hint"]].drop_duplicates().sort_values("patient")
     torn = groups[groups.duplicated("patient", keep=False)]
@@ -64,7 +64,7 @@ def _groups(cases: pd.DataFrame, dataset: str) -> pd.DataFrame:
 
 
 def _units(cases: pd.DataFrame) -> dict[str, str]:
-    """First patient of every patient's unit: patients who share a file of the same content are one unit."""
+    """Return the first patient of each patient's unit: patients who share a file of the same content are one unit."""
     leader = {patient: patient for patient in sorted(cases["patient"].unique())}
 
     def first(patient: str) -> str:
@@ -86,10 +86,10 @@ def _random_parts(
     kept: Mapping[str, Part],
     rng: np.random.Generator,
 ) -> dict[str, Part]:
-    """Parts at random; every new unit goes, in shuffled order, where most patients are still missing.
+    """Draw parts at random: each new unit, in shuffled order, goes to the part that lacks the most patients.
 
-    With nothing kept this gives the fractions to within one unit; with kept patients it approaches them as far as the
-    new ones allow, and never moves a kept one.
+    If no parts are kept, this gives the fractions to within one unit. With kept patients it comes as close to them as
+    the new patients allow, and never moves a kept one.
     """
     parts = {patient: kept[patient] for patient in patients if patient in kept}
     members: dict[str, list[str]] = {}
@@ -173,19 +173,19 @@ def split(
 ) -> pd.DataFrame:
     """Return the part of every patient (`PATIENTS`), sorted by data set and patient.
 
-    A data set's parts depend on its own cases, the settings and the seed; not on other data sets.
+    A data set's parts depend on its own cases, the settings and the seed, but not on other data sets.
 
     Args:
         tables: `cases.csv` of every store.
         settings: `fractions` (training, validation, test; sum 1), `source` by data set (`random`; `official:1` to
             `official:10` or `shipped` for CAMUS; `official` for EchoNet and Unity), and `keep` (path of an earlier
-            table, or of a folder of such tables, whose patients stay where they are; or None).
-        seed: Of the random parts.
-        roots: Native roots; where CAMUS' has `listSubGroups`, an official fold is compared with it.
+            table, or of a folder of such tables, whose patients keep their parts; or None).
+        seed: Seed of the random parts.
+        roots: Native roots; if that of CAMUS has `listSubGroups`, an official fold is compared with it.
 
     Raises:
-        ValueError: Unknown settings, a group in two parts, fewer than ten groups or an empty part in a data set, an
-            official part that is missing or contradicts the kept one, or folds for CAMUS' older release.
+        ValueError: A setting is unknown, a group is in two parts, a data set has fewer than ten groups or an empty
+            part, an official part is missing or contradicts the kept one, or folds are requested for the older CAMUS.
     """
     unknown = set(settings) - {"fractions", "source", "keep"}
     if unknown or not isinstance(settings.get("source"), Mapping):

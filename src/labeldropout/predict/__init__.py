@@ -1,1 +1,1 @@
-"""Anybody's pictures, outlined."""
+"""Outline structures in any pictures."""

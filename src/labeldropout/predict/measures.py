@@ -1,4 +1,4 @@
-"""What is measured of an outline."""
+"""Measure outlines."""
 
 from pathlib import Path
 from typing import Any

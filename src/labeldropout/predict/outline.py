@@ -1,4 +1,4 @@
-"""The verb `predict`: outline the structures in anybody's images and videos."""
+"""The verb `predict`: outline the structures in any images and videos."""
 
 import logging
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ _REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 RELEASED_WEIGHTS = _REPOSITORY / "results" / "released" / "label_dropout.safetensors"
-"""The model that comes with the repository; there in an editable installation."""
+"""The model that comes with the repository; present only in an editable installation."""
 
 
 _BATCH = 32
@@ -80,7 +80,7 @@ def _predict(clip: Clip, found: FoundCone | None, model: Model) -> np.ndarray:
 def _overlay(
     frame: np.ndarray, labels: np.ndarray, structures: Sequence[Structure], found: FoundCone | None
 ) -> Image.Image:
-    """The frame with the outlines of the structures and, thin and grey, of the cone; names in the upper left corner."""
+    """The frame with the outlines of the structures and a thin grey one of the cone; names in the upper left corner."""
     colour = np.repeat(frame[..., None], 3, 2)
     if found is not None:
         colour[found.fan & ~ndimage.binary_erosion(found.fan)] = (120, 120, 120)
@@ -98,7 +98,7 @@ def _overlay(
 
 
 def _write_overlay(clip: Clip, labels: np.ndarray, model: Model, found: FoundCone | None, target: Path) -> None:
-    """`<name>_overlay.png`; of a clip an animated one, without loss and without a codec."""
+    """Write `<name>_overlay.png`, animated for a clip: lossless and without a codec."""
     pictures = [
         _overlay(frame, drawn, model.structures, found) for frame, drawn in zip(clip.frames, labels, strict=True)
     ]
@@ -139,32 +139,32 @@ def predict_files(
     Args:
         inputs: Files and folders.
         weights: weights.safetensors of a training; None for the released model.
-        cone: geometry, network or none: how the cone is found; with none the whole frame is given to the model.
-        cone_network: Output of `train_cone_network`, for network.
+        cone: How the cone is found: geometry, network or none; with none the model gets the whole frame.
+        cone_network: Output of `train_cone_network`, for the method network.
         device: auto, cpu or cuda.
-        output: Folder.
+        output: Folder to write to.
 
     Returns:
         The content of `areas.csv`.
 
     Raises:
-        ValueError: An input cannot be read or is no ultrasound picture; the message names the file.
+        ValueError: An input cannot be read or is not an ultrasound picture; the message names the file.
     """
     if cone not in {"geometry", "network", "none"}:
         raise ValueError(f"cone: {cone!r} (expected geometry, network or none).")
     if (cone == "network") != (cone_network is not None):
-        raise ValueError("--cone network and --cone-network belong together.")
+        raise ValueError("--cone network requires --cone-network, and the other way round.")
     found_inputs, unknown = find_inputs(inputs)
     _check_outputs(found_inputs, output)
     model = load_model(_weights(weights), choose_device(device))
     network = None
     if cone_network is not None:
-        # nnU-Net takes seconds to import; only who asks for it waits.
+        # nnU-Net takes seconds to import, so it is imported only when needed.
         from labeldropout.data.cone_network import ConeNetwork  # noqa: PLC0415
 
         network = ConeNetwork(cone_network, device)
     for path in unknown:
-        _LOG.warning("%s: unknown ending, left out", path)
+        _LOG.warning("%s: unknown extension, skipped", path)
     rows: list[dict[str, Any]] = []
     for name, path in found_inputs.items():
         clip = READERS[_ending(path) or ""](path)

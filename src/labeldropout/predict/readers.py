@@ -1,4 +1,4 @@
-"""Anybody's images and videos, read; and label maps written in the same form."""
+"""Read any images and videos, and write label maps in the same format."""
 
 import gzip
 from collections.abc import Callable, Iterable
@@ -8,13 +8,13 @@ from pathlib import Path
 import av
 import nibabel as nib
 import numpy as np
-import SimpleITK as sitk  # noqa: N813 - its own habit
+import SimpleITK as sitk  # noqa: N813 - its usual alias
 from PIL import Image, UnidentifiedImageError
 
 from labeldropout.files import replacing
 
 _FRAME_MS = 60
-"""Shown time of a frame of an animated overlay."""
+"""How long an animated overlay shows each frame."""
 
 
 @dataclass(frozen=True)
@@ -24,16 +24,17 @@ class Clip:
     frames: np.ndarray
     """uint8 (T, H, W), upright, row 0 at the probe."""
     spacing_mm: tuple[float, float] | None
-    """(row, column); None where the file does not say or says 1 in both directions."""
+    """(row, column); None if the file does not say, or says 1 in both directions."""
     write: Callable[[np.ndarray, Path], Path]
-    """Writes label maps, uint8 (T, H, W), to a path without ending, in the geometry of the input; the path written."""
+    """Writes label maps, uint8 (T, H, W), in the input's geometry to a path without suffix; returns the full path."""
 
 
 def _grey(values: np.ndarray, path: Path) -> np.ndarray:
-    """Intensities as uint8.
+    """Convert intensities to uint8.
 
     Raises:
-        ValueError: Not finite, or beyond 0 to 255; other ranges have no agreed display and are not guessed.
+        ValueError: Intensities are not finite or not within 0 to 255; other ranges have no agreed display and are not
+            guessed.
     """
     values = np.asarray(values)
     if not np.isfinite(values).all():
@@ -51,12 +52,12 @@ def _spacing(row: float, column: float) -> tuple[float, float] | None:
 
 
 def _luma(colour: np.ndarray) -> np.ndarray:
-    """Grey from (..., 3) RGB, ITU-R BT.601 as Pillow."""
+    """Grey from (..., 3) RGB, by ITU-R BT.601 as in Pillow."""
     return colour.astype(float) @ (0.299, 0.587, 0.114)
 
 
 def _read_nifti(path: Path) -> Clip:
-    """2D, or 2D and time; the stored array (column, row[, time]) is transposed and never reoriented by its affine."""
+    """Read 2D, or 2D and time; the stored array (column, row[, time]) is transposed, never reoriented by its affine."""
     try:
         image = nib.load(path)
         values = np.asanyarray(image.dataobj)
@@ -64,7 +65,7 @@ def _read_nifti(path: Path) -> Clip:
         raise ValueError(f"{path}: cannot be read as NIfTI ({error}).") from error
     if values.dtype.fields is not None:
         values = _luma(np.stack([values[name] for name in ("R", "G", "B")], -1))
-    # Trailing axes of length 1 are how NIfTI pads; the first two are the picture.
+    # NIfTI pads with trailing axes of length 1; the first two axes are the picture.
     shape = values.shape
     longer = [length for length in shape[2:] if length > 1]
     if len(shape) < 2 or len(longer) > 1 or min(shape) == 0:
@@ -87,12 +88,12 @@ def _read_nifti(path: Path) -> Clip:
 
 
 def _gzip(content: bytes) -> bytes:
-    """Compressed without the time of day, so that the same labels give the same bytes."""
+    """Compress without a timestamp, so that the same labels give the same bytes."""
     return gzip.compress(content, mtime=0)
 
 
 def _read_metaimage(path: Path) -> Clip:
-    """MetaImage: (columns, rows[, frames]); the labels get the header of the input."""
+    """Read MetaImage (columns, rows[, frames]); the labels get the header of the input."""
     try:
         image = sitk.ReadImage(str(path))
     except RuntimeError as error:
@@ -111,7 +112,7 @@ def _read_metaimage(path: Path) -> Clip:
         made.SetSpacing(image.GetSpacing())
         made.SetOrigin(image.GetOrigin())
         made.SetDirection(image.GetDirection())
-        # MetaImage in one file: a header and a data file could not be replaced together.
+        # MetaImage in one file: a separate header and data file could not be replaced together.
         written = target.with_name(target.name + ".mha")
         beside = target.with_name(f".{target.name}.part.mha")
         sitk.WriteImage(made, str(beside), useCompression=True)
@@ -122,7 +123,7 @@ def _read_metaimage(path: Path) -> Clip:
 
 
 def _write_png(labels: np.ndarray, target: Path) -> Path:
-    """One PNG with the values 0 to 3."""
+    """Write one PNG with the values 0 to 3."""
     written = target.with_name(target.name + ".png")
     with replacing(written) as file:
         Image.fromarray(labels[0]).save(file, format="PNG")
@@ -130,7 +131,7 @@ def _write_png(labels: np.ndarray, target: Path) -> Path:
 
 
 def _read_png(path: Path) -> Clip:
-    """A still; coloured pixels become their luma, as in the importers."""
+    """Read a still; coloured pixels are converted to luma, as in the importers."""
     try:
         with Image.open(path) as picture:
             picture.load()
@@ -145,7 +146,7 @@ def _read_png(path: Path) -> Clip:
 
 
 def _write_video_labels(labels: np.ndarray, target: Path) -> Path:
-    """NIfTI (columns, rows, frames) with the values 0 to 3: a video codec would blur label maps."""
+    """Write NIfTI (columns, rows, frames) with the values 0 to 3: a video codec would blur label maps."""
     written = target.with_name(target.name + ".nii.gz")
     made = nib.Nifti1Image(labels.transpose(2, 1, 0), np.diag([-1.0, -1.0, 1.0, 1.0]))
     with replacing(written) as file:
@@ -154,7 +155,7 @@ def _write_video_labels(labels: np.ndarray, target: Path) -> Path:
 
 
 def _read_video(path: Path) -> Clip:
-    """All frames, decoded one after the other."""
+    """Read all frames, decoding them one after the other."""
     try:
         with av.open(str(path)) as container:
             if not container.streams.video:
@@ -176,26 +177,27 @@ READERS: dict[str, Callable[[Path], Clip]] = {
     ".avi": _read_video,
     ".mp4": _read_video,
 }
-"""Readers by ending."""
+"""Readers by file extension."""
 
 
 def _ending(path: Path) -> str | None:
-    """The known ending of a file; None if there is none."""
+    """The known extension of a file; None if it has none."""
     name = path.name.lower()
     return next((ending for ending in sorted(READERS, key=len, reverse=True) if name.endswith(ending)), None)
 
 
 def find_inputs(inputs: Iterable[Path]) -> tuple[dict[Path, Path], list[Path]]:
-    """What to predict.
+    """Find the files to predict.
 
     Args:
-        inputs: Files and folders; folders are searched in depth, in sorted order.
+        inputs: Files and folders; folders are searched recursively, in sorted order.
 
     Returns:
-        Input file by its output path, relative and without ending; and the files of folders whose ending is unknown.
+        Input file by its output path, relative and without extension; and the files in folders with unknown extensions.
 
     Raises:
-        ValueError: No such file, an unknown ending, nothing to predict, or two inputs with one output.
+        ValueError: A file does not exist or has an unknown extension, there is nothing to predict, or two inputs have
+            the same output.
     """
     found: dict[Path, Path] = {}
     unknown: list[Path] = []
@@ -205,7 +207,7 @@ def find_inputs(inputs: Iterable[Path]) -> tuple[dict[Path, Path], list[Path]]:
         elif given.is_file():
             files = [(given, Path(given.name))]
             if _ending(given) is None:
-                raise ValueError(f"{given}: unknown ending (expected one of {', '.join(READERS)}).")
+                raise ValueError(f"{given}: unknown extension (expected one of {', '.join(READERS)}).")
         else:
             raise ValueError(f"{given}: no such file or folder.")
         for path, relative in files:

@@ -9,10 +9,10 @@ from labeldropout.learning.model import load_model
 
 
 def release(weights: Path, output: Path) -> None:
-    """Copy a model's weights to where they are published, after loading them once.
+    """Copy a model's weights to where they are published, after loading them once as a check.
 
     Raises:
-        ValueError: They are no model of this program.
+        ValueError: The weights are not a model of this program.
     """
     load_model(weights, torch.device("cpu"))
     with replacing(output) as file:

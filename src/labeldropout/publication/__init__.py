@@ -1,1 +1,1 @@
-"""From tables to people."""
+"""Turn tables into figures, reports and prose."""

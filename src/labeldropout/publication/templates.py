@@ -1,10 +1,10 @@
-"""The templates from which pages are made."""
+"""The templates from which pages are generated."""
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 
 def environment() -> Environment:
-    """The templates of this package; a name that a template does not know is an error."""
+    """Return the templates of this package; an undefined name in a template is an error."""
     return Environment(
         loader=PackageLoader("labeldropout", "publication"),
         autoescape=select_autoescape(["html.jinja"]),

@@ -1,4 +1,4 @@
-"""The write-up of a study: prose whose numbers all come from its tables, and whose sentences its verdicts choose."""
+"""Write up a study: all numbers come from its tables, and its verdicts choose the sentences."""
 
 import csv
 import math
@@ -23,7 +23,7 @@ _ALL = "all"
 
 
 _LOSSES = ("adaptive", "marginal", "marginal_exclusion", "adaptive_bce")
-"""Losses for partial labels, of which the authors' later comparison speaks."""
+"""Losses for partial labels that the authors' later comparison covers."""
 
 
 _SETTINGS = {
@@ -35,7 +35,7 @@ _SETTINGS = {
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
-    """Rows of a table; none if it is not there."""
+    """Rows of a table; none if it does not exist."""
     if not path.is_file():
         return []
     with path.open(newline="", encoding="utf-8") as file:
@@ -49,7 +49,7 @@ def _value(row: Mapping[str, str], column: str) -> float:
 
 @dataclass(frozen=True)
 class Scored:
-    """A mean Dice of a table, over seeds."""
+    """A mean Dice from a table, over seeds."""
 
     model: str
     dataset: str
@@ -102,13 +102,13 @@ class Scores:
         return bool(self.found)
 
     def get(self, model: str, dataset: str, structure: str) -> Scored | None:
-        """One mean; None if it is not there."""
+        """One mean; None if it is missing."""
         return self.found.get((model, dataset, structure))
 
 
 @dataclass(frozen=True)
 class Gap:
-    """A difference of two means, ours beside the paper's."""
+    """A difference between two means, ours and the paper's."""
 
     upper: Scored
     lower: Scored
@@ -120,7 +120,7 @@ class Gap:
 
     @property
     def paper(self) -> float:
-        """The same of the paper's numbers; NaN where it has none."""
+        """The same for the paper's numbers; NaN if it has none."""
         return self.upper.reported - self.lower.reported
 
 
@@ -130,7 +130,7 @@ def _gap(scores: Scores, upper: str, lower: str, dataset: str, structure: str) -
 
 
 def _domain_gaps(scores: Scores) -> list[tuple[str, float, float]]:
-    """Of every test set: its title, LV Dice of the model trained on it, mean of those of the others."""
+    """For every test set: its title, LV Dice of the model trained on it, and mean over the other models."""
     gaps = []
     for dataset, title in TITLES.items():
         own = scores.get(f"e1-{dataset}", dataset, "LV")
@@ -148,7 +148,7 @@ class Dropout:
     lowest: Scored
     highest: Scored
     unsteadiest: Scored
-    """With the largest standard deviation over seeds."""
+    """The one with the largest standard deviation over seeds."""
 
 
 def _dropout(scores: Scores) -> Dropout | None:
@@ -181,14 +181,14 @@ class LossRow:
         return max(self.by_loss, key=lambda loss: self.by_loss[loss].mean)
 
     def above(self, loss: str, other: str) -> bool | None:
-        """Whether one mean lies above another; None where one of them is missing."""
+        """Whether one mean is above another; None if either is missing."""
         if loss not in self.by_loss or other not in self.by_loss:
             return None
         return self.by_loss[loss].mean > self.by_loss[other].mean
 
 
 def _losses(scores: Scores) -> list[LossRow]:
-    """The comparison of losses, as far as it was run; across domains experiment 4's model has the adaptive loss."""
+    """The comparison of losses, as far as it was run; across domains, the adaptive loss is experiment 4's model."""
     found = []
     for setting, (words, structures) in _SETTINGS.items():
         dataset = "unity" if setting.startswith("across") else "camus"
@@ -212,11 +212,11 @@ def _experiments(path: Path) -> dict[str, dict[str, str]]:
 
 
 def facts(results: Path, configuration: Path, root: Path) -> dict[str, Any]:
-    """All that the template may speak of.
+    """Collect all facts that the template can use.
 
     Args:
         results: Folder of the results; only `tables` is read.
-        configuration: The study's configuration, laid over the default one.
+        configuration: The study's configuration, merged over the default one.
         root: Folder of the workflow.
 
     Raises:
@@ -268,7 +268,7 @@ def write_up(results: Path, configuration: Path, output: Path, root: Path = Path
 
     Args:
         results: Folder of the results; only `tables` is read.
-        configuration: The study's configuration, laid over the default one.
+        configuration: The study's configuration, merged over the default one.
         output: Markdown file.
         root: Folder of the workflow.
 

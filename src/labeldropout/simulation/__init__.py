@@ -1,1 +1,1 @@
-"""Simulated hearts, looked at through simulated probes."""
+"""Simulate hearts, and ultrasound pictures of them."""

@@ -6,7 +6,7 @@ ventricle is a stack of ellipses along a bowed centre line: an ellipsoid truncat
 volume has a closed form and bowing does not change it (Cavalieri).
 
 Adult ranges: Lang et al., "Recommendations for cardiac chamber quantification by echocardiography in adults", JASE
-28 (2015) 1-39, widened towards dilated, failing and thick-walled hearts, which clinical data sets are full of.
+28 (2015) 1-39, widened towards dilated, failing and thick-walled hearts, which are common in clinical data sets.
 """
 
 from dataclasses import dataclass, fields
@@ -20,7 +20,7 @@ from labeldropout.labels import Structure, View
 
 
 class Tissue(IntEnum):
-    """What a point scatters like; the index into a table of echogenicities."""
+    """Tissue type of a point, which determines how it scatters; an index into a table of echogenicities."""
 
     SURROUNDINGS = 0
     """Lung, chest wall, liver: everything far beyond the pericardium."""
@@ -53,15 +53,15 @@ class Chambers:
     lv_length: float
     """Mitral plane to the apex of the cavity."""
     lv_radius: float
-    """Geometric mean of the two half axes of the widest cross-section of the cavity."""
+    """Geometric mean of the two semi-axes of the widest cross-section of the cavity."""
     wall: float
     """Mean thickness of the myocardium at the widest cross-section."""
     la_half_length: float
-    """Half axis of the left atrium along z."""
+    """Semi-axis of the left atrium along z."""
     la_radius: float
-    """Geometric mean of the other two half axes of the left atrium."""
+    """Geometric mean of the other two semi-axes of the left atrium."""
     right_scale: float
-    """Size of the right heart over its size at end diastole; no unit."""
+    """Size of the right heart relative to end diastole; no unit."""
 
 
 @dataclass(frozen=True)
@@ -77,15 +77,15 @@ class Heart:
     bluntness: float
     """Exponent of the apical profile: 2 is an ellipse, less is more pointed."""
     ellipticity: float
-    """Half axis of the cavity along x over the mean one."""
+    """Semi-axis of the cavity along x over the mean one."""
     bow: tuple[float, float]
     """Largest shift (x, y) of the centre line of the left ventricle, halfway between apex and base."""
     sway: tuple[float, float]
     """Amplitude (x, y) of one full wave of the centre line between apex and base."""
     wall_wave: float
-    """Share of the wall by which one full wave shifts the cavity in it: thicker here, thinner there."""
+    """Share of the wall by which one full wave shifts the cavity in it, making it thicker here and thinner there."""
     septal_share: float
-    """Septum thicker than the mean wall by this share, lateral wall thinner by it."""
+    """Share by which the septum is thicker, and the lateral wall thinner, than the mean wall."""
     apex_wall: float
     """Thickness of the wall at the apex over that at the widest cross-section."""
     la_depth: float
@@ -93,11 +93,11 @@ class Heart:
     la_slant: tuple[float, float]
     """Shift (x, y) of the centre line of the left atrium per mm of distance from the mitral plane."""
     la_ellipticity: float
-    """Half axis of the left atrium along x over the mean one."""
+    """Semi-axis of the left atrium along x over the mean one."""
     right_width: float
-    """Half axis of the right ventricle along x."""
+    """Semi-axis of the right ventricle along x."""
     right_reach: float
-    """Height of the apex of the right ventricle as a share of the left one's length."""
+    """Height of the apex of the right ventricle as a share of the length of the left one."""
     right_atrium_radius: float
     right_wall: float
     """Thickness of the walls of the right heart and of the atria."""
@@ -114,7 +114,7 @@ class Heart:
     pericardium: float
     """Thickness of the bright line."""
     fat: float
-    """Mean thickness of the tissue just outside it."""
+    """Mean thickness of the tissue just outside that line."""
     veins: tuple[tuple[float, float], ...]
     """Pulmonary veins in the plane: angle from straight down at the centre of the left atrium, and half width."""
     two_chamber_angle: float
@@ -131,14 +131,14 @@ class Heart:
 
 @dataclass(frozen=True)
 class Pose:
-    """Where the picture cuts the heart; mm in the picture from the virtual apex of the cone, and rad."""
+    """Where the picture cuts the heart; in mm from the virtual apex of the cone, and in rad."""
 
     view: View
     apex_row: float
     """Depth of the apex of the left ventricular cavity."""
     apex_column: float
     tilt: float
-    """Angle of the long axis in the picture; positive: the base lies to the right of the apex."""
+    """Angle of the long axis in the picture; positive if the base is to the right of the apex."""
     offset: float
     """Distance of the plane from the apex, out of the plane."""
     slope: float
@@ -153,15 +153,15 @@ class _Shell:
     widest: float
     """Height of the widest cross-section, mm."""
     upper: float
-    """Half axis above it, mm."""
+    """Semi-axis above it, mm."""
     lower: float
-    """Half axis below it, mm; larger than `widest`, so that the mitral plane truncates."""
+    """Semi-axis below it, mm; larger than `widest`, so that the mitral plane truncates the ellipsoid."""
     bluntness: float
 
     def level(
         self, radius_squared: Float[np.ndarray, "*s"], height: Float[np.ndarray, "*s"]
     ) -> Float[np.ndarray, "*s"]:
-        """Below 1 inside, 1 on the surface, and growing outwards."""
+        """Level function: below 1 inside, 1 on the surface, growing outwards."""
         above = height - np.float32(self.widest)
         upper = np.maximum(above, 0) * np.float32(1 / self.upper)
         lower = np.minimum(above, 0) * np.float32(1 / self.lower)
@@ -169,7 +169,7 @@ class _Shell:
 
     @property
     def volume_ml(self) -> float:
-        """Closed form: the area of a cross-section is pi radius^2 (1 - share of the half axis ^ exponent)."""
+        """Closed form: the area of a cross-section is pi radius^2 (1 - share of the semi-axis ^ exponent)."""
         upper = self.upper * self.bluntness / (self.bluntness + 1)
         lower = self.widest - self.widest**3 / (3 * self.lower**2)
         return float(np.pi * self.radius**2 * (upper + lower) / 1000)
@@ -213,12 +213,12 @@ def _la_area_mm2(heart: Heart, now: Chambers, height: Float[np.ndarray, " n"]) -
 def volumes_ml(heart: Heart, phase: float, n_slices: int = 4000) -> dict[Structure, float]:
     """Volumes of cavity, myocardium and left atrium: areas of cross-sections, summed (midpoint rule).
 
-    These are the volumes of the same solids that `label_map` cuts, papillary muscles counted as cavity.
+    These are the volumes of the same solids that `label_map` cuts, counting papillary muscles as cavity.
 
     Args:
         heart: The heart.
         phase: 0 end diastole, 1 end systole.
-        n_slices: Slices of each solid.
+        n_slices: Number of slices of each solid.
     """
     now = heart.at(phase)
     endocardium, epicardium = _endocardium(heart, now), _epicardium(heart, now)
@@ -239,10 +239,10 @@ def _clipped_normal(rng: np.random.Generator, mean: float, sd: float, low: float
 
 
 def draw_heart(rng: np.random.Generator) -> Heart:
-    """Draw an adult heart: end-diastolic volume, ejection fraction and shape first, lengths from them.
+    """Draw an adult heart: first end-diastolic volume, ejection fraction and shape, then lengths derived from them.
 
-    The myocardium keeps its volume from end diastole to end systole (muscle is nearly incompressible), which gives the
-    thickening of the wall. Failing ventricles are drawn larger and rounder.
+    The myocardium keeps its volume from end diastole to end systole (muscle is nearly incompressible), which
+    determines how much the wall thickens. Failing ventricles are drawn larger and rounder.
     """
     ejection_fraction = _clipped_normal(rng, 0.53, 0.12, 0.18, 0.76)
     dilation = 1 + 1.1 * max(0.0, 0.5 - ejection_fraction)
@@ -310,12 +310,12 @@ def draw_heart(rng: np.random.Generator) -> Heart:
 
 
 def draw_pose(view: View, near_mm: float, half_angle_rad: float, rng: np.random.Generator) -> Pose:
-    """Draw where the probe stands: over the apex, more or less, and pointing along the long axis, more or less.
+    """Draw the position of the probe: roughly over the apex, and pointing roughly along the long axis.
 
     Args:
         view: The plane.
         near_mm: Distance from the virtual apex of the cone to the first sample.
-        half_angle_rad: Half of the opening angle of the cone; wide cones tolerate more shift.
+        half_angle_rad: Half the opening angle of the cone; wide cones tolerate more shift.
         rng: Source of randomness.
     """
     apex_row = near_mm + rng.uniform(11, 27)
@@ -324,7 +324,7 @@ def draw_pose(view: View, near_mm: float, half_angle_rad: float, rng: np.random.
         view=view,
         apex_row=apex_row,
         apex_column=_clipped_normal(rng, 0.0 if view is View.A2C else 2.0, 5.0, -0.6 * reach, 0.6 * reach),
-        # In A4C the septum is steered to the middle of the cone, and the left heart lies to its right.
+        # In A4C the septum is placed in the middle of the cone, with the left heart to its right.
         tilt=np.deg2rad(_clipped_normal(rng, 1.0 if view is View.A2C else 4.0, 6.0, -13.0, 15.0)),
         offset=rng.normal(0, 1.5),
         slope=np.deg2rad(rng.normal(0, 2.5)),

@@ -1,4 +1,4 @@
-"""What a scanner writes over its pictures: rulers, text, an ECG trace."""
+"""Draw what a scanner writes over its pictures: rulers, text, an ECG trace."""
 
 import numpy as np
 from jaxtyping import UInt8
@@ -8,11 +8,11 @@ from labeldropout.simulation.scanner import Frame, Overlays
 
 
 def draw_overlay(overlays: Overlays, frame: Frame, rng: np.random.Generator) -> UInt8[np.ndarray, "h w"]:
-    """Draw what a scanner burns into the picture: grey values, 0 where nothing is.
+    """Draw what a scanner burns into the picture: grey values, 0 where there is nothing.
 
     Args:
-        overlays: The kind.
-        frame: The cone in the picture; marks stand beside it, and the trace may cross its lower edge.
+        overlays: The kind of overlay.
+        frame: The cone in the picture; marks are placed beside it, and the trace may cross its lower edge.
         rng: Source of randomness.
     """
     height, width = frame.shape
@@ -39,7 +39,7 @@ def draw_overlay(overlays: Overlays, frame: Frame, rng: np.random.Generator) -> 
 def _draw_ruler(
     draw: ImageDraw.ImageDraw, frame: Frame, shade: int, font: ImageFont.FreeTypeFont, rng: np.random.Generator
 ) -> None:
-    """Draw a mark every centimetre of depth at one side, longer and perhaps with a number every five."""
+    """Draw a mark at every centimetre of depth on one side; every fifth is longer and may have a number."""
     height, width = frame.shape
     column = int(width * rng.uniform(0.95, 0.985)) if rng.random() < 0.7 else int(width * rng.uniform(0.02, 0.06))
     numbers = rng.random() < 0.8
@@ -54,7 +54,7 @@ def _draw_ruler(
 def _draw_text(
     draw: ImageDraw.ImageDraw, frame: Frame, shade: int, font: ImageFont.FreeTypeFont, rng: np.random.Generator
 ) -> None:
-    """Draw settings in a corner, a mark beside the top of the cone, the heart rate below."""
+    """Draw settings in a corner, a mark beside the top of the cone, and the heart rate below."""
     height, width = frame.shape
     if rng.random() < 0.8:
         words = ("Adult Echo", "S5-1", "M5S", "TIS 0.8 MI 1.3", "FR 50Hz", "17cm", "2D", "62%", "C 50", "P Low", "HGen")

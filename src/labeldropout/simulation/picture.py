@@ -1,4 +1,4 @@
-"""Look at a heart through a probe: the frame, its echoes, and the picture that results."""
+"""Take pictures of a heart with a probe: the frame, its echoes, and the resulting picture."""
 
 from dataclasses import dataclass, replace
 
@@ -18,14 +18,14 @@ from labeldropout.simulation.speckle import draw_scatterers, envelope
 
 @dataclass(frozen=True)
 class Artefacts:
-    """What one examination does to the echo, the same in all frames of a video; float32, in dB."""
+    """Effects of one examination on the echo, the same in all frames of a video; float32, in dB."""
 
     level: Float32[np.ndarray, " tissues"]
     """Mean echo of each `Tissue`."""
     texture: Float32[np.ndarray, "r a"]
-    """Slow changes within tissue."""
+    """Slow variations within tissue."""
     patches: Float32[np.ndarray, "r a"]
-    """Faster ones, which break lines."""
+    """Faster variations, which break lines."""
     loss: Float32[np.ndarray, "r a"]
     """Attenuation, drop-out and shadows: negative."""
     haze: Float32[np.ndarray, "r a"]
@@ -35,7 +35,7 @@ class Artefacts:
 def draw_artefacts(
     acquisition: Acquisition, radius_mm: Float32[np.ndarray, " r"], n_beams: int, rng: np.random.Generator
 ) -> Artefacts:
-    """Draw what the examination does to the echo.
+    """Draw the effects of an examination on the echo.
 
     Args:
         acquisition: Settings of the examination.
@@ -66,14 +66,14 @@ def draw_artefacts(
     loss = -np.float32(acquisition.attenuation_db_per_cm / 10) * depth
     # In front of the focus echoes are weak, and borders that face the probe do not stand out.
     loss = loss - np.float32(rng.uniform(4, 16)) * np.exp(-depth / np.float32(rng.uniform(7, 16)))
-    # Echoes fade towards the sides of the cone, on one side more than on the other.
+    # Echoes fade towards the sides of the cone, more on one side than on the other.
     sides = np.where(beam < 0, rng.uniform(0.4, 1.4), rng.uniform(0.4, 1.4)).astype(np.float32)
     loss = loss - np.float32(acquisition.edge_drop_db) * sides * np.abs(beam) ** 3 * (0.3 + 1.2 * depth / depth[-1, 0])
     knots = rng.standard_normal((1, 9), dtype=np.float32)
     drop = zoom(np.repeat(knots, 2, axis=0), (1, n_beams / 9), order=2, mode="nearest", grid_mode=True)[:1, :n_beams]
     loss = loss - np.float32(acquisition.drop_out_db) * np.maximum(drop, -0.5)
     for _ in range(rng.poisson(acquisition.shadows)):
-        # Ribs and lung stand at the sides more often than in the middle.
+        # Ribs and lung are at the sides more often than in the middle.
         centre = np.sign(rng.uniform(-1, 1)) * rng.uniform(0.25, 1.05)
         width, start, strength = rng.uniform(0.05, 0.16), rng.uniform(0, 0.5) * depth[-1, 0], rng.uniform(6, 18)
         onset = 1 / (1 + np.exp(-np.clip((depth - start) / 4, -30, 30)))
@@ -85,11 +85,11 @@ def draw_artefacts(
     return Artefacts(level, texture.astype(np.float32), patches, loss.astype(np.float32), haze.astype(np.float32))
 
 
-# Depth at which lateral millimetres are counted in beams: the middle of a ventricle.
+# Depth at which lateral millimetres are converted to beams: the middle of a ventricle.
 _MIDDLE_MM = 70.0
 
 
-# How much of the slow and of the fast changes each tissue takes, in the order of `Tissue`.
+# How much of the slow and of the fast variations applies to each tissue, in the order of `Tissue`.
 _TEXTURE = np.array([2.0, 0.3, 0.3, 0.9, 1.1, 1.0, 1.0, 0.7, 1.0, 1.0, 1.4], np.float32)
 
 
@@ -103,7 +103,7 @@ def _facing(
     along = np.gradient(level, float(radius_mm[1] - radius_mm[0]), axis=0)
     across = np.gradient(level, beam_rad, axis=1) / np.maximum(radius_mm, 5)[:, None]
     parts = [gaussian_filter1d(gaussian_filter1d(part**2, 2.0, axis=0), 1.5, axis=1) for part in (along, across)]
-    # Below about 1 dB per mm there is no border worth the name.
+    # Below about 1 dB per mm there is no real border.
     return ((parts[0] - parts[1]) / (2 * (parts[0] + parts[1] + 1.0))).astype(np.float32)
 
 
@@ -115,12 +115,12 @@ def echo(
     scatterers: Complex64[np.ndarray, "r a"],
     clutter: Complex64[np.ndarray, "r a"],
 ) -> Float32[np.ndarray, "r a"]:
-    """Grey values 0 to 1 of every range and beam: speckle, losses, haze, log compression, grey map.
+    """Grey values 0 to 1 for every range and beam: speckle, losses, haze, log compression, grey map.
 
     Args:
         tissue: Values of `Tissue`.
         acquisition: Settings of the examination.
-        artefacts: What it does to the echo.
+        artefacts: Effects of the examination on the echo.
         radius_mm: Distance of each range from the virtual apex.
         scatterers: Unit noise that the tissue turns into speckle.
         clutter: Unit noise that haze and electronics turn into clutter.
@@ -134,7 +134,7 @@ def echo(
     lateral = np.maximum(lateral, 0.3).astype(np.float32)
 
     decibel = artefacts.level[tissue]
-    # No border between tissues is as sharp as a drawn one.
+    # Borders between tissues are never as sharp as drawn ones.
     soft = gaussian_filter1d(decibel, 0.6 / range_mm, axis=0, mode="nearest")
     soft = gaussian_filter1d(soft, 0.6 / (_MIDDLE_MM * np.deg2rad(beam_deg)), axis=1, mode="nearest")
     decibel = soft + _TEXTURE[tissue] * artefacts.texture + _PATCHES[tissue] * artefacts.patches
@@ -142,7 +142,7 @@ def echo(
     amplitude = np.exp((decibel + artefacts.loss) * np.float32(np.log(10) / 20)).astype(np.float32)
     heart = envelope(amplitude, scatterers, axial, lateral)
     veil = np.exp(artefacts.haze * np.float32(np.log(10) / 20)).astype(np.float32)
-    # Haze is what many reflections left: broader speckle than the heart's.
+    # Haze comes from multiple reflections: its speckle is broader than the heart's.
     heart = np.hypot(heart, envelope(veil, clutter, 1.5 * axial, 1.4 * lateral))
     if acquisition.smoothing_mm > 0:
         heart = gaussian_filter1d(heart, max(acquisition.smoothing_mm / range_mm, 1e-3), axis=0, mode="nearest")
@@ -154,7 +154,7 @@ def echo(
 
 @dataclass(frozen=True)
 class Examination:
-    """A probe on a patient: everything that is the same in all frames of a video."""
+    """A probe on a patient: everything that stays the same in all frames of a video."""
 
     heart: Heart
     pose: Pose
@@ -162,7 +162,7 @@ class Examination:
     frame: Frame
     artefacts: Artefacts
     overlay: UInt8[np.ndarray, "h w"]
-    """Grey values burnt in; 0 where nothing is."""
+    """Burnt-in grey values; 0 where there are none."""
     n_ranges: int
     n_beams: int
 
@@ -189,7 +189,7 @@ def draw_examination(
         acquisition: Mean settings of the domain.
         rng: Source of randomness.
         pixel_aspect: Height of a pixel over its width.
-        frame: Where the cone lies; drawn if None.
+        frame: Position of the cone; drawn if None.
     """
     settings = vary(acquisition, rng)
     if frame is None:
@@ -220,12 +220,12 @@ def photograph(
     clutter: Complex64[np.ndarray, "r a"],
     rng: np.random.Generator,
 ) -> UInt8[np.ndarray, "h w"]:
-    """The picture at one moment.
+    """Take the picture at one moment.
 
     Args:
         examination: Probe and patient.
         phase: 0 end diastole, 1 end systole.
-        opening: Of the valves between atria and ventricles: 0 closed, 1 wide open.
+        opening: Opening of the valves between atria and ventricles: 0 closed, 1 wide open.
         scatterers: Unit noise (`n_ranges`, `n_beams`) for the tissue.
         clutter: Unit noise of the same shape for haze and electronics.
         rng: Source of randomness for what the file format adds.
@@ -258,7 +258,7 @@ def annotate(examination: Examination, phase: float, beyond_mm: float = 0.0) -> 
     Args:
         examination: Probe and patient.
         phase: 0 end diastole, 1 end systole.
-        beyond_mm: How far annotators draw on beyond the cone.
+        beyond_mm: How far annotators continue drawing outside the cone.
     """
     frame = examination.frame
     labels = label_map(examination.heart, examination.pose, phase, *frame.positions_mm)
@@ -266,7 +266,7 @@ def annotate(examination: Examination, phase: float, beyond_mm: float = 0.0) -> 
     if margin == 0:
         seen = frame.mask
     else:
-        # A cone whose sides lie `margin` further out has its apex that much higher.
+        # A cone whose sides are `margin` further out has its apex this much higher.
         up = margin / np.sin(frame.cone.half_angle_rad)
         wider = Cone(
             frame.cone.apex_row - up,
@@ -281,7 +281,7 @@ def annotate(examination: Examination, phase: float, beyond_mm: float = 0.0) -> 
 
 
 def _add_noise(image: UInt8[np.ndarray, "h w"], rng: np.random.Generator) -> UInt8[np.ndarray, "h w"]:
-    """Faint specks outside the cone, as compression leaves them."""
+    """Add faint specks outside the cone, like those left by compression."""
     specks = rng.random(image.shape) < 0.02
     faint = np.where(specks, rng.integers(1, 7, image.shape), 0).astype(np.uint8)
     return np.where(image == 0, faint, image)

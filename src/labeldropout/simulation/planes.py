@@ -1,4 +1,4 @@
-"""Cut a heart along an apical plane: label map and tissues."""
+"""Cut a heart along an apical plane to get its label map and tissues."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,13 +12,13 @@ from labeldropout.simulation.anatomy import Chambers, Heart, Pose, Tissue, _endo
 
 @dataclass(frozen=True)
 class _Place:
-    """Points of a plane in the heart's axes, float32."""
+    """Points of a plane in the coordinates of the heart, float32."""
 
     height: Float[np.ndarray, "*s"]
     x: Float[np.ndarray, "*s"]
     y: Float[np.ndarray, "*s"]
     lateral: Float[np.ndarray, "*s"]
-    """In the plane, at right angles to the long axis; negative on the left."""
+    """Position in the plane, at right angles to the long axis; negative on the left."""
 
 
 def _rotation(heart: Heart, view: View) -> float:
@@ -42,7 +42,7 @@ def _locate(
 
 @dataclass(frozen=True)
 class _Levels:
-    """Level functions of the left heart: below 1 inside."""
+    """Level functions of the left heart; below 1 inside."""
 
     endocardium: Float[np.ndarray, "*s"]
     epicardium: Float[np.ndarray, "*s"]
@@ -105,12 +105,12 @@ def _segment_distance(
 
 
 def _leaflet(hinge: float, meeting: tuple[float, float], length: float, opening: float) -> list[tuple[float, float]]:
-    """Hinge, belly and tip of a leaflet, in the plane: closed at `opening` 0, along the wall at 1."""
+    """Hinge, belly and tip of a leaflet in the plane: closed at `opening` 0, along the wall at 1."""
     inwards = np.sign(meeting[0] - hinge) or 1.0
     closed = np.arctan2(meeting[1], abs(meeting[0] - hinge) + 1e-6)
     angle = closed + opening * (np.deg2rad(80) - closed)
     tip = (hinge + inwards * length * np.cos(angle), length * np.sin(angle))
-    # Closed leaflets belly towards the atrium, open ones towards the wall.
+    # Closed leaflets bulge towards the atrium, open ones towards the wall.
     normal = -1.5 + 3.0 * opening
     belly = (
         0.5 * (hinge + tip[0]) - inwards * normal * np.sin(angle),
@@ -126,7 +126,7 @@ def _paint_valve(
 
     Args:
         tissue: Changed in place.
-        place: Points; heights are measured from the valve's plane.
+        place: Points, with heights measured from the valve's plane.
         hinges: Lateral positions of the two hinges in the plane.
         shape: Share of the left leaflet, tenting in mm, opening 0 to 1.
     """
@@ -137,7 +137,7 @@ def _paint_valve(
     )
     x, z = place.lateral[near], place.height[near]
     meeting = (hinges[0] + share * width, tenting)
-    # Leaflets are a little longer than what they cover.
+    # Leaflets are a little longer than the gap they cover.
     lengths = (1.08 * float(np.hypot(share * width, tenting)), 1.08 * float(np.hypot((1 - share) * width, tenting)))
     distance = np.full(x.shape, np.inf)
     for hinge, length in zip(hinges, lengths, strict=True):
@@ -167,7 +167,7 @@ def _plane_hinges(heart: Heart, now: Chambers, pose: Pose) -> tuple[float, float
 def _paint_right_heart(
     tissue: UInt8[np.ndarray, "*s"], heart: Heart, now: Chambers, place: _Place, opening: float
 ) -> None:
-    """Paint right ventricle, right atrium and their walls around what the left heart leaves free."""
+    """Paint right ventricle, right atrium and their walls where the left heart leaves space."""
     wall = np.float32(heart.right_wall)
     width = heart.right_width * now.right_scale
     left = np.float32(now.lv_radius + now.wall * (1 + heart.septal_share))
@@ -221,13 +221,13 @@ def tissue_map(
     row_mm: Float[np.ndarray, "..."],
     column_mm: Float[np.ndarray, "..."],
 ) -> UInt8[np.ndarray, "..."]:
-    """Values of `Tissue` at points of the plane: the heart as sound meets it.
+    """Values of `Tissue` at points of the plane: the heart as sound encounters it.
 
     Args:
         heart: The heart.
         pose: The plane.
         phase: 0 end diastole, 1 end systole.
-        opening: Of the valves between atria and ventricles: 0 closed, 1 wide open.
+        opening: Opening of the valves between atria and ventricles: 0 closed, 1 wide open.
         row_mm: Depth of each point from the virtual apex of the cone; broadcast against `column_mm`.
         column_mm: Lateral position of each point.
     """
@@ -245,7 +245,7 @@ def tissue_map(
     rough = np.zeros_like(share)
     for amplitude, waves, shift in heart.roughness:
         rough += np.float32(amplitude) * np.sin(np.float32(waves) * share + np.sign(place.lateral) + np.float32(shift))
-    # Fat is ragged outwards.
+    # The outer edge of the fat is ragged.
     fat = np.maximum(np.float32(heart.fat) * (1 + np.float32(0.5) * rough), 0)
     radius = np.float32(now.lv_radius + now.wall + heart.pericardium)
     tissue[ventricle & (levels.epicardium <= (1 + fat / radius) ** 2)] = Tissue.FAT

@@ -1,4 +1,4 @@
-"""From beams and depths to pixels, and back.
+"""Convert beams and depths to pixels, and back.
 
 A polar image has shape (R, A): R ranges from `cone.near_px` to `cone.far_px`, A beams from `-cone.half_angle_rad` to
 `+cone.half_angle_rad`, both ends included and evenly spaced.
@@ -37,7 +37,7 @@ def pixel_positions(
         pixel_aspect: Height of a pixel over its width; 1 for square pixels.
     """
     row = np.arange(shape[0], dtype=np.float64)[:, None]
-    # The first sample of a finer grid covers the upper part of the square pixel at row 0.
+    # The first sample of a finer grid covers the upper part of the square pixel in row 0.
     return (row + 0.5) * pixel_aspect - 0.5, np.arange(shape[1], dtype=np.float64)[None, :]
 
 
@@ -67,7 +67,7 @@ def to_image(
 def to_polar(
     image: Float[np.ndarray, "h w"], cone: Cone, n_ranges: int, n_beams: int, pixel_aspect: float = 1.0
 ) -> Float[np.ndarray, "r a"]:
-    """Resample the cone of an image along beams: bilinear, and 0 beyond the border of the image.
+    """Resample the cone of an image along beams: bilinear, and 0 outside the image.
 
     Args:
         image: Rows by columns.

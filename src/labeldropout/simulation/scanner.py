@@ -1,4 +1,4 @@
-"""The settings of a scanner, from domain to domain and from examination to examination."""
+"""The settings of a scanner, which differ between domains and between examinations."""
 
 from dataclasses import dataclass, fields, replace
 from typing import Literal
@@ -10,11 +10,11 @@ from labeldropout.cone import Cone, cone_mask
 from labeldropout.simulation.scan_conversion import pixel_positions
 
 Overlays = Literal["none", "screen", "noise"]
-"""What lies outside the cone: nothing; what a scanner's screen shows; the faint noise that compression leaves."""
+"""What is outside the cone: nothing; what a scanner's screen shows; or the faint noise left by compression."""
 
 
 Layout = Literal["box", "screen", "square"]
-"""How the cone lies in the picture: the picture is its box; somewhere on a screen; as large as a square allows."""
+"""Position of the cone: filling the picture as its box; somewhere on a screen; or as large as a square allows."""
 
 
 @dataclass(frozen=True)
@@ -22,23 +22,23 @@ class Acquisition:
     """Settings of a scanner and its picture; levels in dB, 0 dB being the echo of the pericardium."""
 
     half_angle_deg: float
-    """Half of the opening angle of the cone."""
+    """Half the opening angle of the cone."""
     depth_per_lv_length: float
-    """Depth of the picture over the length of the left ventricle at end diastole."""
+    """Depth of the picture, as a multiple of the length of the left ventricle at end diastole."""
     near_mm: float
     """From the virtual apex to the first sample."""
     axial_sigma_mm: float
     """Point-spread function along a beam."""
     lateral_sigma_deg: float
-    """Point-spread function across the beams, in the focus."""
+    """Point-spread function across the beams, at the focus."""
     defocus: float
-    """How much wider the latter is at the ends of a beam, as a share."""
+    """How much wider the lateral point-spread function is at the ends of a beam, as a share."""
     dynamic_range_db: float
     gain_db: float
     gamma: float
     """Exponent of the grey map: above 1 darkens the middle."""
     attenuation_db_per_cm: float
-    """What the scanner's depth compensation leaves."""
+    """Loss left over by the scanner's depth compensation."""
     edge_drop_db: float
     """Loss at the sides of the cone."""
     drop_out_db: float
@@ -50,21 +50,21 @@ class Acquisition:
     lateral_wall_db: float
     surroundings_db: float
     texture_db: float
-    """Standard deviation of slow changes within tissue."""
+    """Standard deviation of slow variations within tissue."""
     specular_db: float
-    """Gain of borders that face the probe over borders along the beam."""
+    """Gain of borders that face the probe relative to borders along the beam."""
     haze_db: float
-    """Level of the reverberation that veils the cavity near the probe; decays with depth."""
+    """Level of the reverberation that obscures the cavity near the probe; decays with depth."""
     noise_db: float
     """Level of electronic noise at the first sample; grows with depth."""
     smoothing_mm: float
-    """Blur of the finished echo, as scanners smooth their pictures."""
+    """Blur of the finished echo, since scanners smooth their pictures."""
     rows: int
-    """Height of the picture in pixels; for the layout `box` it follows from the depth and this is 0."""
+    """Height of the picture in pixels; 0 for the layout `box`, where it follows from the depth."""
     columns: int
-    """Width of the picture, likewise."""
+    """Width of the picture, in the same way."""
     spacing_mm: float
-    """Size of a pixel for the layout `box`; elsewhere it follows from the depth and this is 0."""
+    """Size of a pixel for the layout `box`; 0 for other layouts, where it follows from the depth."""
     layout: Layout
     overlays: Overlays
 
@@ -123,11 +123,11 @@ def interpolate(first: Acquisition, own: Acquisition, severity: float) -> Acquis
 
     Args:
         first: Settings of the domain from which the shift is measured.
-        own: The domain's own settings, as means; `vary` spreads them over images.
+        own: The domain's own mean settings; `vary` spreads them over images.
         severity: 0 to 1.
 
     Raises:
-        ValueError: A severity outside 0 to 1.
+        ValueError: The severity is not within 0 to 1.
     """
     if not 0 <= severity <= 1:
         raise ValueError(f"Severity {severity} (expected 0 to 1).")
@@ -150,13 +150,13 @@ def vary(acquisition: Acquisition, rng: np.random.Generator) -> Acquisition:
 
 @dataclass(frozen=True)
 class Frame:
-    """How a cone lies in a picture."""
+    """Position of a cone in a picture."""
 
     cone: Cone
     """In square pixels of the picture's width."""
     shape: tuple[int, int]
     mm_per_px: float
-    """Width of a pixel; its height too, times `pixel_aspect`."""
+    """Width of a pixel; its height is this times `pixel_aspect`."""
     pixel_aspect: float = 1.0
     """Height of a pixel over its width."""
 
@@ -180,7 +180,7 @@ class Frame:
 def draw_frame(
     acquisition: Acquisition, lv_length_mm: float, rng: np.random.Generator, pixel_aspect: float = 1.0
 ) -> Frame:
-    """Draw how the cone lies in the picture.
+    """Draw the position of the cone in the picture.
 
     Args:
         acquisition: Settings of the examination.
@@ -191,7 +191,7 @@ def draw_frame(
     half_angle = float(np.deg2rad(acquisition.half_angle_deg))
     near_mm = acquisition.near_mm
     far_mm = near_mm + acquisition.depth_per_lv_length * lv_length_mm
-    # The box of the cone, from the virtual apex: the first sample's arc begins lower at the sides.
+    # The box of the cone, measured from the virtual apex: the first sample's arc begins lower at the sides.
     top_mm, half_width_mm = near_mm * np.cos(half_angle), far_mm * np.sin(half_angle)
     if acquisition.layout == "box":
         mm_per_px = acquisition.spacing_mm
@@ -203,7 +203,7 @@ def draw_frame(
     else:
         rows, columns = acquisition.rows, acquisition.columns
         if acquisition.layout == "square":
-            # The depth fills the height; wide cones lose their corners at the sides.
+            # The depth fills the height, so wide cones lose their corners at the sides.
             height, width = rows - rng.uniform(4, 9), np.inf
         else:
             height, width = rows * rng.uniform(0.8, 0.94), columns * rng.uniform(0.86, 0.96)

@@ -1,8 +1,8 @@
-"""Speckle: random scatterers, seen through a point-spread function.
+"""Speckle: random scatterers blurred by a point-spread function.
 
 Fully developed speckle is the magnitude of a complex Gaussian field (Wagner et al., "Statistics of speckle in
 ultrasound B-scans", IEEE Trans. Sonics Ultrason. 30 (1983) 156-163). The field is white noise times the amplitude of
-the tissue, blurred along and across the beams; in a polar grid the lateral blur of a phased array has a constant angle,
+the tissue, blurred along and across the beams; in a polar grid the lateral blur of a phased array has a constant angle
 and widens away from the focus.
 """
 
@@ -25,12 +25,12 @@ def draw_scatterers(shape: tuple[int, int], rng: np.random.Generator) -> Complex
 def mix_scatterers(
     old: Complex64[np.ndarray, "r a"], new: Complex64[np.ndarray, "r a"], correlation: float
 ) -> Complex64[np.ndarray, "r a"]:
-    """Scatterers of the next frame of a video: of unit mean power, correlated with the last by `correlation`."""
+    """Scatterers of the next frame of a video: unit mean power, with correlation `correlation` to the previous ones."""
     return np.float32(correlation) * old + np.float32(np.sqrt(1 - correlation**2)) * new
 
 
 def _kernel_energy(sigma: float) -> float:
-    """Sum of the squares of the blur's weights: the power that white noise keeps."""
+    """Sum of the squares of the blur's weights: the share of power that white noise keeps."""
     half = int(4 * sigma + 0.5) + 1
     impulse = np.zeros(2 * half + 1)
     impulse[half] = 1
@@ -43,20 +43,20 @@ def envelope(
     axial_sigma: float,
     lateral_sigma: Float32[np.ndarray, " r"],
 ) -> Float32[np.ndarray, "r a"]:
-    """Magnitude of the blurred scatterers; its mean square is the square of the amplitude where that is constant.
+    """Magnitude of the blurred scatterers; where the amplitude is constant, its square is the mean square.
 
     Args:
-        amplitude: Of the tissue, linear.
-        scatterers: Of unit mean power.
+        amplitude: Linear amplitude of the tissue.
+        scatterers: Scatterers of unit mean power.
         axial_sigma: Standard deviation of the point-spread function along a beam, in samples.
-        lateral_sigma: The same across the beams, in beams, per range.
+        lateral_sigma: The same across the beams, in beams, for each range.
     """
     field = amplitude * scatterers
     parts = np.stack([field.real, field.imag])
     parts = gaussian_filter1d(parts, axial_sigma, axis=1, mode="nearest") / np.float32(
         np.sqrt(_kernel_energy(axial_sigma))
     )
-    # A blur that changes with depth: between a narrow and a wide one, mixed row by row.
+    # The blur changes with depth: a narrow and a wide one are mixed row by row.
     narrow, wide = float(lateral_sigma.min()), float(lateral_sigma.max())
     blurred = [
         gaussian_filter1d(parts, sigma, axis=2, mode="nearest") / np.float32(np.sqrt(_kernel_energy(sigma)))

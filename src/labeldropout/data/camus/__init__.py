@@ -2,12 +2,12 @@
 
 Origin: the University Hospital of St Etienne, published by CREATIS in 2019. Licence and citation: below.
 Counts: 500 patients, two views and two instants each, hence 2,000 stills; the paper counts 1,000 images.
-Annotated: cavity and myocardium of the left ventricle, and the left atrium, in every still. The older release keeps the
-label maps of its 50 test patients to itself: there, nothing is annotated.
-Oddities: there are two releases. Today's, in NIfTI, numbers 500 patients; that of 2019, in MetaImage, numbers training
-and test patients separately, and nobody has published how the two numberings correspond. Its pixels are not square. The
-instant is that of the file's name, and end systole comes first in some half sequences. The data set TED shares patients
-with CAMUS and looks alike; the importer refuses it.
+Annotated: cavity and myocardium of the left ventricle, and the left atrium, in every still. The older release
+withholds the label maps of its 50 test patients: there, nothing is annotated.
+Oddities: there are two releases. The current one, in NIfTI, numbers 500 patients; that of 2019, in MetaImage, numbers
+training and test patients separately, and no published list maps one numbering to the other. Its pixels are not square.
+The instant is given by the file name, and end systole comes first in some half sequences. The data set TED shares
+patients with CAMUS and looks the same; the importer refuses it.
 """
 
 NAME = "camus"
@@ -35,16 +35,16 @@ REPORTED = {"subjects": 500, "images": 1000, "structures": "LV, LVM, LA", "views
 """Table 1 of the paper; both views at both instants make 2,000 stills."""
 
 UNIT = "patients"
-"""What the sizes of a simulated data set are counted in."""
+"""The unit in which sizes of a simulated data set are given."""
 
 IMAGES_PER_UNIT = 4
 """Both views at both instants."""
 
 IMAGES = 2000
-"""Stills that the import of the real data set gives."""
+"""Number of stills that importing the real data set gives."""
 
 REAL_PIXELS = 540_000
-"""About the mean size of a still in the release."""
+"""Approximate mean size of a still in the release."""
 
 SIMULATED_PIXELS = 150_000
-"""Mean size of a simulated still, counted in the smoke study."""
+"""Mean size of a simulated still, measured in the smoke study."""

@@ -94,15 +94,15 @@ def official_fold(fold: int) -> dict[str, Part]:
 
 
 def fold_parts(groups: pd.DataFrame, fold: int, root: Path | None) -> dict[str, Part]:
-    """Part of every patient in an official fold, compared with the data set's own lists where it has them.
+    """Part of every patient in an official fold, checked against the data set's own lists if it has them.
 
     Args:
         groups: `patient` and `group_name` of every patient.
         fold: 1 to 10.
-        root: The data set's own folder, if it is there.
+        root: The data set's own folder, if available.
 
     Raises:
-        ValueError: No such fold, the older release, a patient in no fold, or lists that say otherwise.
+        ValueError: The fold does not exist, the release is the older one, a patient is in no fold, or lists disagree.
     """
     old = sorted(name for name in groups["group_name"] if _OLD_RELEASE.match(name))
     if old:

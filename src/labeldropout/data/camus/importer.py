@@ -1,4 +1,4 @@
-"""CAMUS out of its own files: stills, and the frames between them."""
+"""Import CAMUS from its own files: stills, and the frames between them."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -31,7 +31,7 @@ _USUAL_SPACINGS = ((0.154, 0.308), (0.308, 0.308))
 
 
 def _read_info(path: Path, needed: bool) -> dict[str, str]:
-    """Entries of an `Info_*.cfg` by key in lower case; `EF` also answers for the older `LVef`."""
+    """Entries of an `Info_*.cfg` by lower-case key; the older `LVef` is also available as `EF`."""
     if not path.is_file():
         if needed:
             raise DatasetError.about(NAME, path, "missing file", "Key: value lines", "no such file")
@@ -128,7 +128,7 @@ def _labels(stored: StoredImage, image: StoredImage) -> np.ndarray:
 
 
 def _largest(target: np.ndarray) -> np.ndarray:
-    """The label map with the largest 4-connected component of each structure only; a tie goes to the upper one."""
+    """The label map with only the largest 4-connected component of each structure; the upper one wins a tie."""
     from scipy import ndimage
 
     kept = np.zeros_like(target)
@@ -155,7 +155,7 @@ class _Census:
     ends_like_stills: list[bool] = field(default_factory=list)
 
     def count(self, case: Case, item: str) -> None:
-        """Take one still into the counts."""
+        """Add one still to the counts."""
         self.patients.add(case.group_name)
         self.n_stills += 1
         self.qualities[case.view][case.quality] += case.instant is Instant.ED
@@ -169,10 +169,10 @@ class _Census:
             self.first_lv_px[case.instant] = int((case.target == Structure.LV).sum())
 
     def tell(self, report: ImportReport, options: Options) -> None:
-        """Put the counts into the report.
+        """Write the counts to the report.
 
         Raises:
-            DatasetError: More than one in a hundred left atria lie above the ventricle.
+            DatasetError: More than one in a hundred left atria are above the ventricle.
         """
         report.check("patients", 500, len(self.patients))
         report.check("stills", 2000, self.n_stills)
@@ -207,7 +207,7 @@ class _Census:
 
 
 def _above(target: np.ndarray) -> bool:
-    """Whether the centroid of LA lies above that of LV."""
+    """Whether the centroid of LA is above that of LV."""
     rows = [np.nonzero(target == structure)[0] for structure in (Structure.LA, Structure.LV)]
     return all(row.size for row in rows) and bool(rows[0].mean() < rows[1].mean())
 
@@ -262,7 +262,7 @@ class _Reader:
         return _read_info(patient.folder / f"Info_{_FILE_VIEWS[view]}.cfg", needed=self.layout.kind != "FLAT")
 
     def still(self, patient: Patient, view: View, instant: Instant) -> Case:
-        """The image of one view and instant; the instant is the file name's."""
+        """The image of one view and instant; the file name gives the instant."""
         info = self._info(patient, view)
         stem = f"{patient.folder.name}_{_FILE_VIEWS[view]}_{instant}"
         stored = _read(_needed(patient.folder, stem, self.layout.kind))
@@ -275,7 +275,7 @@ class _Reader:
         return self._case(patient, view, instant, 0, stored, image, target, info.get("imagequality", ""))
 
     def half_sequence(self, patient: Patient, view: View, stills: Mapping[Instant, Case]) -> list[Case]:
-        """The frames between ED and ES; the two ends are the stills, and are compared with them."""
+        """The frames between ED and ES; the two ends are the stills, and are checked against them."""
         info = self._info(patient, view)
         stem = f"{patient.folder.name}_{_FILE_VIEWS[view]}_half_sequence"
         stored = _read(_needed(patient.folder, stem, self.layout.kind))
@@ -294,7 +294,7 @@ class _Reader:
 
     @staticmethod
     def _ends(cfg: Path, info: Mapping[str, str], n_frames: int) -> dict[Instant, int]:
-        """Index from 0 of ED and ES, which are the two ends of a half sequence, either way round."""
+        """Index from 0 of ED and ES, which are the two ends of a half sequence, in either order."""
         try:
             first, last, n_said = (int(info[key]) for key in ("ed", "es", "nbframe"))
         except (KeyError, ValueError) as error:
@@ -331,7 +331,7 @@ class _Reader:
 
     @staticmethod
     def _usable(case: Case, item: str, report: ImportReport) -> bool:
-        """Whether LV and LVM are drawn, as they are in every view of this data set; else the case is skipped."""
+        """Whether LV and LVM are drawn, as they are in every view of this data set; otherwise the case is skipped."""
         if case.states[Structure.LV] is State.UNKNOWN:
             return True
         drawn = set(np.unique(case.target))
@@ -344,17 +344,17 @@ class _Reader:
 def read_cases(root: Path, options: Options, report: ImportReport) -> Iterator[Case]:
     """Yield every still of a CAMUS download, patient by patient.
 
-    Both releases are read: `database_nifti` of today, and the MetaImage files of 2019, whose `training` and `testing`
-    number their patients separately. Nothing is reoriented. All structures of a label map are labelled; a still of
-    `testing` without label map has none.
+    Both releases can be read: the current `database_nifti`, and the MetaImage files of 2019, whose `training` and
+    `testing` number their patients separately. Nothing is reoriented. All structures of a label map count as labelled;
+    in a still of `testing` without a label map, none do.
 
     Args:
-        root: The download, or any level of it down to the folder of the patients.
+        root: The download, or any level of it down to the patients' folder.
         options: Options of the import.
         report: Counts, remarks and the self-check.
 
     Raises:
-        DatasetError: Nothing recognisable under the root, or a file is not as the format says.
+        DatasetError: Nothing under the root is recognised, or a file does not follow the format.
     """
     root = Path(root)
     layout = find_layout(root, report)

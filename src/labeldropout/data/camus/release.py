@@ -1,4 +1,4 @@
-"""Which release of CAMUS lies in a folder, where its patients are, and what its lists say."""
+"""Find out which release of CAMUS is in a folder, where its patients are, and what its lists say."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -30,17 +30,17 @@ class Options:
     """Options of the import."""
 
     keep_largest: bool = False
-    """Keep only the largest component of each structure; how much that removes is reported in any case."""
+    """Keep only the largest component of each structure; how much that would remove is always reported."""
     sequences: bool = False
     """Also read the frames between ED and ES from the labelled half sequences (NIfTI release)."""
     shipped_split: bool = True
-    """Read the lists beside the patients into `split_hint`."""
+    """Read the lists next to the patients into `split_hint`."""
     subgroup: int | None = None
-    """Which of the folds in `listSubGroups` to read, where there is such a folder."""
+    """Which of the folds in `listSubGroups` to read, if there is such a folder."""
 
 
 class Patient(NamedTuple):
-    """The folder of one patient, and the name that keeps the patients of both parts apart."""
+    """The folder of one patient, and a name that is unique across both parts."""
 
     name: str
     folder: Path
@@ -48,7 +48,7 @@ class Patient(NamedTuple):
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the patients of a release lie."""
+    """Where the patients of a release are stored."""
 
     kind: Literal["NEW", "OLD", "FLAT"]
     base: Path
@@ -79,7 +79,7 @@ def _gt_of(folder: Path) -> Sequence[Path]:
 
 
 def layouts(root: Path) -> list[Layout]:
-    """All releases below a folder; the one of today, in NIfTI, comes first."""
+    """All releases below a folder; the current one, in NIfTI, comes first."""
     below = ("", "CAMUS_public", "database_nifti", "CAMUS_public/database_nifti", "database", "CAMUS_public/database")
     found = []
     for base in (root / name for name in below):
@@ -96,10 +96,10 @@ def layouts(root: Path) -> list[Layout]:
 
 
 def find_layout(root: Path, report: ImportReport) -> Layout:
-    """The release to read; the others below the root are noted in the report.
+    """Choose the release to read; others below the root are noted in the report.
 
     Raises:
-        DatasetError: There is none.
+        DatasetError: There is no release.
     """
     found = layouts(root)
     if not found:
@@ -113,14 +113,14 @@ def find_layout(root: Path, report: ImportReport) -> Layout:
 
 
 def read_lists(files: Mapping[str, Path], patients: Sequence[str]) -> dict[str, str]:
-    """Part of every patient, from one text file per part with one `patientXXXX` per line.
+    """Read the part of every patient from one text file per part, with one `patientXXXX` per line.
 
     Args:
         files: File of each part.
         patients: The patients that the lists must cover, each once.
 
     Raises:
-        DatasetError: A file is missing, a patient unknown, named twice, or in no list.
+        DatasetError: A file is missing, or a patient is unknown, named twice, or in no list.
     """
     part_of: dict[str, str] = {}
     for part, path in files.items():
@@ -154,7 +154,7 @@ def read_lists(files: Mapping[str, Path], patients: Sequence[str]) -> dict[str, 
 
 
 def _list_files(base: Path, fold: int | None) -> dict[str, Path]:
-    """Files of the split that is shipped beside the patients; empty if there is none."""
+    """Files of the split shipped with the patients; empty if there is none."""
     for folder in (base, base.parent):
         if fold is None and (folder / "database_split").is_dir():
             return {part: folder / "database_split" / f"subgroup_{part}.txt" for part in _LISTS}
@@ -164,10 +164,10 @@ def _list_files(base: Path, fold: int | None) -> dict[str, Path]:
 
 
 def shipped_fold(root: Path, fold: int) -> dict[str, str]:
-    """Part of every patient in fold `fold` of a `listSubGroups` folder; empty where the data set has no such folder.
+    """Part of every patient in fold `fold` of a `listSubGroups` folder; empty if there is no such folder.
 
     Raises:
-        DatasetError: There is a folder, and its lists are not as `read_lists` wants them.
+        DatasetError: The folder exists, but its lists are not as `read_lists` expects.
     """
     for layout in layouts(Path(root)):
         if layout.kind != "OLD" and (files := _list_files(layout.base, fold)):
@@ -176,10 +176,10 @@ def shipped_fold(root: Path, fold: int) -> dict[str, str]:
 
 
 def read_hints(layout: Layout, options: Options, report: ImportReport) -> dict[str, str]:
-    """Part of every patient in the lists of the release; empty where there are none, or nobody asked for them.
+    """Part of every patient in the lists of the release; empty if there are none or they were not requested.
 
     Raises:
-        DatasetError: The lists are missing or not as they should be, or the release has no folds.
+        DatasetError: The lists are missing or invalid, or the release has no folds.
     """
     if layout.kind == "OLD":
         if options.subgroup is not None:

@@ -1,4 +1,4 @@
-"""How CAMUS looks: the settings of its scanner, and whom it shows."""
+"""Simulate CAMUS: the settings of its scanner, and its patients."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +16,7 @@ from labeldropout.simulation.picture import annotate, draw_examination
 from labeldropout.simulation.scanner import Acquisition, interpolate
 
 STREAM = 0
-"""This data set's own stream of random numbers: no other simulated data set may have its number."""
+"""This data set's own stream of random numbers; no other simulated data set may use this number."""
 
 ACQUISITION = Acquisition(
     half_angle_deg=39.0,
@@ -49,10 +49,10 @@ ACQUISITION = Acquisition(
 )
 """Research scans, exported without a screen around them: wide, dark, crisp.
 
-Means; `vary` spreads them over examinations.
+These are means; `vary` spreads them over examinations.
 """
 
-# Annotators follow the shape of a chamber a little beyond the sector.
+# Annotators continue the shape of a chamber a little outside the sector.
 _BEYOND_MM = 1.5
 
 
@@ -60,7 +60,7 @@ _QUALITIES = (("Good", 0.5), ("Medium", 0.37), ("Poor", 0.13))
 
 
 def simulate(settings: dict[str, Any], severity: float, seed: int, root: Path) -> Cohort:
-    """CAMUS: both views at both instants of every patient, all structures drawn."""
+    """Simulate CAMUS: both views at both instants of every patient, with all structures drawn."""
     check_keys(NAME, settings, ("patients", "release"))
     release = settings.get("release", "nifti")
     if release not in {"nifti", "mhd"}:
@@ -80,7 +80,7 @@ def simulate(settings: dict[str, Any], severity: float, seed: int, root: Path) -
             for view in View:
                 names, shares = zip(*_QUALITIES, strict=True)
                 quality = str(rng.choice(names, p=shares))
-                # The MetaImage release has finer rows than columns.
+                # In the MetaImage release, rows are finer than columns.
                 aspect = 0.5 if release == "mhd" else 1.0
                 examination = draw_examination(heart, view, of_quality(acquisition, quality), rng, aspect)
                 cfg[group, view] = _info_entries(heart, release, sex, age, rng)
@@ -114,7 +114,7 @@ def simulate(settings: dict[str, Any], severity: float, seed: int, root: Path) -
 
 
 def _info_entries(heart: Heart, release: str, sex: str, age: int, rng: np.random.Generator) -> dict[str, object]:
-    """Entries of an `Info_*.cfg`: frame numbers from 1, and which instant comes first differs."""
+    """Entries of an `Info_*.cfg`: frames are numbered from 1, and which instant comes first varies."""
     n_frames = int(rng.integers(14, 26))
     ed, es = (1, n_frames) if rng.random() < 0.8 else (n_frames, 1)
     edv, esv = (volumes_ml(heart, phase)[Structure.LV] for phase in (0.0, 1.0))

@@ -1,4 +1,4 @@
-"""Write cases as CAMUS has them: the NIfTI release of today, or the MetaImage release of 2019."""
+"""Write cases in the format of CAMUS: the current NIfTI release, or the MetaImage release of 2019."""
 
 import gzip
 import io
@@ -24,7 +24,7 @@ _LISTS = ("training", "validation", "testing")
 
 
 def group_name(number: int, release: Release = "nifti") -> str:
-    """Name that the import of this release gives to a patient: `patient0007`, or `training_patient0007`.
+    """The name that the import of this release gives to a patient: `patient0007`, or `training_patient0007`.
 
     The MetaImage release numbers its two parts separately, so its names carry the part.
     """
@@ -32,7 +32,7 @@ def group_name(number: int, release: Release = "nifti") -> str:
 
 
 def _nifti(pixels: np.ndarray, spacing: tuple[float, float]) -> bytes:
-    """Gzipped NIfTI file of one still, free of times and names; negative diagonal, as public echo files have it."""
+    """Gzipped NIfTI file of one still, without timestamps and names; negative diagonal, as in public echo files."""
     from nibabel.nifti1 import Nifti1Image
 
     row, column = spacing
@@ -70,10 +70,10 @@ def _write_still(folder: Path, stem: str, pixels: np.ndarray, spacing: tuple[flo
 
 
 def _check(case: Case, release: Release) -> tuple[float, float]:
-    """Return the spacing of a case that this release can hold.
+    """Return the spacing of a case, after checking that this release can represent it.
 
     Raises:
-        ValueError: It cannot, and says why.
+        ValueError: It cannot; the message says why.
     """
     if not _GROUP[release].fullmatch(case.group_name):
         raise ValueError(
@@ -109,13 +109,13 @@ def write_cases(
 ) -> None:
     """Write stills, their label maps, `Info_2CH.cfg`, `Info_4CH.cfg` and, where cases have a hint, the split lists.
 
-    The same cases give the same bytes. `read_cases` gives the cases back exactly, but for source and hash, and for a
-    spacing with more digits than the 32-bit numbers of NIfTI hold. `release="nifti"` writes
+    The same cases give the same bytes. `read_cases` restores the cases exactly, except for source and hash, and for
+    spacings with more digits than the 32-bit numbers of NIfTI can hold. `release="nifti"` writes
     `CAMUS_public/database_nifti/patientXXXX/` and `CAMUS_public/database_split/`; `release="mhd"` writes
     `training/patientXXXX/` and `testing/patientXXXX/`. Cases are taken one at a time.
 
     Args:
-        cases: Stills: view, instant and spacing known, group names as `group_name` gives them. Quality is Good, Medium,
+        cases: Stills with known view, instant and spacing, and group names from `group_name`. Quality is Good, Medium,
             Poor or empty; a hint is training, validation, testing or empty.
         root: Root of the data set; made if missing.
         release: Which of the two formats.
@@ -123,7 +123,7 @@ def write_cases(
             `ImageQuality` comes from the cases.
 
     Raises:
-        ValueError: The format cannot hold a case, or two cases have the same name.
+        ValueError: The format cannot represent a case, or two cases have the same name.
     """
     root = Path(root)
     info: dict[tuple[str, View], dict[str, object]] = {}

@@ -2,12 +2,12 @@
 
 Origin: Stanford University Hospital, published by Stanford AIMI in 2019. Licence and citation: below.
 Counts: 10,030 videos in FileList.csv, of which 10,024 have two usable tracings, hence 20,048 frames.
-Annotated: the cavity of the left ventricle, at end diastole and end systole. Myocardium and left atrium are visible and
+Annotated: the cavity of the left ventricle, at end diastole and end systole. Myocardium and left atrium are visible but
 not annotated: unknown, never absent.
 Oddities: the videos were shrunk to 112 x 112 pixels and have no pixel spacing, so distances in mm are undefined. A few
-videos have no tracing or another size, one tracing has no video in the list, and some frames are traced twice. Which
-frame is end diastole is told by the traced areas, not by the order of frames or rows. One of the two tables writes the
-videos' names with their ending.
+videos have no tracing or a different size, one tracing has no video in the list, and some frames are traced twice. The
+traced areas tell which frame is end diastole; the order of frames or rows does not. Only one of the two tables writes
+video names with their extension.
 """
 
 NAME = "echonet"
@@ -37,12 +37,12 @@ FRAME_SIZE = 112
 """Height and width of every traced video, in pixels."""
 
 UNIT = "videos"
-"""What the sizes of a simulated data set are counted in."""
+"""The unit in which sizes of a simulated data set are given."""
 
 IMAGES_PER_UNIT = 2
 """End diastole and end systole."""
 
 IMAGES = 20_048
-"""Frames that the import of the real data set gives."""
+"""Number of frames that importing the real data set gives."""
 
 REAL_PIXELS = SIMULATED_PIXELS = FRAME_SIZE**2

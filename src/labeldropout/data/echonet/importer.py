@@ -1,4 +1,4 @@
-"""EchoNet-Dynamic out of its own files: the traced frames of every video."""
+"""Import EchoNet-Dynamic from its own files: the traced frames of every video."""
 
 import hashlib
 from collections.abc import Iterator
@@ -38,26 +38,26 @@ def _grey(frame: Any, where: str) -> np.ndarray:
     if (frame.height, frame.width) != (FRAME_SIZE, FRAME_SIZE):
         raise error_in(where, "wrong frame size", (FRAME_SIZE, FRAME_SIZE), (frame.height, frame.width))
     if frame.format.name.startswith("yuvj"):
-        # JPEG's luma has the full range: it is the grey value, and each of three equal channels, without conversion.
+        # JPEG's luma is full range: it equals the grey value, or each of three equal channels, without conversion.
         luma = frame.planes[0]
         return np.frombuffer(luma, np.uint8).reshape(-1, luma.line_size)[:FRAME_SIZE, :FRAME_SIZE].copy()
     return np.rint(frame.to_ndarray(format="rgb24").mean(axis=2)).astype(np.uint8)
 
 
 def read_frames(path: Path, wanted: set[int]) -> tuple[dict[int, np.ndarray], int]:
-    """Decode some frames of a video, and count all.
+    """Decode some frames of a video, and count all frames.
 
-    In motion JPEG every packet is one frame by itself, so the other packets are counted and not decoded.
+    In motion JPEG every packet is a complete frame, so the other packets are counted but not decoded.
 
     Args:
         path: The video.
         wanted: Indices of frames, from 0.
 
     Returns:
-        uint8 (112, 112) by index, and the number of frames of the video.
+        uint8 (112, 112) by index, and the number of frames in the video.
 
     Raises:
-        DatasetError: Not a video, wrong size, damaged, or shorter than wanted.
+        DatasetError: The file is not a video, has the wrong size, is damaged, or is too short.
     """
     import av
 
@@ -79,7 +79,7 @@ def read_frames(path: Path, wanted: set[int]) -> tuple[dict[int, np.ndarray], in
                 if packet.size == 0:
                     continue
                 if n_frames in wanted:
-                    # Without this marker the decoder hands out a picture that it never filled.
+                    # Without this marker the decoder returns a picture that it never filled.
                     decoded = decoder.decode(packet) if _START_OF_SCAN in bytes(packet) else []
                     if len(decoded) != 1:
                         raise error_in(path, f"damaged frame {n_frames}", "one picture", len(decoded))
@@ -123,7 +123,7 @@ class _Release:
         return self.folder / "VolumeTracings.csv"
 
     def check_videos(self) -> None:
-        """Refuse a release with missing videos before any is read; with `skip`, each is a bad case of its own."""
+        """Refuse a release with missing videos before reading any; with `skip`, each is a separate bad case."""
         missing = [video.name for video in self.listed if not self.path(video).is_file()]
         if missing and self.report.on_bad_case == "stop":
             raise error_in(
@@ -161,7 +161,7 @@ class _Release:
         return [tracing for tracing in found if tracing is not None]
 
     def cases_of(self, video: Listed) -> list[Case]:
-        """The cases of a video: two, or less if its tracings are known-bad."""
+        """The cases of a video: two, or fewer if its tracings are known-bad."""
         path = self.path(video)
         if not path.is_file():
             raise error_in(path, "missing video", "the file that FileList.csv names", "none")
@@ -211,21 +211,21 @@ def _open(root: Path, options: Options, report: ImportReport) -> _Release:
 
 
 def read_cases(root: Path, options: Options, report: ImportReport) -> Iterator[Case]:
-    """Read the traced frames of all videos, in the order of FileList.csv; memory holds one video and the two tables.
+    """Read the traced frames of all videos, in the order of FileList.csv, with one video and both tables in memory.
 
     Format: github.com/echonet/dynamic. Known-bad items (no tracing, tracing without a listed video, wrong number of
     rows or frames, hardly any area) are skipped and counted.
 
     Args:
-        root: The folder `EchoNet-Dynamic` or the one above.
-        options: What the user chose.
-        report: Filled on the way.
+        root: The folder `EchoNet-Dynamic` or its parent.
+        options: Options of the import.
+        report: Filled during the import.
 
     Yields:
         Two cases per video, in the order of VolumeTracings.csv.
 
     Raises:
-        DatasetError: Something is not as the format says.
+        DatasetError: Something does not follow the format.
     """
     release = _open(Path(root), options, report)
     n_videos = n_frames = n_early = 0

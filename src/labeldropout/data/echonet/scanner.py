@@ -1,4 +1,4 @@
-"""How EchoNet-Dynamic looks: the settings of its scanner, and whom it shows."""
+"""Simulate EchoNet-Dynamic: the settings of its scanner, and its patients."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ from labeldropout.simulation.scanner import Acquisition, interpolate
 from labeldropout.simulation.speckle import mix_scatterers
 
 STREAM = 2
-"""This data set's own stream of random numbers: no other simulated data set may have its number."""
+"""This data set's own stream of random numbers; no other simulated data set may use this number."""
 
 ACQUISITION = Acquisition(
     half_angle_deg=45.0,
@@ -51,11 +51,11 @@ ACQUISITION = Acquisition(
 )
 """Videos shrunk to 112 x 112: very wide, shallow, high contrast, coarse.
 
-Means; `vary` spreads them over examinations.
+These are means; `vary` spreads them over examinations.
 """
 
 _LONG_STUDY = 100
-"""Videos from which on one without a tracing is added: the importer may skip at most one in a hundred."""
+"""Number of videos from which one without a tracing is added: the importer may skip at most one in a hundred."""
 
 
 def _video(
@@ -81,7 +81,7 @@ def _video(
     frames = np.empty((n_frames, *examination.frame.shape), np.uint8)
     for index, moment in enumerate(moments.tolist()):
         if index:
-            # Tissue moves through the picture and takes its speckle along; haze stands still.
+            # Tissue moves through the picture and carries its speckle along; haze stays still.
             new = draw_noise(examination, rng)
             scatterers, clutter = mix_scatterers(scatterers, new[0], 0.5), mix_scatterers(clutter, new[1], 0.85)
         rounded = round(moment % 1.0, 9) % 1.0
@@ -90,7 +90,7 @@ def _video(
 
 
 def simulate(settings: dict[str, Any], severity: float, seed: int, root: Path) -> Cohort:
-    """EchoNet-Dynamic: one four-chamber video of every patient, the ventricle traced at both instants."""
+    """Simulate EchoNet-Dynamic: one four-chamber video of every patient, the ventricle traced at both instants."""
     check_keys(NAME, settings, ("videos", "frames"))
     n_videos, n_frames = count(settings, "videos", 1), count(settings, "frames", 4)
     acquisition = interpolate(FIRST_ACQUISITION, ACQUISITION, severity)
@@ -108,7 +108,7 @@ def simulate(settings: dict[str, Any], severity: float, seed: int, root: Path) -
             frames, at = _video(examination, n_frames, rng, reverse=rng.random() < 0.03)
             targets = {instant: annotate(examination, PHASE[instant]) for instant in Instant}
             edv, esv = (volumes_ml(heart, phase)[Structure.LV] for phase in (0.0, 1.0))
-            # Now and then a frame was traced twice, and the first tracing counts.
+            # Occasionally a frame was traced twice, and the first tracing counts.
             traced: dict[int, np.ndarray] = {at[instant]: targets[instant] for instant in Instant}
             if rng.random() < 0.01 or index == 3:
                 rows = echonet_writer.trace(targets[Instant.ED] == Structure.LV)
@@ -136,7 +136,7 @@ def simulate(settings: dict[str, Any], severity: float, seed: int, root: Path) -
                 name, frames, traced, ef=100 * (edv - esv) / edv, esv=esv, edv=edv, fps=20, split=split
             )
         if n_videos >= _LONG_STUDY:
-            # The data set has videos of another size that nobody traced.
+            # The data set has untraced videos of another size.
             dark = np.zeros((2, 768, 1024), np.uint8)
             yield echonet_writer.Video(echonet_writer.video_name(2**60 + seed), dark, {}, ef=55.0, esv=50.0, edv=110.0)
 

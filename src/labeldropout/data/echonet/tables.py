@@ -35,23 +35,23 @@ _SPLITS = ("TRAIN", "VAL", "TEST")
 FRAMES_PER_VIDEO = 2
 
 
-# Less is no ventricle: real ones have hundreds of pixels. Ours; the data set says nothing.
+# A smaller area is not a ventricle: real ones have hundreds of pixels. Our choice; the data set does not say.
 _SMALLEST_AREA_PX = 50
 
 
-# Points up to 8 px outside the frame are known; one whole frame outside is a mistake. Ours.
+# Points up to 8 px outside the frame are known to occur; one a whole frame outside is a mistake. Our choice.
 _COORDINATE_RANGE = (-FRAME_SIZE, 2 * FRAME_SIZE)
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a user can choose about the import."""
+    """Options of the import."""
 
     multi_trace: str = "first"
-    """Frames with several tracings, one after the other: `first` takes the first; `drop` skips the frame; `official`
-    joins all rows of a frame, whatever their number, as the data set's own loader does (the outline crosses itself)."""
+    """Frames with several tracings in a row: `first` takes the first; `drop` skips the frame; `official`
+    joins all rows of a frame, however many, as the data set's own loader does (so that the outline crosses itself)."""
     exclude_file: str | None = None
-    """Text file with one video name per line: videos to leave out, such as known wrong tracings."""
+    """Text file with one video name per line: videos to leave out, such as those with known wrong tracings."""
 
     def __post_init__(self) -> None:
         if self.multi_trace not in {"first", "drop", "official"}:
@@ -62,7 +62,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Listed:
-    """What one row of FileList.csv says."""
+    """The content of one row of FileList.csv."""
 
     name: str
     n_frames: int
@@ -79,14 +79,14 @@ class Tracing:
 
 
 def error_in(file: object, problem: str, expected: object, found: object, advice: str = "") -> DatasetError:
-    """The error that says what is wrong with a file of this data set."""
+    """Build the error that says what is wrong with a file of this data set."""
     return DatasetError.about(NAME, file, problem, expected, found, advice)
 
 
 def fill_tracing(rows: np.ndarray) -> np.ndarray:
     """Fill the outline of a tracing; the raster is cropped at the frame, the points are not.
 
-    Points on the outline are inside. Row 0, the long axis, is no part of the outline.
+    Points on the outline are inside. Row 0, the long axis, is not part of the outline.
 
     Args:
         rows: float (n, 4) with n > 1: X1, Y1, X2, Y2 of the long axis and of the chords from apex to base.
@@ -104,7 +104,7 @@ def fill_tracing(rows: np.ndarray) -> np.ndarray:
 
 
 def bare(name: str) -> str:
-    """A video's name without spaces around it and without one `.avi`, which only one of the two tables has."""
+    """A video's name without surrounding spaces and without one `.avi`, which only one of the two tables has."""
     stripped = name.strip()
     return stripped[:-4] if stripped.lower().endswith(".avi") else stripped
 
@@ -113,18 +113,18 @@ def check_name(name: str, where: str) -> None:
     """Refuse a video's name that is not the name of a file.
 
     Raises:
-        DatasetError: It is empty, or leads elsewhere.
+        DatasetError: The name is empty, or points elsewhere.
     """
-    # By its letters, not by where it leads: in a data set under version control, videos may be links to a cache.
+    # Checks the name, not what it resolves to: in a data set under version control, videos may be links to a cache.
     if not name or name in {".", ".."} or any(letter in name for letter in "/\\\0"):
         raise error_in(where, "not a file name", "a name inside Videos/", repr(name))
 
 
 def find_folder(root: Path) -> Path:
-    """The folder with the two tables: the root, or the archive's folder in it.
+    """Find the folder with the two tables: the root, or the archive's folder in it.
 
     Raises:
-        DatasetError: It is neither.
+        DatasetError: The tables are in neither.
     """
     for folder in (root, root / FOLDER):
         if (folder / "FileList.csv").is_file():
@@ -169,10 +169,10 @@ def _read_listed(row: Mapping[str, Any], where: str, before: set[str]) -> Listed
 
 
 def read_file_list(path: Path, report: ImportReport) -> Iterator[Listed]:
-    """Yield the rows of FileList.csv; a bad row is refused or rejected, as the report is told to.
+    """Yield the rows of FileList.csv; a bad row is refused or rejected, as configured in the report.
 
     Raises:
-        DatasetError: A column is missing, a row is bad, or the file is no CSV.
+        DatasetError: A column is missing, a row is bad, or the file is not CSV.
     """
     header = _header(path)
     missing = [column for column in FILE_LIST_COLUMNS if column not in header]
@@ -193,12 +193,12 @@ def read_file_list(path: Path, report: ImportReport) -> Iterator[Listed]:
 
 
 def read_tracings(path: Path) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
-    """Table of all rows, cells that are no numbers left as text; and the positions of each video's rows."""
+    """Read a table of all rows, with non-numeric cells left as text, and the positions of each video's rows."""
     header = _header(path)
     if header != list(TRACING_COLUMNS):
         raise error_in(path, "wrong header", list(TRACING_COLUMNS), header)
     try:
-        # Blank lines are kept, so that row i stands in line i + 2.
+        # Blank lines are kept, so that row i is in line i + 2.
         table = pd.read_csv(
             path,
             encoding="utf-8-sig",
@@ -221,16 +221,16 @@ def read_tracings(path: Path) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
 
 
 def to_numbers(table: pd.DataFrame) -> np.ndarray:
-    """Coordinates and frame of every row, float (n, 5); NaN where a cell is no number."""
+    """Coordinates and frame of every row, float (n, 5); NaN where a cell is not a number."""
     columns = [pd.to_numeric(table[column], errors="coerce").to_numpy(float) for column in table.columns]
     return np.stack(columns, axis=1)
 
 
 def check_numbers(numbers: np.ndarray, rows: np.ndarray, table: pd.DataFrame, path: Path) -> None:
-    """Refuse cells that are no coordinates and no frame.
+    """Refuse cells that are not valid coordinates or frames.
 
     Raises:
-        DatasetError: With the line of the first such cell among these rows.
+        DatasetError: There is such a cell among these rows; the message names the line of the first.
     """
     low, high = _COORDINATE_RANGE
     frames = numbers[:, -1]
@@ -246,7 +246,7 @@ def check_numbers(numbers: np.ndarray, rows: np.ndarray, table: pd.DataFrame, pa
 
 
 def read_tracing(name: str, frame: int, rows: np.ndarray, options: Options, report: ImportReport) -> Tracing | None:
-    """The tracing of one frame; None if it is known-bad, which the report then says."""
+    """The tracing of one frame; None if it is known-bad, which is then recorded in the report."""
     item, flags = f"{name} frame {frame}", []
     if options.multi_trace != "official":
         n_tracings, rest = divmod(len(rows), ROWS_PER_TRACING)
@@ -272,7 +272,7 @@ def read_tracing(name: str, frame: int, rows: np.ndarray, options: Options, repo
 
 
 def tell_instants(tracings: list[Tracing]) -> list[tuple[Instant | None, tuple[str, ...]]]:
-    """Instant and flags of each tracing of a video: by area, never by the order of rows or frames."""
+    """Instant and flags of each tracing of a video, judged by area, never by the order of rows or frames."""
     if len(tracings) != FRAMES_PER_VIDEO:
         return [(None, ("only-one-frame",)) for _ in tracings]
     first, second = (int(tracing.mask.sum()) for tracing in tracings)

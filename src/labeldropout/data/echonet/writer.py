@@ -1,4 +1,4 @@
-"""Writes EchoNet-Dynamic's own format: MJPEG videos, `FileList.csv` and `VolumeTracings.csv`."""
+"""Write EchoNet-Dynamic's own format: MJPEG videos, `FileList.csv` and `VolumeTracings.csv`."""
 
 import csv
 import io
@@ -24,11 +24,11 @@ from labeldropout.data.echonet.tables import (
 from labeldropout.files import replacing
 from labeldropout.labels import Structure
 
-# The tracing runs just outside the centres of the outermost pixels: fill_tracing counts points on it as inside.
+# The tracing runs just outside the centres of the outermost pixels, as fill_tracing counts points on it as inside.
 _LEVEL = 0.75
 
 
-# How sharply the corners of the base are sought, and which share of the base each wall goes on to follow.
+# Values to try: the slope with which corners of the base are sought, and the share of the base that each wall follows.
 _CORNER_SLOPES = (1.0, 0.5, 2.0)
 
 
@@ -37,15 +37,15 @@ _BASE_SHARES = (0.0, 0.15, 0.3, 0.45)
 
 @dataclass(frozen=True)
 class Video:
-    """One video and its two tracings, as the data set's three places for it say."""
+    """One video and its two tracings, as stored in the three places of the data set."""
 
     name: str
     """Without `.avi`; see `video_name`."""
     frames: np.ndarray
-    """uint8 (T, H, W), grey; H = W = 112 except in videos without tracing. T = 0 writes no video."""
+    """uint8 (T, H, W), grey; H = W = 112 except in videos without a tracing. If T = 0, no video is written."""
     traced: Mapping[int, np.ndarray]
     """Frame index -> mask of the left ventricle, bool or label map (112, 112); or the rows of the file themselves,
-    float (n, 4): X1, Y1, X2, Y2. The order is that of the file."""
+    float (n, 4): X1, Y1, X2, Y2. In the order of the file."""
     ef: float
     """Ejection fraction in percent."""
     esv: float
@@ -57,7 +57,7 @@ class Video:
     split: str = "TRAIN"
     """TRAIN, VAL or TEST."""
     listed: bool = True
-    """Whether FileList.csv has a row for it; the real data set has one tracing without."""
+    """Whether FileList.csv has a row for it; in the real data set, one tracing lacks such a row."""
 
 
 def video_name(number: int) -> str:
@@ -76,7 +76,7 @@ def encode_mjpeg(frames: np.ndarray, fps: int) -> bytes:
 
     n_frames, height, width = frames.shape
     file = io.BytesIO()
-    # bitexact keeps version strings out of the file; one thread keeps the order of work fixed.
+    # bitexact keeps version strings out of the file; one thread fixes the order of work.
     with av.open(file, "w", format="avi", options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream(
             "mjpeg", rate=Fraction(fps), options={"qmin": "2", "qmax": "2", "flags": "+bitexact"}
@@ -85,7 +85,7 @@ def encode_mjpeg(frames: np.ndarray, fps: int) -> bytes:
         stream.codec_context.thread_count = 1
         neutral = np.full((height // 2, width), 128, np.uint8)
         for index in range(n_frames):
-            # Luma of the full range and neutral colour, given as planes: no conversion can squeeze 0 and 255.
+            # Full-range luma and neutral colour, passed as planes, so that no conversion can compress the range.
             planes = np.concatenate([frames[index], neutral])
             container.mux(stream.encode(av.VideoFrame.from_ndarray(planes, format="yuvj420p")))
         container.mux(stream.encode(None))
@@ -93,7 +93,7 @@ def encode_mjpeg(frames: np.ndarray, fps: int) -> bytes:
 
 
 def _along(path: np.ndarray, n: int, first: float) -> np.ndarray:
-    """`n` points of a polyline (m, 2), evenly spaced by length; the first one `first` steps after its beginning."""
+    """`n` points of a polyline (m, 2), evenly spaced by length; the first is `first` steps after the beginning."""
     lengths = np.concatenate([[0.0], np.hypot(*np.diff(path, axis=0).T).cumsum()])
     step = lengths[-1] / (n - 1 + first)
     at = step * (first + np.arange(n))
@@ -106,7 +106,7 @@ def _tracing(outline: np.ndarray, axis: np.ndarray, corner_slope: float, base_sh
     corners = [int(np.argmax(outline @ (axis + side * corner_slope * across))) for side in (-1, 1)]
     middle = outline[corners].mean(axis=0)
     apex = int(np.argmax(np.hypot(*(outline - middle).T)))
-    # One way round from the apex meets one corner first, the other way round the other.
+    # Going one way round from the apex meets one corner first; going the other way meets the other.
     turned = np.roll(outline, -apex, axis=0)
     there, back = sorted((corner - apex) % len(outline) for corner in corners)
     extra = round(base_share * (back - there))
@@ -117,7 +117,7 @@ def _tracing(outline: np.ndarray, axis: np.ndarray, corner_slope: float, base_sh
 
 
 def deviation(mask: np.ndarray, other: np.ndarray) -> tuple[int, int]:
-    """Number of pixels that only one of two masks has: those beyond one boundary pixel, and all.
+    """Number of pixels in only one of two masks: those beyond one boundary pixel, and all of them.
 
     Args:
         mask: bool (H, W).
@@ -131,13 +131,13 @@ def deviation(mask: np.ndarray, other: np.ndarray) -> tuple[int, int]:
 
 
 def trace(mask: np.ndarray) -> np.ndarray:
-    """Rows of a tracing that `fill_tracing` turns back into the mask, within one boundary pixel.
+    """Rows of a tracing that `fill_tracing` turns back into the mask, to within one boundary pixel.
 
     Row 0 is the long axis from the apex to the middle of the mitral valve; rows 1 to 20 join points of the two walls,
-    from the apex to the base. The apex is sought at the top, as in an apical view.
+    from the apex to the base. The apex is taken to be at the top, as in an apical view.
 
     Args:
-        mask: bool (112, 112), one piece without holes; the left ventricle.
+        mask: bool (112, 112), the left ventricle as one piece without holes.
 
     Returns:
         float (21, 4): X1, Y1, X2, Y2 in pixels, rounded to eight decimals.
@@ -177,11 +177,11 @@ def _rows(video: Video, frame: int) -> np.ndarray:
 
 
 def write_videos(videos: Iterable[Video], root: Path) -> int:
-    """Stream videos into `root/EchoNet-Dynamic`; memory holds one video at a time.
+    """Stream videos into `root/EchoNet-Dynamic`, holding one video in memory at a time.
 
     Args:
         videos: In the order of both tables.
-        root: Folder above `EchoNet-Dynamic`; made if missing.
+        root: Parent folder of `EchoNet-Dynamic`; made if missing.
 
     Returns:
         Number of video files.
@@ -189,7 +189,7 @@ def write_videos(videos: Iterable[Video], root: Path) -> int:
     folder = Path(root) / FOLDER
     n_videos = 0
     with ExitStack() as stack:
-        # The tables appear once every video is there.
+        # The tables appear only when all videos are written.
         listing, tracings = (
             csv.writer(stack.enter_context(replacing(folder / name, "w")), lineterminator="\n")
             for name in ("FileList.csv", "VolumeTracings.csv")
@@ -218,13 +218,13 @@ def _volume(rows: np.ndarray) -> float:
 
 
 def write_cases(cases: Iterable[Case], root: Path) -> int:
-    """Write one video per group of cases; each image lies at its frame, and is held until the next one.
+    """Write one video per group of cases; each image is placed at its frame and held until the next one.
 
     The volumes of FileList.csv are those of the masks in thousands of px³.
 
     Args:
-        cases: Images of 112 x 112; the cases of a group come one after the other.
-        root: Folder above `EchoNet-Dynamic`.
+        cases: Images of 112 x 112; the cases of a group are consecutive.
+        root: Parent folder of `EchoNet-Dynamic`.
 
     Returns:
         Number of video files.

@@ -1,15 +1,15 @@
-"""Unity Imaging: apical stills whose structures are drawn as open curves of few points.
+"""Unity Imaging: apical stills with structures drawn as open curves of few points.
 
-Origin: the Unity Imaging Collaborative, many British hospitals and several makers of scanners. Licence and citation:
-below; public sources disagree on the licence.
-Counts: the release of December 2020 labels about 7,522 images, most of them not apical; the paper used 400, chosen by a
-list that is not public.
-Annotated: the release says it image by image and curve by curve. `curve` is drawn, `off` was looked for and is not
-there, `blurred` cannot be told. The key of an epicardial curve, and with it the myocardium, has to be configured.
-Oddities: some exporters also write `off` where nobody was asked to draw. Views and pixel sizes stand in files of their
-own, and the second is given out by the authors only. A video is the smallest unit that can be told apart: which videos
-show the same person is not known. Some four-chamber stills have a myocardium that runs over into the right ventricle,
-so the importer proposes a curation.
+Origin: the Unity Imaging Collaborative, with many British hospitals and scanners of several makes. Licence and
+citation: below; public sources disagree on the licence.
+Counts: the release of December 2020 labels about 7,522 images, most of them not apical; the paper used 400, from a list
+that is not public.
+Annotated: the release states this for each image and curve: `curve` is drawn, `off` was looked for but is not there,
+`blurred` is undecidable. The key of an epicardial curve, and with it the myocardium, has to be configured.
+Oddities: some exporters also write `off` where nobody was asked to draw. Views and pixel sizes are in separate files,
+and the latter is available only from the authors. Videos are the smallest unit that can be distinguished: which videos
+show the same person is not known. In some four-chamber stills the myocardium extends into the right ventricle, so the
+importer proposes a curation.
 """
 
 NAME = "unity"
@@ -36,10 +36,10 @@ HOW_TO_GET = (
 )
 
 REPORTED = {"subjects": None, "images": 400, "structures": "LV + LVM + LA", "views": "A2C"}
-"""Table 1 of the paper, which names no number of subjects."""
+"""Table 1 of the paper, which gives no number of subjects."""
 
 UNIT = "images"
-"""What the sizes of a simulated data set are counted in."""
+"""The unit in which sizes of a simulated data set are given."""
 
 IMAGES_PER_UNIT = 1
 
@@ -47,7 +47,7 @@ IMAGES = 400
 """Stills that the paper used."""
 
 REAL_PIXELS = 480_000
-"""About the mean size of a still in the release, where they have between 300 x 400 and 768 x 1024 pixels."""
+"""Approximate mean size of a still in the release, where sizes range from 300 x 400 to 768 x 1024 pixels."""
 
 SIMULATED_PIXELS = 124_000
-"""Mean size of a simulated still, counted in the smoke study."""
+"""Mean size of a simulated still, measured in the smoke study."""

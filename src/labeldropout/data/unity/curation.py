@@ -1,4 +1,4 @@
-"""The list of Unity images that take part: read it, and propose one to a reviewer."""
+"""Read the list of Unity images to use, and propose one to a reviewer."""
 
 import hashlib
 import math
@@ -82,7 +82,7 @@ def _one_of(where: str, column: str, word: str, allowed: tuple[str, ...]) -> Non
 def from_curation(
     rows: list[Row], release: Release, paths: Mapping[str, Path], options: Options, report: ImportReport
 ) -> list[Wanted]:
-    """Exactly the rows to keep, in the order of the names."""
+    """Exactly the images to keep, in the order of their names."""
     words = view_words(release, options)
 
     def look(row: Row) -> Wanted:
@@ -123,11 +123,11 @@ def from_curation(
 
 
 def propose_curation(store: "CaseStore", options: Options) -> pd.DataFrame:
-    """Suspected over-labelling of the myocardium, for a reviewer; nothing is excluded by it.
+    """Propose images with a suspected over-labelled myocardium to a reviewer; this excludes nothing.
 
-    Two rules: the myocardium's area over the cavity's exceeds the store's median by `large_wall_ratio`; in A4C the wall
-    on the right ventricle's side, over the middle of the cavity's length, is thicker than the opposite one by
-    `thick_wall_ratio`.
+    There are two rules: the ratio of the myocardium's area to the cavity's exceeds the store's median by the factor
+    `large_wall_ratio`; in A4C the wall on the right ventricle's side, over the middle of the cavity's length, is
+    thicker than the opposite one by the factor `thick_wall_ratio`.
 
     Args:
         store: The imported cases.
@@ -173,7 +173,7 @@ def _wall_ratio(target: np.ndarray, side: str) -> float:
     centre = np.array([rows.mean(), columns.mean()])
     _, _, axes = np.linalg.svd(np.stack([rows, columns], axis=1) - centre, full_matrices=False)
     along = axes[0] if axes[0][0] >= 0 else -axes[0]
-    # Turned by a quarter from "down along the axis" points to the right of the picture.
+    # A quarter turn from "down along the axis" points to the right of the picture.
     across = np.array([-along[1], along[0]])
     lengths = (rows - centre[0]) * along[0] + (columns - centre[1]) * along[1]
     low, high = np.quantile(lengths, [0.25, 0.75])

@@ -1,4 +1,4 @@
-"""Unity Imaging out of its own files: pictures, and outlines filled from few points."""
+"""Import Unity Imaging from its own files: pictures, and outlines filled from few points."""
 
 import hashlib
 import io
@@ -41,8 +41,8 @@ _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 def read_cases(root: Path, options: Options, report: ImportReport) -> Iterator[Case]:
     """Read a release of Unity Imaging, image by image, in the order of the names.
 
-    The images are those that the curation keeps; without one, every apical image in which all
-    configured structures are drawn.
+    The images are those that the curation keeps or, without a curation, all apical images in which every configured
+    structure is drawn.
 
     Args:
         root: Folder with `png-cache/` and `labels/`.
@@ -50,7 +50,7 @@ def read_cases(root: Path, options: Options, report: ImportReport) -> Iterator[C
         report: Counts, remarks and the census of keys go here.
 
     Raises:
-        DatasetError: Something is not as the format says; a bad image only if `report.on_bad_case` is stop.
+        DatasetError: Something does not follow the format; raised for a bad image only if `report.on_bad_case` is stop.
     """
     release = open_release(Path(root), report)
     report.found = len(release.labels)
@@ -81,7 +81,7 @@ def read_cases(root: Path, options: Options, report: ImportReport) -> Iterator[C
 
 
 class _BadCurveError(ValueError):
-    """A curve that a trainer should not see; says why."""
+    """A curve is not fit for training; the message says why."""
 
 
 def _read_case(wanted: Wanted, path: Path, release: Release, options: Options, report: ImportReport) -> Case | None:
@@ -132,7 +132,7 @@ def _read_case(wanted: Wanted, path: Path, release: Release, options: Options, r
 def _outlines(
     wanted: Wanted, release: Release, options: Options, shape: tuple[int, int]
 ) -> tuple[dict[Structure, np.ndarray], dict[Structure, str], list[str]]:
-    """Filled outlines of the curves that are needed, what is wrong with the others, and flags."""
+    """Filled outlines of the needed curves, what is wrong with the bad ones, and flags."""
     labels = labels_of(release, wanted.code)
     outlines: dict[Structure, np.ndarray] = {}
     bad: dict[Structure, str] = {}
@@ -176,7 +176,7 @@ def _outline(
 
     Raises:
         _BadCurveError: The curve is bad in one of the known ways.
-        DatasetError: Not numbers.
+        DatasetError: The coordinates are not numbers.
     """
     from labeldropout.data.curves import CurveError, apex, crosses_itself, fill, spline
 
@@ -219,7 +219,7 @@ def _read_png(path: Path, options: Options, meaning: str) -> tuple[bytes, np.nda
     if len(content) < 26 or not content.startswith(_PNG_SIGNATURE) or content[12:16] != b"IHDR":
         found = "an empty file" if not content else f"{len(content)} bytes, starting with {content[:8]!r}"
         raise DatasetError.about(NAME, path, "not a PNG image", "a PNG header", found)
-    # The declared size is checked before anything is decoded or allocated.
+    # Check the declared size before decoding or allocating anything.
     width, height = struct.unpack(">II", content[16:24])
     if not 0 < width * height <= options.max_pixels:
         expected = f"1 to {options.max_pixels} pixels"
@@ -239,7 +239,7 @@ def _read_png(path: Path, options: Options, meaning: str) -> tuple[bytes, np.nda
 
 
 def _damage(content: bytes) -> str:
-    """What is wrong with the chunks of a PNG file; empty if nothing. Pillow does not check those of the pixels."""
+    """What is wrong with the chunks of a PNG file; empty if nothing. Pillow does not check the pixel chunks."""
     at = len(_PNG_SIGNATURE)
     while at + 12 <= len(content):
         length = int.from_bytes(content[at : at + 4])

@@ -1,4 +1,4 @@
-"""What the labels of Unity Imaging say: views, states of the structures, and the images that can be used."""
+"""Interpret the labels of Unity Imaging: views, states of the structures, and usable images."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Label:
-    """What one key says of one image."""
+    """The label under one key of one image."""
 
     kind: str
     """curve, off, blurred, missing or several."""
@@ -39,10 +39,10 @@ class Label:
 
 
 def view_words(release: Release, options: Options) -> dict[str, View | None]:
-    """Meaning of each word of the view index, in capitals; None is not apical.
+    """Meaning of each word of the view index, in capitals; None means not apical.
 
     Raises:
-        DatasetError: Words without a meaning; all are listed.
+        DatasetError: Some words have no known meaning; the message lists all of them.
     """
     table: dict[str, View | None] = {view.value: view for view in View}
     table["PLAX"] = None
@@ -61,7 +61,7 @@ def view_words(release: Release, options: Options) -> dict[str, View | None]:
 
 
 def indexed_view(release: Release, words: Mapping[str, View | None], code: str) -> tuple[bool, View | None]:
-    """Whether the view index lists the frame, and its view; None is not apical.
+    """Whether the view index lists the frame, and its view; None means not apical.
 
     Raises:
         DatasetError: The index contradicts itself.
@@ -75,7 +75,7 @@ def indexed_view(release: Release, words: Mapping[str, View | None], code: str) 
 
 
 def looks_apical(labels: Mapping[str, Any], options: Options) -> bool:
-    """Whether the LV's curve is drawn and no parasternal one; for releases without a view index."""
+    """Whether the LV's curve is drawn and no parasternal curve is; for releases without a view index."""
     if plain_kind(labels.get(options.key_of[Structure.LV] or "")) != "curve":
         return False
     parasternal = ("curve-lv-antsep-", "curve-lv-post-")
@@ -83,7 +83,7 @@ def looks_apical(labels: Mapping[str, Any], options: Options) -> bool:
 
 
 def plain_kind(entry: Any) -> str:
-    """Type of a label for counting; never an error."""
+    """Type of a label, for counting; never raises an error."""
     if isinstance(entry, list):
         entry = entry[0] if len(entry) == 1 else {"type": "several"} if entry else None
     kind = entry.get("type") if isinstance(entry, dict) else None
@@ -158,7 +158,7 @@ def read_label(labels: Mapping[str, Any], key: str | None, where: str) -> Label:
 
 
 def state_of(label: Label, structure: Structure, options: Options) -> State:
-    """What a label says about its structure; what `off` means is an option."""
+    """State of a structure according to its label; the meaning of `off` is an option."""
     if label.kind == "curve":
         return State.LABELLED
     if label.kind == "off":
@@ -167,7 +167,7 @@ def state_of(label: Label, structure: Structure, options: Options) -> State:
 
 
 def all_apical(release: Release, paths: Mapping[str, Path], options: Options, report: ImportReport) -> list[Wanted]:
-    """Without a curation: the apical images, and of these the ones in which everything configured is drawn."""
+    """Choose images without a curation: the apical ones in which every configured structure is drawn."""
     words = view_words(release, options)
     left_out: Counter[str] = Counter()
     wanted = []
@@ -190,7 +190,7 @@ def all_apical(release: Release, paths: Mapping[str, Path], options: Options, re
 
 
 def _look(release: Release, words: Mapping[str, View | None], options: Options, code: str) -> Wanted | str:
-    """The image if it takes part without a curation, else the reason why not."""
+    """The image if it is used without a curation, else the reason why not."""
     labels = labels_of(release, code)
     listed, view = indexed_view(release, words, code)
     if release.view_file is not None:
@@ -224,7 +224,7 @@ def check_off(
     options: Options,
     census: Mapping[tuple[str, str], Counter[str]],
 ) -> None:
-    """Refuse `absent` for a structure that is suspiciously often `off`: exporters also write it for "not asked"."""
+    """Refuse `absent` for a structure that is `off` suspiciously often: exporters also write it for "not asked"."""
     for structure, key in options.key_of.items():
         if key is None or structure.name in options.off_state or not wanted:
             continue

@@ -1,4 +1,4 @@
-"""What a user can choose about the import of Unity Imaging."""
+"""Options of the import of Unity Imaging."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,35 +18,35 @@ _SIDES = ("left", "right")
 
 @dataclass(frozen=True)
 class Options:
-    """What a user can choose about the import and the proposal of a curation."""
+    """Options of the import and of the proposed curation."""
 
     keys: Mapping[str, str | None] = field(default_factory=dict)
-    """Keys of the curves, by LV, LA and LV_epi; laid over `DEFAULT_KEYS`. None: no such curve."""
+    """Keys of the curves, by LV, LA and LV_epi; merged over `DEFAULT_KEYS`. None means no such curve."""
     off_state: Mapping[str, str] = field(default_factory=dict)
     """What `off` means, by LV, LVM and LA: absent (as documented) or unknown. A structure not named here counts as
-    absent, and the import refuses if `off` is then suspiciously frequent (`off_limit`)."""
+    absent, and the import is refused if `off` is then suspiciously frequent (`off_limit`)."""
     views: tuple[str, ...] = ("A2C", "A4C")
     """Views to keep when no curation names the images."""
     view_table: Mapping[str, str] = field(default_factory=dict)
-    """Further words of the view index and what they mean: A2C, A4C, or empty for a view that is not apical."""
+    """Further words of the view index and their meaning: A2C, A4C, or empty for a view that is not apical."""
     complete: bool = True
-    """Without a curation: use only images in which every configured structure is drawn."""
+    """Without a curation, use only images in which every configured structure is drawn."""
     curation: Path | None = None
     """The list of images to use; set by `import-dataset --curation`."""
     extra_masks: Path | None = None
     """Folder of `<frame code>.png` (uint8, values of `Structure`) with structures drawn by the user."""
     missing_limit: float = 0.001
-    """Largest share of labelled names without an image."""
+    """Largest allowed share of labelled names without an image."""
     off_limit: float = 0.2
-    """Largest share of `off` for a structure whose `off_state` is left at its default."""
+    """Largest allowed share of `off` for a structure whose `off_state` is left at its default."""
     min_area_share: float = 0.002
-    """A smaller outline, as a share of the image, is no structure."""
+    """Smallest outline that counts as a structure, as a share of the image."""
     point_margin_px: float = 2.0
-    """How far a point may lie outside the image."""
+    """How far outside the image a point may be."""
     max_pixels: int = 16_777_216
     """Largest image that is decoded."""
     large_wall_ratio: float = 1.5
-    """Proposal: flag a myocardium whose area, over the cavity's, exceeds the median by this factor."""
+    """Proposal: flag a myocardium whose area relative to the cavity exceeds the median by this factor."""
     thick_wall_ratio: float = 1.8
     """Proposal: flag an A4C whose wall on the right ventricle's side is thicker than the other by this factor."""
     right_ventricle_side: str = "left"
@@ -62,7 +62,7 @@ class Options:
 
     @property
     def key_of(self) -> dict[Structure, str | None]:
-        """Key of the curve that carries each structure (for LVM the epicardial one); None without one."""
+        """Key of the curve for each structure (for LVM the epicardial one); None if there is none."""
         keys = {**DEFAULT_KEYS, **self.keys}
         return {Structure.LV: keys["LV"], Structure.LVM: keys["LV_epi"], Structure.LA: keys["LA"]}
 
@@ -79,7 +79,7 @@ def _check_words(
 
 
 def extra_path(options: Options, code: str) -> Path | None:
-    """The file in which the user drew further structures of an image; None if there is none."""
+    """The file with structures that the user added to an image; None if there is none."""
     if options.extra_masks is None:
         return None
     path = Path(options.extra_masks) / f"{code}.png"

@@ -1,4 +1,4 @@
-"""A release of Unity Imaging: its text files, and where its images lie."""
+"""Read a release of Unity Imaging: its text files, and where its images are."""
 
 import csv
 import io
@@ -30,7 +30,7 @@ _PARTS = ("train", "tune", "ival", "test")
 
 @dataclass
 class Release:
-    """What the text files of a release say; images are opened one by one later."""
+    """Content of the text files of a release; images are opened later, one by one."""
 
     images: Path
     labels_file: Path
@@ -52,7 +52,7 @@ def open_release(root: Path, report: ImportReport) -> Release:
     """Read the text files of a release.
 
     Raises:
-        DatasetError: There is no release, or a file is not as the format says.
+        DatasetError: There is no release, or a file does not follow the format.
     """
     if not root.is_dir():
         raise DatasetError.about(NAME, root, "the data set is not there", "a folder", "none", HOW_TO_GET)
@@ -94,7 +94,7 @@ def _newest(root: Path, folder: Path, pattern: str, report: ImportReport) -> Pat
 
 
 def frame_code(name: str) -> str:
-    """Name without suffix of a copy and ending."""
+    """Name without extension and without the suffix of a copy."""
     plain = _COPY_SUFFIX.sub("", name.strip())
     return plain[:-4] if plain.lower().endswith(".png") else plain
 
@@ -184,7 +184,7 @@ def _add_parts(release: Release, folder: Path) -> None:
 
 
 def _note_flags(path: Path, report: ImportReport) -> None:
-    """Report what keys.json says of the curves: it tells which annotation project draws which key."""
+    """Report what keys.json says about the curves, including which annotation project draws which key."""
     if not path.is_file():
         report.note("No keys.json: which annotation project draws which key is unknown.")
         return
@@ -250,10 +250,10 @@ def _image_path(release: Release, base: Path, code: str) -> Path | None:
 
 
 def part_of(release: Release, code: str, where: str) -> str:
-    """The release's own part of an image; empty if it names none.
+    """The release's own part for an image; empty if there is none.
 
     Raises:
-        DatasetError: It names several.
+        DatasetError: The release names several parts.
     """
     parts = release.parts.get(code, set())
     if len(parts) > 1:
@@ -276,10 +276,10 @@ def read_numbers(cell: Any, where: str) -> list[float]:
 
 
 def pixel_spacing(release: Release, video: str) -> tuple[float, float] | None:
-    """(row, column) in mm from cm; None where the file has no number.
+    """(row, column) in mm, converted from cm; None if the file has no number.
 
     Raises:
-        DatasetError: Not a number, not positive, unset (1 and 1), or two rows that differ.
+        DatasetError: A value is not a number, not positive or unset (1 and 1), or two rows differ.
     """
     rows = release.spacings.get(video, [])
     if not rows:
@@ -297,5 +297,5 @@ def pixel_spacing(release: Release, video: str) -> tuple[float, float] | None:
         raise DatasetError.about(
             NAME, where, "impossible pixel size", "cm per pixel, above 0, not 1 and 1", f"{x}, {y}"
         )
-    # Rounding takes back what the change of unit adds in the last digit.
+    # Rounding removes what the change of unit adds in the last digit.
     return round(10 * row, 9), round(10 * column, 9)

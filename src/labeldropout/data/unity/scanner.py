@@ -1,4 +1,4 @@
-"""How Unity Imaging looks: the settings of its scanners, and whom they show."""
+"""Simulate Unity Imaging: the settings of its scanners, and its patients."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,10 +18,10 @@ from labeldropout.simulation.picture import annotate, draw_examination
 from labeldropout.simulation.scanner import Acquisition, interpolate
 
 STREAM = 1
-"""This data set's own stream of random numbers: no other simulated data set may have its number."""
+"""This data set's own stream of random numbers; no other simulated data set may use this number."""
 
 _WRITER_STREAM = 3
-"""Stream of the writer's own draws, another number that no data set may have."""
+"""Stream of the writer's own draws; no data set may use this number either."""
 
 ACQUISITION = Acquisition(
     half_angle_deg=32.0,
@@ -54,20 +54,20 @@ ACQUISITION = Acquisition(
 )
 """Clinical screens of several makers: narrow, deep, hazy, smoothed, flat grey map.
 
-Means; `vary` spreads them over examinations.
+These are means; `vary` spreads them over examinations.
 """
 
 _A4C_SHARE = 0.15
 
 
-# Share of four-chamber stills whose annotator took the right ventricle's wall for the left one's.
+# Share of four-chamber stills whose annotator mistook the wall of the right ventricle for that of the left.
 _OVER_LABELLED_SHARE = 0.2
 
 
 def over_label(heart: Heart, excess_mm: float) -> Heart:
-    """The heart as an annotator sees it who lets the myocardium run over into the right ventricle.
+    """The heart as drawn by an annotator who extends the myocardium into the right ventricle.
 
-    The wall grows by `excess_mm` on the septal side and by nothing on the other: half as thicker, half as a shift.
+    The wall grows by `excess_mm` on the septal side only: half of it as extra thickness, half as a shift.
     """
 
     def grown(wall: float) -> float:
@@ -84,7 +84,7 @@ def over_label(heart: Heart, excess_mm: float) -> Heart:
 
 
 def simulate(settings: dict[str, Any], severity: float, seed: int, root: Path) -> Cohort:
-    """Unity Imaging: one still of every patient at any moment, mostly two-chamber, all structures drawn."""
+    """Simulate Unity Imaging: one still of every patient at any moment, mostly two-chamber, all structures drawn."""
     check_keys(NAME, settings, ("images",))
     acquisition = interpolate(FIRST_ACQUISITION, ACQUISITION, severity)
     hearts: dict[str, Heart] = {}

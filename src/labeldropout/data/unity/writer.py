@@ -15,7 +15,7 @@ from labeldropout.data.curves import CurveError, Points, apex, spline, traced
 from labeldropout.labels import State, Structure
 
 CURVES = {Structure.LV: "curve-lv-endo", Structure.LVM: "curve-lv-epi", Structure.LA: "curve-la-endo"}
-"""Key of the curve that carries each structure; the real release has no apical `curve-lv-epi` that we know of."""
+"""Key of the curve for each structure; as far as we know, the real release has no apical `curve-lv-epi`."""
 
 OTHER_KEYS = (
     "ao-valve-top-inner",
@@ -35,7 +35,7 @@ OTHER_KEYS = (
     "tv-ant-hinge",
     "tv-sep-hinge",
 )
-"""Keys that a release also lists for every image, drawn or not: enough to be in the reader's way."""
+"""Keys that a release also lists for every image, drawn or not: enough to test that the reader ignores them."""
 
 PARTS = ("train", "tune", "ival")
 
@@ -54,22 +54,22 @@ def video_code(seed: int, index: int) -> str:
 def write_cases(cases: Iterable[Case], root: Path, rng: np.random.Generator, quirks: bool = True) -> int:
     """Stream cases into a folder in Unity Imaging's format; only the curves are held in memory.
 
-    A labelled structure becomes a curve that, splined and filled, gives the structure back
-    within one boundary pixel; an absent one becomes `off`, an unknown one `blurred`. The myocardium is written as the
+    A labelled structure becomes a curve that, splined and filled, restores the structure to within one boundary pixel;
+    an absent one becomes `off`, an unknown one `blurred`. The myocardium is written as the
     epicardial curve around cavity and myocardium.
 
     Args:
         cases: Stills with `group_name` a `video_code`, a view, and no instant.
         root: Folder to fill; made if missing.
-        rng: Draws the release's own parts and which of the other keys are `blurred`.
-        quirks: Whether to write what is odd about the real files too: a byte-order mark in a name list, a `_(1)` in one
-            key, views in lower case.
+        rng: Source of randomness for the release's own parts and for which of the other keys are `blurred`.
+        quirks: Whether to reproduce oddities of the real files: a byte-order mark in a name list, a `_(1)` in one key,
+            views in lower case.
 
     Returns:
         Number of images.
 
     Raises:
-        DatasetError: A case that this format cannot hold; the message names it.
+        DatasetError: The format cannot represent a case; the message names it.
     """
     labels: dict[str, dict[str, Any]] = {}
     parts: dict[str, list[str]] = {part: [] for part in PARTS}
@@ -101,7 +101,7 @@ def write_cases(cases: Iterable[Case], root: Path, rng: np.random.Generator, qui
 
 
 def image_path(root: Path, name: str) -> Path:
-    """Where the image of this name lies: `png-cache/01/4d/44/01-4d44….png`."""
+    """Path of the image of this name: `png-cache/01/4d/44/01-4d44….png`."""
     return root / "png-cache" / name[:2] / name[3:5] / name[5:7] / name
 
 
@@ -113,7 +113,7 @@ def _write_png(case: Case, path: Path) -> None:
 
 
 def _labels(case: Case, rng: np.random.Generator) -> dict[str, Any]:
-    """Every possible key, as in a release; presence says nothing, `type` does."""
+    """Labels under every possible key, as in a release; only `type` says what is drawn, not the presence of a key."""
     content: dict[str, Any] = {}
     for key in OTHER_KEYS:
         content[key] = {"type": "blurred" if rng.random() < 0.1 else "off", "x": "", "y": ""}

@@ -1,1 +1,1 @@
-"""One table in, one figure out."""
+"""Draw each figure from one table."""

@@ -1,4 +1,4 @@
-"""Label dropout in other networks."""
+"""Label dropout with other networks."""
 
 from collections.abc import Mapping
 
@@ -16,7 +16,7 @@ _ORDER = ("benchmark", "adaptive", "single")
 
 
 def draw(table: pd.DataFrame, titles: Mapping[str, str], *, simulated: bool) -> Figure:
-    """Dice score of the hidden structure, one panel per network: all labels, without and with label dropout.
+    """Draw the Dice score of the hidden structure, one panel per network: all labels, without and with label dropout.
 
     Args:
         table: `INSTRUMENT_TABLE` of experiment 8.

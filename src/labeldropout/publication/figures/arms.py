@@ -1,4 +1,4 @@
-"""What sets a model of our own experiments apart, told from its columns, and how it looks in every figure."""
+"""What distinguishes a model of our own experiments, read from its columns, and how it looks in every figure."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from labeldropout.learning.experiments import ANY
 
 @dataclass(frozen=True)
 class Look:
-    """Marker and colour of a kind of model, and its title in words."""
+    """Marker, colour and title of a kind of model."""
 
     title: str
     colour: str
@@ -27,12 +27,12 @@ LOOKS = {
     "independent": Look("Hidden whatever the data set", "#56B4E9", "*"),
     "without": Look("Other data set alone", "0.55", "P"),
 }
-"""Each kind has a marker of its own: a print in grey can still be read."""
+"""Each kind has its own marker, so that a figure printed in grey is still readable."""
 
 
 @dataclass(frozen=True)
 class Hiding:
-    """Which labels a model does not see, as its cell in the list of experiments says."""
+    """Which labels a model does not see, according to its cell in the list of experiments."""
 
     structures: tuple[str, ...]
     dataset: str
@@ -40,10 +40,10 @@ class Hiding:
 
 
 def hiding(cell: str) -> Hiding | None:
-    """Read the column `hidden`; None if nothing is.
+    """Read the column `hidden`; None if nothing is hidden.
 
     Args:
-        cell: As in `LVM@unity:1.0+LA@unity:1.0` or `LA@any:unity`.
+        cell: Such as `LVM@unity:1.0+LA@unity:1.0` or `LA@any:unity`.
 
     Raises:
         ValueError: The cell cannot be read, or labels are hidden in several data sets.
@@ -57,12 +57,12 @@ def hiding(cell: str) -> Hiding | None:
 
 
 def remedy(row: pd.Series) -> str:
-    """What a model does about missing labels: the mode of label dropout, or without it its loss."""
+    """What a model does about missing labels: the mode of label dropout or, without it, the loss."""
     return row["dropout_mode"] or row["loss"]
 
 
 def kind(row: pd.Series) -> str:
-    """The kind of a model: `benchmark` if no label is hidden from it, else where they are, and the remedy."""
+    """The kind of a model: `benchmark` if no label is hidden from it, else where labels are hidden, and the remedy."""
     hidden = hiding(row["hidden"])
     if hidden is None:
         return "benchmark"
@@ -70,10 +70,10 @@ def kind(row: pd.Series) -> str:
 
 
 def where_hidden(table: pd.DataFrame) -> Hiding:
-    """The one data set in which models of a table do not see labels, and the structures.
+    """The one data set in which labels are hidden from models of a table, and the structures.
 
     Raises:
-        ValueError: There is none, or there are several.
+        ValueError: There is none, or more than one.
     """
     found = {hidden for cell in table["hidden"].unique() if (hidden := hiding(cell)) and hidden.dataset != ANY}
     if len(found) != 1:

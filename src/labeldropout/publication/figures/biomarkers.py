@@ -1,7 +1,7 @@
-"""Biomarkers: differences between prediction and reference over the reference, one column per model.
+"""Biomarkers: differences between prediction and reference against the reference, one column per model.
 
-Bland and Altman's plot with the reference itself on the horizontal axis: it is no second measurement of equal standing
-(Krouwer, Stat Med 27 (2008) 778-780), and a prediction far off would spread the axis of means beyond reading.
+This is Bland and Altman's plot with the reference itself on the horizontal axis: the two measurements are not of equal
+standing (Krouwer, Stat Med 27 (2008) 778-780), and a prediction far off would make an axis of means unreadable.
 """
 
 from collections.abc import Mapping
@@ -18,15 +18,15 @@ from labeldropout.labels import Structure
 from labeldropout.publication.figures.style import STRUCTURE_COLOURS, by_known_order, set_title
 
 _REACH = 0.95
-"""The vertical axis shows this share of a row's differences; the others stand as triangles at its edge."""
+"""The vertical axis shows this share of a row's differences; the others appear as triangles at its edge."""
 
 
 _FURTHER = 1.3
-"""But limits of agreement up to this many times as far out are shown."""
+"""The axis is extended to show limits of agreement up to this many times as far out."""
 
 
 _LARGEST_FRACTION = 100.0
-"""And no more than this of a fraction in percent: emptied from nearly nothing, it has no bound."""
+"""Limit of the axis for fractions in percent: if the initial volume is nearly zero, a fraction has no bound."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,13 @@ class _Line:
     label: str
 
     def of(self, table: pd.DataFrame) -> pd.DataFrame:
-        """The rows of a table that speak of it."""
+        """The rows of a table for this line."""
         mine = (table["dataset"] == self.dataset) & (table["measure"] == self.measure)
         return table[mine & (table["instant"] == self.instant)]
 
 
 def _lines(patients: pd.DataFrame, titles: Mapping[str, str]) -> list[_Line]:
-    """What is shown: ejection fraction, end-diastolic volume, and the atrium where only the truth knows it."""
+    """The lines shown: ejection fraction, end-diastolic volume, and the atrium where only the truth has it."""
     lines = []
     known = {
         key: of_key[["reference", "truth"]].notna().any()
@@ -73,7 +73,7 @@ def _lines(patients: pd.DataFrame, titles: Mapping[str, str]) -> list[_Line]:
 
 
 def _title(lines: list[_Line]) -> str:
-    """What is subtracted from the predictions, as each row says of itself."""
+    """What is subtracted from the predictions, as stated by each row."""
     against = list(dict.fromkeys(line.against for line in lines))
     where = ", as each row says" if len(against) > 1 else ""
     return f"Biomarkers: prediction minus {' or '.join(against)}{where}; first seed of each model"
@@ -105,7 +105,7 @@ def draw(
     *,
     simulated: bool,
 ) -> Figure:
-    """Bland-Altman plots: rows are measures and data sets, columns are models; one seed of each.
+    """Draw Bland-Altman plots: rows are measures and data sets, columns are models; one seed of each.
 
     Args:
         patients: `BIOMARKERS` of all models.
@@ -127,11 +127,11 @@ def draw(
     for row, line in zip(panels, lines, strict=True):
         mine = line.of(patients[patients["model"].isin(shown)])
         differences = np.abs(mine["prediction"] - mine[line.against]).dropna()
-        # Without any difference the axis still needs a height.
+        # Even without differences the axis needs a height.
         reach = 1.35 * float(np.quantile(differences, _REACH)) if differences.any() else 1.0
         limits = line.of(agreement[agreement["model"].isin(shown) & (agreement["masks"] == "all")])
         limits = limits[limits["against"] == line.against][["limit_low", "limit_high"]].abs().to_numpy(float)
-        # Limits a little beyond shall be seen; those far beyond would press the points together.
+        # Limits slightly beyond should be visible; those far beyond would squeeze the points together.
         reach = max(reach, 1.05 * float(limits[limits < _FURTHER * reach].max(initial=0)))
         reach = min(reach, _LARGEST_FRACTION) if line.instant == "ED+ES" else reach
         for axes, model in zip(row, shown, strict=True):
@@ -145,7 +145,7 @@ def draw(
         row[0].set_ylabel(line.label, fontsize=7)
         row[len(shown) // 2].set_xlabel(f"{line.against.capitalize()}", fontsize=7)
     for axes, model in zip(panels[0], shown, strict=True):
-        # Above the numbers, which are the panel's title: all titles of a panel stand at one height.
+        # Above the numbers, which are the panel's title, since all titles of a panel are at the same height.
         axes.annotate(
             models.get(model, model), (0.5, 1), (0, 24), "axes fraction", "offset points", fontsize=7.5, ha="center"
         )
@@ -156,7 +156,7 @@ def draw(
 
 
 def _draw_points(axes: Axes, table: pd.DataFrame, line: _Line, reach: float) -> None:
-    """One point per patient; hollow if a mask is implausible, a triangle at the edge if it lies beyond."""
+    """One point per patient; hollow if a mask is implausible, a triangle at the edge if outside the axis."""
     difference = (table["prediction"] - table[line.against]).to_numpy(float)
     across = table[line.against].to_numpy(float)
     reasons = ["implausible_prediction"] + ["implausible_reference"] * (line.against == "reference")
@@ -188,7 +188,7 @@ def _rows(table: pd.DataFrame, masks: str) -> list[dict[str, Any]]:
 
 
 def _words(found: Mapping[str, Any]) -> str:
-    """Bias with its interval and the limits of agreement, as far as there are any; without it for some masks only."""
+    """Bias with its interval and limits of agreement, if defined; for a subset of the masks, without the interval."""
     if not found["n"]:
         return "none"
     interval = f" [{found['bias_low']:+.1f}, {found['bias_high']:+.1f}]"
@@ -199,14 +199,14 @@ def _words(found: Mapping[str, Any]) -> str:
 
 
 def _draw_limits(axes: Axes, rows: pd.DataFrame) -> None:
-    """Bias and limits of agreement with their intervals, from the table; of the plausible masks alone in words."""
+    """Draw bias and limits of agreement with their intervals, from the table; for plausible masks only, in words."""
     axes.axhline(0, color="0.6", linewidth=0.8)
     plausible = "".join(f"\nplausible: {_words(found)}" for found in _rows(rows, "plausible"))
     for found in _rows(rows, "all"):
         missing = f", {found['n_missing']:.0f} undefined" if found["n_missing"] else ""
         doubtful = f", {found['n_implausible']:.0f} implausible" if found["n_implausible"] else ""
         numbers = f"\n{_words(found)}" if found["n"] else ""
-        # A title, unlike a text, does not make the layout narrow the panels.
+        # Unlike a text, a title does not make the layout narrow the panels.
         axes.set_title(
             f"n = {found['n']:.0f}{missing}{doubtful}{numbers}{plausible if found['n_implausible'] else ''}",
             loc="left",

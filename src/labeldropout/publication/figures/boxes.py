@@ -1,4 +1,4 @@
-"""Box plots from the quantiles that a table holds."""
+"""Draw box plots from the quantiles in a table."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -13,15 +13,15 @@ NOTE = (
 
 
 def over_seeds(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows that sum up all seeds of a model."""
+    """The rows that summarise all seeds of a model."""
     return table[table["seed"] == "all"]
 
 
 def one_per_place(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
-    """The table, if each combination of these columns occurs once: each is the place of one box.
+    """Return the table if each combination of these columns, the place of one box, occurs once.
 
     Raises:
-        ValueError: One occurs more often; the message names it and its models.
+        ValueError: A combination occurs more than once; the message names it and its models.
     """
     twice = table[table.duplicated(list(columns), keep=False)]
     if len(twice):
@@ -42,13 +42,13 @@ def draw_boxes(
     """Draw a box with its mean for each row; a row without a Dice score leaves its place empty.
 
     Args:
-        axes: Where.
+        axes: Axes to draw on.
         rows: Rows of `FIGURE_TABLE`.
         positions: Place of each box on the axis of categories.
         colours: Fill of each box.
         hatches: Hatch of each box.
-        width: Of the boxes, in the units of `positions`.
-        orientation: Of the boxes.
+        width: Width of the boxes, in the units of `positions`.
+        orientation: Orientation of the boxes.
     """
     places = zip(rows.to_dict("records"), positions, colours, hatches, strict=True)
     for row, position, colour, hatch in places:
@@ -88,7 +88,7 @@ def count_of(row: pd.Series) -> str:
 
 
 def _statistics(row: dict[str, Any]) -> dict[str, Any]:
-    """A row in the words of `Axes.bxp`."""
+    """A row as statistics for `Axes.bxp`."""
     return {
         "med": row["dice_median"],
         "q1": row["dice_q1"],

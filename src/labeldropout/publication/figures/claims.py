@@ -1,4 +1,4 @@
-"""The claims as a forest plot: every comparison with its interval, what it had to show, and the verdicts in words."""
+"""The claims as a forest plot: every comparison with its interval and criterion, and the verdicts in words."""
 
 import math
 import textwrap
@@ -45,11 +45,11 @@ _LETTERS, _STATEMENT_LETTERS = 78, 120
 
 
 def draw(table: pd.DataFrame, title: str, *, simulated: bool) -> Figure:
-    """One block per claim: verdict, statement, and its comparisons one below the other.
+    """Draw one block per claim: verdict, statement, and its comparisons below one another.
 
     Args:
         table: `CLAIMS`.
-        title: Of the figure.
+        title: Title of the figure.
         simulated: Whether the title must say that the data are simulated.
     """
     blocks = [_Block(rows) for _, rows in table.groupby("claim", sort=False)]
@@ -65,7 +65,7 @@ def draw(table: pd.DataFrame, title: str, *, simulated: bool) -> Figure:
 
 
 class _Block:
-    """A claim: how high it is, and how it is drawn."""
+    """A claim: its height, and how it is drawn."""
 
     def __init__(self, rows: pd.DataFrame) -> None:
         self.rows = list(rows.itertuples(index=False))
@@ -109,7 +109,7 @@ class _Block:
 
 
 def _is_drawn(row: Any) -> bool:
-    """Whether a row has a place on the axis: what is only shown may be in another unit."""
+    """Whether a row can be drawn on the axis: rows that are only shown may be in another unit."""
     return row.holds in _LOOKS and not math.isnan(row.effect)
 
 
@@ -161,7 +161,7 @@ def _draw_row(axes: Axes, row: Any, place: float, height: float, lines: Sequence
 
 
 def _result(row: Any) -> str:
-    """What came out, in words and numbers."""
+    """The result in words and numbers."""
     word = HOLDS[row.holds]
     if row.holds == "not testable" or math.isnan(row.effect):
         return word

@@ -1,4 +1,4 @@
-"""Controls: is it the missing labels that do the damage, or that they are missing in one domain?"""
+"""Controls: is the damage due to missing labels, or to their being missing in one domain?"""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,7 @@ _ORDER = ("benchmark", "adaptive", "single", "independent", "without")
 
 
 def draw(table: pd.DataFrame, titles: Mapping[str, str], *, simulated: bool) -> Figure:
-    """Dice score of the hidden structure, in the data set in which it is hidden, for five ways to train.
+    """Draw the Dice score of the hidden structure, in the data set where it is hidden, for five ways to train.
 
     Args:
         table: `INSTRUMENT_TABLE` of experiment 5.
@@ -58,6 +58,6 @@ def draw(table: pd.DataFrame, titles: Mapping[str, str], *, simulated: bool) -> 
 
 
 def _others(shown: pd.DataFrame) -> list[str]:
-    """The data sets of the model that was trained without the one that is shown."""
+    """The data sets of the model that was trained without the one shown."""
     names = shown.loc[shown["kind"] == "without", "train_on"]
     return [] if names.empty else names.iloc[0].split("+")

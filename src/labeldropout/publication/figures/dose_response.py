@@ -1,4 +1,4 @@
-"""The structure that is missing in one domain, over the shift between the domains."""
+"""The structure that is missing in one domain, against the shift between the domains."""
 
 from collections.abc import Mapping
 
@@ -14,11 +14,11 @@ _ORDER = ("benchmark", "adaptive", "single", "marginal")
 
 
 _STEP = 0.009
-"""How far the lines stand apart, so that their bars do not hide each other."""
+"""Offset between the lines, so that their bars do not hide each other."""
 
 
 def draw(table: pd.DataFrame, titles: Mapping[str, str], *, simulated: bool) -> Figure:
-    """Mean and standard deviation over seeds of the hidden structure's Dice score, one line per kind of model.
+    """Draw the mean and SD over seeds of the hidden structure's Dice score, with one line per kind of model.
 
     Args:
         table: `INSTRUMENT_TABLE` of experiment 6.

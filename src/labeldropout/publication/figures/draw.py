@@ -1,4 +1,4 @@
-"""A table, and for pictures the cases and predictions it names -> one figure."""
+"""Draw one figure from a table and, for pictures, the cases and predictions that it names."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ _WITH_OBSERVER = ("dataset", OBSERVER)
 
 @dataclass(frozen=True)
 class Sources:
-    """What a figure is drawn from."""
+    """The files that a figure is drawn from."""
 
     tables: Sequence[Path]
     cases: Sequence[Path]
@@ -64,7 +64,7 @@ class Sources:
         """The one table.
 
         Raises:
-            ValueError: There are more, or none.
+            ValueError: There is none, or more than one.
         """
         if len(self.tables) != 1:
             raise ValueError(f"Expected one table, found {[str(path) for path in self.tables]}.")
@@ -97,14 +97,14 @@ def _read_panel_table(path: Path) -> pd.DataFrame:
 
 
 class _Stores:
-    """Cases by their identifier; a case may lie in the data set's store and in the observer's."""
+    """Cases by identifier; a case may be in both the data set's store and the observer's."""
 
     def __init__(self, folders: Iterable[Path]) -> None:
         self.stores = [CaseStore(folder) for folder in folders]
         self.rows = [dict(zip(store.table["case"], range(len(store)), strict=True)) for store in self.stores]
 
     def find(self, case: str, structures: set[Structure]) -> tuple[CaseStore, int]:
-        """The first store, and row in it, whose reference speaks of all these structures.
+        """Find the first store, and the row in it, whose reference covers all these structures.
 
         Raises:
             ValueError: There is none.
@@ -123,7 +123,7 @@ class _Stores:
 
 
 def _prediction(files: dict[str, Path], model: str, seed: int, case: str) -> np.ndarray:
-    """The label map that a model gives a case.
+    """The label map that a model predicts for a case.
 
     Raises:
         ValueError: There is none; the message names the file.
@@ -138,7 +138,7 @@ def _prediction(files: dict[str, Path], model: str, seed: int, case: str) -> np.
 
 
 def _title(dataset: str, row: pd.Series) -> str:
-    """Title of a picture: its data set and, below it, view and instant as far as they are known."""
+    """Title of a picture: its data set and, below it, view and instant if known."""
     return "\n".join(filter(None, [TITLES.get(dataset, dataset), f"{row['view']} {row['instant']}".strip()]))
 
 
@@ -148,10 +148,10 @@ def _pictures(table: pd.DataFrame, sources: Sources, references: Sequence[str]) 
     Args:
         table: `PANEL_TABLE`.
         sources: Stores and predictions.
-        references: Whose masks are shown: the data set's, or also the observer's.
+        references: Whose masks are shown: the data set's, or the observer's as well.
 
     Raises:
-        ValueError: A case, its reference or a prediction is missing, or does not fit its image.
+        ValueError: A case, its reference or a prediction is missing, or does not match its image.
     """
     stores = _Stores(sources.cases)
     files = {path.stem: path for path in sources.predictions}
@@ -170,7 +170,7 @@ def _pictures(table: pd.DataFrame, sources: Sources, references: Sequence[str]) 
                     f"{files[model]}: prediction of {case} does not fit (expected {image.shape}, "
                     f"found {predictions[model].shape})."
                 )
-            # Where both have drawn a structure, the observer comes last, and counts.
+            # Where both have drawn a structure, the observer comes last and takes precedence.
             of_scored = scored[scored["model"] == model].sort_values("reference")
             dice_scores[model] = {
                 Structure[name]: float(score)
@@ -255,7 +255,7 @@ def _draw_training_curves(sources: Sources) -> Figure:
 
 
 def _of_instrument(draw: Callable[..., Figure]) -> Callable[[Sources], Figure]:
-    """A figure of our own experiments, from its table and the data sets' titles; a message names the table."""
+    """Wrap a figure of our own experiments: pass it the table and data sets' titles, and name the table in messages."""
 
     def draw_sources(sources: Sources) -> Figure:
         path = sources.only_table()
@@ -320,7 +320,7 @@ FIGURES: dict[str, Callable[[Sources], Figure]] = {
     "claims": _draw_ledger("The paper's claims"),
     "claims_instrument": _draw_ledger("Claims that our own experiments test"),
 }
-"""What can be drawn, by the names of the command line."""
+"""The figures that can be drawn, by their names on the command line."""
 
 
 def draw_figure(
@@ -339,11 +339,11 @@ def draw_figure(
         tables: The table behind the figure; for Figure 4 also its list of cases.
         cases: Stores of the cases that pictures show; for Supplementary Figure 1 also the observer's.
         predictions: Archives of label maps, `<model>.npz`; their order is that of the columns.
-        simulated: Whether the data are simulated, which the title then says.
-        output: Path without ending.
+        simulated: Whether the data are simulated; the title then says so.
+        output: Path without suffix.
 
     Raises:
-        ValueError: Unknown figure, or something does not fit; the message names the file.
+        ValueError: The figure is unknown, or an input does not match the others; the message names the file.
     """
     if item not in FIGURES:
         raise ValueError(f"Unknown figure {item!r} (expected one of {', '.join(FIGURES)}).")

@@ -1,4 +1,4 @@
-"""Figure 1: models of one data set, tested on each of them."""
+"""Figure 1: models trained on one data set, tested on each of them."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,7 @@ _OWN, _FOREIGN = "#3F8FCB", "#F0C48A"
 
 
 def draw(table: pd.DataFrame, titles: Mapping[str, str], *, simulated: bool) -> Figure:
-    """Box plots of the LV's Dice score: one row per training set, one column per test set.
+    """Draw box plots of the LV's Dice score: one row per training set, one column per test set.
 
     Args:
         table: `FIGURE_TABLE` of experiment 1.
@@ -21,7 +21,7 @@ def draw(table: pd.DataFrame, titles: Mapping[str, str], *, simulated: bool) -> 
         simulated: Whether the title must say that the data are simulated.
 
     Raises:
-        ValueError: Two models were trained on the same.
+        ValueError: Two models were trained on the same data set.
     """
     shown = over_seeds(table)
     shown = one_per_place(shown[shown["structure"] == Structure.LV.name], "train_on", "dataset")

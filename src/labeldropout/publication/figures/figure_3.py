@@ -20,7 +20,7 @@ _WIDTH = 0.24
 
 
 def draw(table: pd.DataFrame, *, simulated: bool) -> Figure:
-    """Box plots of the Dice score per structure and over all of them, for benchmark, standard and adaptive loss.
+    """Draw box plots of the Dice score, per structure and overall, for benchmark, standard and adaptive loss.
 
     Args:
         table: `FIGURE_TABLE` of experiment 3.
@@ -72,7 +72,7 @@ def draw(table: pd.DataFrame, *, simulated: bool) -> Figure:
 
 
 def _label(name: str, rows: pd.DataFrame) -> str:
-    """Title of a kind of model, with its mean foreground Dice as the table has it."""
+    """Title of a kind of model, with its mean foreground Dice from the table."""
     title = ROLE_TITLES.get(name, name)
     if "mean" not in rows.index or pd.isna(rows.loc["mean", "dice_mean"]):
         return title

@@ -1,4 +1,4 @@
-"""Figure 4: label dropout over its probability, and what it does to pictures."""
+"""Figure 4: the effect of label dropout as a function of its probability, and on pictures."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,7 +16,7 @@ _LINES = {
     Structure.LA.name: {"color": "#B8447E", "marker": "o", "linestyle": "-"},
     "mean": {"color": "0.35", "marker": "s", "linestyle": "--"},
 }
-"""What is drawn over the probability: the hidden structure, and all of them."""
+"""What is drawn against the probability: the hidden structure, and all structures."""
 
 
 def draw(
@@ -28,12 +28,12 @@ def draw(
     *,
     simulated: bool,
 ) -> Figure:
-    """Dice score over the probability of label dropout beside pictures without and with it.
+    """Draw the Dice score against the probability of label dropout, next to pictures without and with it.
 
     Args:
         table: `FIGURE_TABLE` of experiment 4.
         dataset: Name of the data set whose label was hidden.
-        title: Its title.
+        title: Title of that data set.
         rows: The pictures.
         models: Titles of their models.
         simulated: Whether the title must say that the data are simulated.

@@ -1,4 +1,4 @@
-"""Three data sets of which one lacks several structures: what helps there?"""
+"""Three data sets, one of which lacks several structures: what helps there?"""
 
 from collections.abc import Mapping
 
@@ -14,7 +14,7 @@ _ORDER = ("standard", "adaptive", "single", "pattern", "marginal")
 
 
 def draw(table: pd.DataFrame, titles: Mapping[str, str], *, simulated: bool) -> Figure:
-    """Dice score per structure in the data set that lacks labels, one panel each, for each remedy.
+    """Draw the Dice score in the data set that lacks labels: one panel per structure, with every remedy.
 
     Args:
         table: `INSTRUMENT_TABLE` of experiment 4b.

@@ -28,7 +28,7 @@ _MODES = {
     "single": (LOOKS["single"], "label dropout of one structure"),
     "pattern": (LOOKS["pattern"], "label dropout of whole label sets"),
 }
-"""Marker and words of each mode of label dropout, whatever the loss."""
+"""Marker and wording for each mode of label dropout, whatever the loss."""
 
 
 _STEP = 0.25
@@ -46,7 +46,7 @@ class _Setting:
 
 
 def draw(table: pd.DataFrame, titles: Mapping[str, str], *, simulated: bool) -> Figure:
-    """One panel per setting and missing structure: losses in rows, label dropout as markers, benchmark as a line.
+    """Draw one panel per setting and missing structure: losses in rows, label dropout as markers, benchmark as a line.
 
     Args:
         table: `INSTRUMENT_TABLE` of experiment 7.
@@ -99,7 +99,7 @@ def draw(table: pd.DataFrame, titles: Mapping[str, str], *, simulated: bool) -> 
 
 
 def _setting(train_on: str, cell: str) -> _Setting | None:
-    """The setting of a model; None where nothing is hidden."""
+    """The setting of a model; None if nothing is hidden."""
     hidden = hiding(cell)
     if hidden is None:
         return None
@@ -111,7 +111,7 @@ def _in_order(structures: tuple[str, ...]) -> list[str]:
 
 
 def _where(setting: _Setting, titles: Mapping[str, str]) -> str:
-    """Whether labels are missing in one of several domains, or in a share of the cases of the only one."""
+    """Whether labels are missing in one of several domains, or in a share of the cases of a single domain."""
     title = titles.get(setting.dataset, setting.dataset)
     return f"Within a domain\n({title})" if setting.trained_on_one else f"Across domains\n({title})"
 

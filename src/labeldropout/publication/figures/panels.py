@@ -26,27 +26,27 @@ class PictureRow:
     """One case of a panel."""
 
     title: str
-    """Stands left of the image."""
+    """Shown to the left of the image."""
     image: UInt8[np.ndarray, "h w"]
     reference: UInt8[np.ndarray, "h w"]
     """Label map of the reference."""
     annotated: tuple[Structure, ...]
-    """Structures that the reference speaks of."""
+    """Structures that the reference covers."""
     predictions: Mapping[str, UInt8[np.ndarray, "h w"]]
     """Label map by model."""
     dice_scores: Mapping[str, Mapping[Structure, float]]
-    """By model and structure, as the table has them; NaN or missing where there is none."""
+    """Scores by model and structure, from the table; NaN or missing if there is none."""
     pixel_aspect: float
     """Height over width of a pixel."""
 
 
 def draw(rows: Sequence[PictureRow], models: Mapping[str, str], title: str, *, simulated: bool) -> Figure:
-    """A panel: rows are cases; columns are image, reference and the models.
+    """Draw a panel: rows are cases; columns are image, reference and the models.
 
     Args:
         rows: The cases, from the top.
         models: Title of each model, in the order of the columns.
-        title: Of the figure.
+        title: Title of the figure.
         simulated: Whether the title must say that the data are simulated.
     """
     figure = Figure(figsize=panel_size(rows, models), layout="constrained")
@@ -94,7 +94,7 @@ def draw_into(grid: GridSpecBase, figure: Figure, rows: Sequence[PictureRow], mo
 
 
 def structure_legend() -> list[Patch]:
-    """Entries of a legend of the structures."""
+    """Entries for a legend of the structures."""
     return [
         Patch(facecolor=(*to_rgb(colour), 0.3), edgecolor=colour, label=STRUCTURE_TITLES[structure.name])
         for structure, colour in STRUCTURE_COLOURS.items()
@@ -116,7 +116,7 @@ def _scores(scores: Mapping[Structure, float]) -> str:
 
 
 def _show(axes: Axes, row: PictureRow, labels: np.ndarray | None) -> None:
-    """Show the image, and over it the outline and a tint of every structure."""
+    """Show the image with the outline and a tint of every structure over it."""
     factor = -(-max(row.image.shape) // _LONGEST_SIDE_PX)
     axes.imshow(
         _reduced(row.image, factor), cmap="gray", vmin=0, vmax=255, interpolation="none", aspect=row.pixel_aspect
@@ -133,7 +133,7 @@ def _show(axes: Axes, row: PictureRow, labels: np.ndarray | None) -> None:
     for structure in (Structure.LVM, Structure.LV, Structure.LA):
         mask = labels == structure
         if mask.any():
-            # Beyond the edge nothing is shown, so that the outline closes there.
+            # There is nothing beyond the edge, so the outline closes there.
             padded = np.pad(mask.astype(np.float64), 1)
             rows, columns = (np.arange(-1, side + 1) for side in mask.shape)
             axes.contour(columns, rows, padded, levels=[0.5], colors=[STRUCTURE_COLOURS[structure]], linewidths=1.0)
@@ -142,7 +142,7 @@ def _show(axes: Axes, row: PictureRow, labels: np.ndarray | None) -> None:
 
 
 def _reduced(image: np.ndarray, factor: int) -> np.ndarray:
-    """The image with blocks of pixels replaced by their mean; incomplete blocks at the end by what they have."""
+    """The image with blocks of pixels replaced by their mean, including incomplete blocks at the end."""
     height, width = (-(-side // factor) * factor for side in image.shape)
     whole = np.pad(image, ((0, height - image.shape[0]), (0, width - image.shape[1])), mode="edge")
     blocks = whole.reshape(height // factor, factor, width // factor, factor)

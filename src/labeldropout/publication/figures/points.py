@@ -1,4 +1,4 @@
-"""Means with their intervals and a dot per seed, in rows below one another."""
+"""Draw means with their intervals and a dot per seed, in rows below one another."""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,22 +17,22 @@ _PAPER = " Crosses: mean in the paper (real data)."
 
 
 def note(rows: pd.DataFrame) -> str:
-    """What the marks of a figure of these rows are."""
+    """A note that explains the marks in a figure of these rows."""
     return _NOTE + (_PAPER if rows["reported"].notna().any() else "")
 
 
 def select(table: pd.DataFrame, dataset: str, structure: str) -> pd.DataFrame:
-    """The rows of a data set and a structure; the observer's reference counts where the data set has none."""
+    """The rows of a data set and a structure, with the observer's reference if the data set has none."""
     rows = table[(table["dataset"] == dataset) & (table["structure"] == structure)]
     own = rows[rows["reference"] == "dataset"]
     return rows if own.empty else own
 
 
 def one_per_kind(rows: pd.DataFrame, *columns: str) -> pd.DataFrame:
-    """The rows, if each combination of these columns stands for one model.
+    """Return the rows if each combination of these columns belongs to one model.
 
     Raises:
-        ValueError: Two models share one; the message names them.
+        ValueError: Two models share a combination; the message names them.
     """
     for place, of_place in rows.groupby(list(columns), sort=False):
         models = of_place["model"].unique()
@@ -46,11 +46,11 @@ def draw_point(axes: Axes, rows: pd.DataFrame, position: float, look: Look, *, s
     """Draw the mean of a model with its interval, and a dot per seed where there are several.
 
     Args:
-        axes: Dice along x.
+        axes: Axes with Dice along x.
         rows: All rows of one model, data set and structure; without a Dice score nothing is drawn.
-        position: On the axis of y.
+        position: Position on the y axis.
         look: Marker and colour.
-        seeds_below: How far below the mean the dots lie, in the units of `position`.
+        seeds_below: How far below the mean the dots are drawn, in the units of `position`.
     """
     seeds, overall = rows[rows["seed"] != "all"], rows[rows["seed"] == "all"]
     overall = overall[overall["dice_mean"].notna()]
@@ -117,11 +117,11 @@ def draw_column(
     """Draw one model per row of the axes.
 
     Args:
-        axes: Where.
+        axes: Axes to draw on.
         table: Rows of one data set and structure, with a column `kind`.
         kinds: The kinds, from the top.
-        looks: Of each kind.
-        intervals: Whether the ends of the intervals stand beside the means.
+        looks: Look of each kind.
+        intervals: Whether to print the ends of the intervals next to the means.
     """
     for position, name in enumerate(kinds):
         rows = table[table["kind"] == name]
@@ -135,14 +135,14 @@ def draw_column(
 
 
 def prepare_dice_axis(axes: Axes) -> None:
-    """Dice from 0 to 1 along x, with a light grid."""
+    """Prepare an x axis for Dice from 0 to 1, with a light grid."""
     axes.set_xlim(-0.02, 1.02)
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
     axes.grid(visible=True, axis="x")
 
 
 def counted(rows: pd.DataFrame) -> str:
-    """How many images and patients are behind the means of a panel."""
+    """The number of images and patients behind the means of a panel."""
     overall = rows[rows["seed"] == "all"]
     if overall.empty:
         return ""

@@ -1,4 +1,4 @@
-"""The shortcut probe: how well each domain can be told from what a model says."""
+"""The shortcut probe: how well each domain can be inferred from a model's answers."""
 
 import textwrap
 from collections.abc import Mapping
@@ -28,15 +28,15 @@ _LOOKS: dict[tuple[str, str], dict[str, str]] = {
 
 
 _STEP = 0.19
-"""Distance of two marks of one model."""
+"""Distance between two marks of one model."""
 
 
 _LETTERS_PER_INCH = 21
-"""Of the note, at 6 points."""
+"""Density of the note's text at 6 points."""
 
 
 def draw(table: pd.DataFrame, titles: Mapping[str, str], models: Mapping[str, str], *, simulated: bool) -> Figure:
-    """Area under the curve with its interval: a panel per domain, a row per model, a mark per feature.
+    """Draw the area under the curve with its interval: a panel per domain, a row per model, a mark per feature.
 
     Args:
         table: `SHORTCUT`.

@@ -1,7 +1,7 @@
-"""The one look of all figures, and how they are saved: the same bytes for the same table.
+"""The common style of all figures, and how they are saved: the same table gives the same bytes.
 
-Colours are Okabe and Ito's, which stay apart for colour-blind readers; the models have the paper's green, blue and
-pink among them, and a hatch and a marker each, so that a print in grey can still be read.
+Colours are from Okabe and Ito's palette, which colour-blind readers can distinguish; the models have its versions of
+the paper's green, blue and pink, and a hatch and a marker each, so that a figure printed in grey is still readable.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from labeldropout.files import replacing
 from labeldropout.labels import COLOURS, Structure
 
 PNG_DPI = 200
-"""Also that of the layout: at fewer dots hinting makes text narrower than it is in the end."""
+"""Also used for the layout: at a lower resolution, hinting makes text narrower than in the final figure."""
 
 STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",
@@ -73,7 +73,7 @@ MODEL_TITLES = {
     "e4b-pattern": "Adaptive loss, label dropout\nof whole label sets",
     "e4b-marginal": "Marginal loss\nwith augmentation",
 }
-"""Titles of the models that have a column or a row of their own; another model is shown under its own name."""
+"""Titles of models with their own column or row; other models are shown under their names."""
 
 
 def role(model: str, loss: str) -> str:
@@ -87,26 +87,26 @@ def role(model: str, loss: str) -> str:
 
 
 def by_known_order(names: Sequence[str], known: Sequence[str]) -> list[str]:
-    """The different names: first those that are known, in that order, then the others as they come."""
+    """The distinct names: first the known ones, in their order, then the others as they occur."""
     different = list(dict.fromkeys(names))
     return [name for name in known if name in different] + [name for name in different if name not in known]
 
 
 def set_title(figure: Figure, title: str, *, simulated: bool, y: float | None = None) -> None:
-    """Put a title over the figure; it says so wherever the data are simulated.
+    """Put a title above the figure, which says so if the data are simulated.
 
     Args:
         figure: The figure.
         title: Its title.
         simulated: Whether its data are.
-        y: Place of the title, as a share of the height; for figures without a layout engine.
+        y: Position of the title, as a share of the height; for figures without a layout engine.
     """
     place = {} if y is None else {"y": y}
     figure.suptitle(f"{title} (simulated data)" if simulated else title, fontweight="bold", **place)
 
 
 def _settle(figure: Figure) -> None:
-    """Place everything once, on round numbers: the solver of the layout differs from run to run in the last bits."""
+    """Lay out once and round positions: the layout solver differs from run to run in the last bits."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for axes in figure.axes:
@@ -118,12 +118,12 @@ def save(figure: Figure, path: Path) -> None:
 
     Args:
         figure: What to write.
-        path: Path without ending.
+        path: Path without suffix.
     """
     with mpl.rc_context(STYLE):
         _settle(figure)
         with replacing(path.with_name(f"{path.name}.svg")) as file:
-            # The dpi of an SVG is that of the pictures in it; without metadata there is no date and no version.
+            # In an SVG the dpi applies to embedded pictures; without metadata there is no date and no version.
             figure.savefig(file, format="svg", dpi=PNG_DPI, metadata={"Date": None, "Creator": None})
         with replacing(path.with_name(f"{path.name}.png")) as file:
             figure.savefig(file, format="png", dpi=PNG_DPI, metadata={"Software": None})

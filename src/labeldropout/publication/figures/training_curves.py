@@ -17,7 +17,7 @@ _COLUMNS = 6
 
 
 def draw(histories: Mapping[str, Mapping[int, pd.DataFrame]], *, simulated: bool) -> Figure:
-    """Small multiples: one per model, one line per seed.
+    """Draw small multiples: one per model, with one line per seed.
 
     Args:
         histories: Rows of `TRAINING_CURVES` by model and seed, in the order in which they are shown.
@@ -46,7 +46,7 @@ def draw(histories: Mapping[str, Mapping[int, pd.DataFrame]], *, simulated: bool
         losses.tick_params(labelright=(index + 1) % n_columns == 0, labelsize=6.5)
     for axes in cells[len(histories) :]:
         axes.remove()
-    # The last axes of each column carry the numbers of the epochs, also above an empty cell.
+    # The last axes of each column show the epoch numbers, even above an empty cell.
     for axes in cells[max(0, len(histories) - n_columns) : len(histories)]:
         axes.tick_params(labelbottom=True)
         axes.set_xlabel("Epoch")
@@ -67,5 +67,5 @@ def draw(histories: Mapping[str, Mapping[int, pd.DataFrame]], *, simulated: bool
 
 
 def _overall(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the mean over all validation cells, by epoch."""
+    """The rows with the mean over all validation cells, by epoch."""
     return table[(table["dataset"] == "all") & (table["structure"] == "all")].sort_values("epoch")

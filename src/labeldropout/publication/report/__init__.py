@@ -1,1 +1,1 @@
-"""The report: one page, and a folder beside it."""
+"""The report: one page, and a folder next to it."""

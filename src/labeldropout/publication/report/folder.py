@@ -1,4 +1,4 @@
-"""The folder beside the page: what a page shows is copied or drawn into it."""
+"""The folder next to the page: what a page shows is copied or drawn into it."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +12,7 @@ _FOLDERS = ("figures", "tables", "overlays", "quality")
 
 
 _MARK = "labeldropout-report.txt"
-"""The file by which a folder is known to be a report's own; no other is swept."""
+"""The file that marks a folder as belonging to a report; no other folder is swept."""
 
 
 _PICTURE_QUALITY = 80
@@ -20,10 +20,10 @@ _PICTURE_QUALITY = 80
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture beside the page."""
+    """A picture next to the page."""
 
     source: str
-    """Relative to the page."""
+    """Path relative to the page."""
     link: str
     """What a click opens."""
     alternative: str
@@ -33,25 +33,25 @@ class Picture:
 
 @dataclass
 class Folder:
-    """The folder beside the page; remembers what was written, so that what an older page left can go."""
+    """The folder next to the page; it remembers what was written, so that leftovers of an older page can be removed."""
 
     root: Path
     written: set[Path] = field(default_factory=set)
 
     def name(self, path: Path) -> str:
-        """As the page names a file of the folder: an address, so that signs such as # and % are spelled out."""
+        """The address under which the page names a file of the folder; characters such as # and % are escaped."""
         self.written.add(path)
         return quote(f"{self.root.name}/{path.relative_to(self.root).as_posix()}")
 
     def mark(self) -> None:
-        """Say in the folder whose it is."""
+        """Mark the folder as belonging to the page."""
         with replacing(self.root / _MARK, "w") as file:
             file.write(
                 f"Made by `labeldropout report` for {self.root.name}.html, which needs it; the next one replaces it.\n"
             )
 
     def copy(self, source: Path, kind: str) -> str:
-        """Copy a file."""
+        """Copy a file into the folder."""
         path = self.root / kind / source.name
         with replacing(path) as file:
             file.write(source.read_bytes())
@@ -65,7 +65,7 @@ class Folder:
         return self.name(path)
 
     def sweep(self) -> None:
-        """Remove what this page does not name, in the folders that are its own."""
+        """Remove files that this page does not name, but only in its own folders."""
         if not (self.root / _MARK).is_file():
             return
         for kind in _FOLDERS:
@@ -75,10 +75,11 @@ class Folder:
 
 
 def folder_of(page: Path, results: Path) -> Folder:
-    """The folder beside a page.
+    """Return the folder next to a page.
 
     Raises:
-        ValueError: The page is no `.html`, or its folder would hold the results, or holds what no report made.
+        ValueError: The page is not `.html`, or its folder would contain the results, or contains files not made by a
+            report.
     """
     if page.suffix != ".html":
         raise ValueError(f"{page}: no name of a page (expected one that ends in .html).")

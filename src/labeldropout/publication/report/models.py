@@ -27,7 +27,7 @@ from labeldropout.running.verify import tree_of
 
 @dataclass(frozen=True)
 class Overlay:
-    """A case of the browser."""
+    """A case shown in the browser."""
 
     picture: Picture
     dataset: str
@@ -35,16 +35,16 @@ class Overlay:
     quality: str
     caption: str
     kind: str
-    """What the image is, of `KINDS`."""
+    """The kind of the image, one of `KINDS`."""
 
     @property
     def mark(self) -> str:
-        """Says what the image is."""
+        """The sentence that states the kind of the image."""
         return mark({self.kind})
 
 
 def describe_model(config: Mapping[str, Any]) -> str:
-    """One line on what a model is, from its `config.json`."""
+    """Describe a model in one line, from its `config.json`."""
     names = [TITLES.get(name, name) for name in config["train_on"]]
     hidden = [
         f"{part['structure']} hidden in "
@@ -70,15 +70,15 @@ def describe_model(config: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class _Model:
-    """A model of which there may be pictures."""
+    """A model for which there may be pictures."""
 
     name: str
     config: Mapping[str, Any]
-    """Empty if it is not here."""
+    """Empty if it is missing."""
     inputs: Mapping[str, str]
-    """Hash by name of all that its scores were made from; empty if that was not recorded."""
+    """Hash by name of everything that its scores were made from; empty if not recorded."""
     trained_on: Mapping[str, str]
-    """The same of its first training, by names below its tree."""
+    """The same for its first training, by names below its tree."""
 
 
 def _inputs_in(path: Path) -> Mapping[str, str]:
@@ -99,7 +99,7 @@ def _model(results: Path, name: str) -> _Model:
 
 
 def _tree(model: _Model, dataset: str, sha256: Callable[[str], str | None]) -> str | None:
-    """Folder below the results in which a model's cases of a data set lie; None if they are not known to be here."""
+    """Folder below the results that contains a model's cases of a data set; None if not known to be present."""
     store, prepared = f"cases/{dataset}/images.u8", f"prepared/{dataset}/images.npy"
     scored = [value for name, value in model.inputs.items() if name.endswith(f"/{store}")]
     recorded = {store: scored[0] if scored else None, prepared: model.trained_on.get(prepared)}
@@ -110,7 +110,7 @@ def _drawn(chosen: pd.DataFrame, store: CaseStore, maps: Mapping[str, np.ndarray
     """The pictures of chosen cases.
 
     Raises:
-        ValueError: A case is not in the store or was not predicted, or prediction and case do not fit together.
+        ValueError: A case is not in the store or was not predicted, or its prediction does not match it.
     """
     rows = {case: row for row, case in enumerate(store.table["case"])}
     found = []
@@ -130,7 +130,7 @@ def _drawn(chosen: pd.DataFrame, store: CaseStore, maps: Mapping[str, np.ndarray
 
 @dataclass
 class Browser:
-    """The pictures of the browser, and why some are not there."""
+    """The pictures of the browser, and why some are missing."""
 
     results: Path
     folder: Folder
@@ -146,7 +146,7 @@ class Browser:
         self.left_out.setdefault((TITLES.get(dataset, dataset), reason), []).append(model.name)
 
     def add(self, name: str) -> None:
-        """Best, median and worst test image of every data set under the first training of a model."""
+        """Add the best, median and worst test image of every data set for the first training of a model."""
         model = _model(self.results, name)
         path = self.results / "scores" / f"{name}.csv"
         scores = read_table(path, SCORES, ("structure", "reference", "view", "instant"))
@@ -195,7 +195,7 @@ class Browser:
 
 
 def browse(results: Path, folder: Folder, origins: Origins) -> Browser:
-    """Pictures for every model whose predictions and scores are here."""
+    """Draw pictures for every model whose predictions and scores are available."""
     browser = Browser(results, folder, origins)
     for path in sorted((results / "predictions").glob("*.npz")):
         if (results / "scores" / f"{path.stem}.csv").is_file():

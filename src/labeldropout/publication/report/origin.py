@@ -1,4 +1,4 @@
-"""Whether what a page shows is simulated: said by tables, sidecars and configurations, never guessed."""
+"""Determine whether the data on a page are simulated: from tables, sidecars and configurations, never by guessing."""
 
 import csv
 from collections.abc import Collection, Mapping, Sequence
@@ -11,24 +11,24 @@ from labeldropout.files import read_json
 from labeldropout.running.sidecars import sidecar_of
 
 SIMULATED, REAL, UNKNOWN = KINDS = ("simulated", "real", "unknown")
-"""What data are, as tables, sidecars and configurations say; unknown where nothing does."""
+"""Kinds of data according to tables, sidecars and configurations; unknown if none of them says."""
 
 
 def mark(kinds: Collection[str]) -> str:
-    """Return the sentence that says what data are."""
+    """Return the sentence that states the kind of data."""
     if UNKNOWN in kinds or not kinds:
         return "Not recorded whether these data are simulated."
     return {(SIMULATED,): "Simulated data.", (REAL,): "Real data."}.get(tuple(kinds), "Simulated and real data.")
 
 
 def _kinds_in(table: Path) -> set[str]:
-    """What the rows of a table say of their data."""
+    """The kinds of data that the rows of a table state."""
     with table.open(newline="", encoding="utf-8") as file:
         return {row["data"] for row in csv.DictReader(file) if row.get("data")}
 
 
 def kinds_of(name: str, results: Path) -> frozenset[str]:
-    """What the data of an item are: every row of its table is asked, and the sidecars of table and figure."""
+    """The kinds of data of an item, from every row of its table and the sidecars of table and figure."""
     table = results / "tables" / f"{name}.csv"
     found = _kinds_in(table) if table.is_file() else set()
     for path in (sidecar_of(results / kind / f"{name}.csv") for kind in ("tables", "figures")):
@@ -40,17 +40,17 @@ def kinds_of(name: str, results: Path) -> frozenset[str]:
 
 @dataclass(frozen=True)
 class Origins:
-    """Which data sets are simulated, from what lies below the results."""
+    """Which data sets are simulated, from the files below the results."""
 
     made: frozenset[str]
-    """Data sets of which the simulator left something."""
+    """Data sets for which the simulator left files."""
     of_models: Sequence[Mapping[str, Any]]
     """Configurations of all models."""
 
     def of(self, dataset: str, model: Mapping[str, Any] = MappingProxyType({})) -> str:
-        """One of `KINDS`, for the images of a data set; under a model, if its configuration is given.
+        """Return one of `KINDS` for the images of a data set, as used by a model if its configuration is given.
 
-        A model's `simulated` says that any of its data sets is, so it is not enough where others were simulated.
+        A model's `simulated` means that any of its data sets is, so it is not enough when others were simulated.
         """
         if model.get("simulated") is False:
             return REAL
@@ -67,7 +67,7 @@ class Origins:
 
 
 def read_origins(results: Path) -> Origins:
-    """Read what the simulator left below the results, and the configurations of the models."""
+    """Read the files that the simulator left below the results, and the configurations of the models."""
     made = {path.parent.name for path in results.glob("raw/*/SIMULATED.txt")}
     made |= {path.parent.name for path in results.glob("truth/*/cases.csv")}
     configs = [read_json(path) for path in sorted(results.glob("models/*/config.json"))]

@@ -1,4 +1,4 @@
-"""The report: one page and a folder beside it, from whatever results of a study are there."""
+"""Build the report: one page and a folder next to it, from whatever results of a study exist."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,18 +19,18 @@ from labeldropout.running.sidecars import relative
 
 
 def build_report(results: Path, root: Path, page: Path) -> None:
-    """Write the page, and the folder beside it that has its name; the same results give the same bytes.
+    """Write the page, and the folder of the same name next to it; the same results give the same bytes.
 
-    Whatever is not there is said to be missing in its place. Page and folder together are all that a reader needs.
+    The page marks missing results where they would appear. A reader needs only the page and the folder.
 
     Args:
         results: Folder of a study's results.
-        root: Root of the workflow, to which the names in sidecars are relative.
+        root: Root of the workflow; names in sidecars are relative to it.
         page: The page to write.
 
     Raises:
-        ValueError: There is no such folder, or a file in it cannot be read, or the page would take the place of
-            something else; the message names it.
+        ValueError: The folder does not exist, a file in it cannot be read, or the page would overwrite something else;
+            the message names it.
     """
     if not results.is_dir():
         raise ValueError(f"{results}: no such folder (expected the results of a study).")

@@ -1,4 +1,4 @@
-"""Quality control of the data sets: what was imported, what was skipped, and how the cones look."""
+"""Quality control of the data sets: what was imported, what was skipped, and what the cones look like."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,16 +24,16 @@ class Imported:
     facts: Sequence[str]
     pictures: Sequence[tuple[str, Picture]]
     kind: str
-    """What its images are, of `KINDS`."""
+    """The kind of its images, one of `KINDS`."""
 
     @property
     def mark(self) -> str:
-        """Says what its images are."""
+        """The sentence that states the kind of its images."""
         return mark({self.kind})
 
 
 def _cone_facts(path: Path) -> list[str]:
-    """What there is to say of the cones of a data set."""
+    """Facts about the cones of a data set."""
     rows = csv_rows(path)
     verdicts: dict[str, int] = {}
     for row in rows:
@@ -56,13 +56,13 @@ def _sheet(path: Path, folder: Folder, name: str, alternative: str) -> Picture:
 
 
 def _imported(tree: Path, words: str, folder: Folder, origins: Origins) -> list[Imported]:
-    """Quality control of the data sets below the results, or below one tree of another domain shift."""
+    """Quality control of the data sets below the results, or below a tree with another domain shift."""
     found = []
     names = [path.parent.name for path in (tree / "cases").glob("*/report.json")]
     for name in sorted(names, key=[*TITLES, *sorted(set(names) - set(TITLES))].index):
         report = read_json(tree / "cases" / name / "report.json")
         title = f"{TITLES.get(name, name)}{words}"
-        # Counts alone: what was skipped is recorded under the data set's own names, which are not for passing on.
+        # Only counts: skipped items are recorded under the data set's own names, which must not be passed on.
         facts = [f"{report['found']} items found, {report['used']} images used, {len(report['rejected'])} rejected."]
         facts += [f"Skipped, {why}: {len(items)}." for why, items in sorted(report["skipped"].items())]
         cones, worst, sheet = (
@@ -80,13 +80,13 @@ def _imported(tree: Path, words: str, folder: Folder, origins: Origins) -> list[
         if worst.is_file():
             said = f"The cones of {title} of which the geometric check thought least."
             pictures.append(("Cones that the check liked least", _sheet(worst, folder, f"{prefix}{name}-cones", said)))
-        kind = SIMULATED if words else origins.of(name)  # nobody can choose how far real data sets lie apart
+        kind = SIMULATED if words else origins.of(name)  # the shift between real data sets cannot be chosen
         found.append(Imported(title, facts, pictures, kind))
     return found
 
 
 def read_quality(results: Path, folder: Folder, origins: Origins) -> tuple[list[Imported], list[Imported]]:
-    """Of the study's own data sets, and of those simulated at other strengths of the domain shift."""
+    """Quality control of the study's own data sets, and of those simulated at other strengths of the domain shift."""
     trees = sorted(results.glob("severity-*"))
     others = [
         imported

@@ -11,14 +11,14 @@ from labeldropout.publication.figures.draw import TITLES
 
 @dataclass(frozen=True)
 class Beside:
-    """A number of the paper and ours."""
+    """A number from the paper and ours."""
 
     what: str
     paper: str
     ours: str
     difference: str = ""
     shares: tuple[float, float] | None = None
-    """Paper's and our Dice, to be drawn as bars."""
+    """The paper's Dice and ours, to be drawn as bars."""
 
 
 def csv_rows(path: Path) -> list[dict[str, str]]:

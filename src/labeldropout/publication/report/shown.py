@@ -1,4 +1,4 @@
-"""What the results have of each figure and table."""
+"""Collect what the results contain for each figure and table."""
 
 import re
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from labeldropout.publication.report.origin import SIMULATED, Origins, kinds_of,
 from labeldropout.publication.report.reported import REPORTED, Beside, csv_rows
 
 _MOST_ROWS = 200
-"""Of a table that has no version for readers."""
+"""Used for a table that has no version for readers."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ class Table:
 
 @dataclass(frozen=True)
 class Shown:
-    """What there is of an item; nothing of it if it was not made."""
+    """The available parts of an item; empty if it was not made."""
 
     item: Item
     kinds: frozenset[str] = frozenset()
-    """What its data are, of `KINDS`."""
+    """The kind of its data, one of `KINDS`."""
     picture: Picture | None = None
     table: Table | None = None
     beside: Sequence[Beside] = ()
@@ -46,7 +46,7 @@ class Shown:
 
     @property
     def mark(self) -> str:
-        """Says what its data are."""
+        """The sentence that states the kind of its data."""
         return mark(self.kinds)
 
     @property
@@ -56,7 +56,7 @@ class Shown:
 
     @property
     def is_simulated(self) -> bool:
-        """Whether all its data are known to be."""
+        """Whether all its data are known to be simulated."""
         return self.kinds == {SIMULATED}
 
 
@@ -64,7 +64,7 @@ def read_markdown(path: Path) -> tuple[str, list[str], list[list[str]]]:
     """Caption, header and rows of a table that `typesetting.markdown` wrote.
 
     Raises:
-        ValueError: It is no such table; the message names the file.
+        ValueError: The file is not such a table; the message names it.
     """
     caption, _, body = path.read_text(encoding="utf-8").partition("\n\n")
     lines = [line for line in body.splitlines() if line]
@@ -78,7 +78,7 @@ def read_markdown(path: Path) -> tuple[str, list[str], list[list[str]]]:
 
 
 def _from_csv(path: Path) -> tuple[str, list[str], list[list[str]]]:
-    """A table that has no version for readers: numbers rounded."""
+    """Read a table that has no version for readers, with numbers rounded."""
     rows = csv_rows(path)
     header = list(rows[0]) if rows else []
     if len(rows) > _MOST_ROWS:
@@ -95,7 +95,7 @@ def _from_csv(path: Path) -> tuple[str, list[str], list[list[str]]]:
 
 
 def show(item: Item, results: Path, folder: Folder, origins: Origins) -> Shown:
-    """What the results have of an item; files that the page shows are put beside it."""
+    """Collect what the results contain for an item; copy the files that the page shows next to it."""
     png, svg = (results / "figures" / f"{item.name}.{ending}" for ending in ("png", "svg"))
     picture = None
     if png.is_file():
@@ -108,13 +108,13 @@ def show(item: Item, results: Path, folder: Folder, origins: Origins) -> Shown:
     kinds = kinds_of(item.name, results)
     panels = results / "tables" / f"{item.picture_table}.csv"
     if picture and item.shows_pictures and panels.is_file():
-        # A table of a study in which any data set is simulated calls all of them simulated.
+        # If any data set of a study is simulated, its tables call all of them simulated.
         kinds = frozenset(origins.of(row.get("dataset", "")) for row in csv_rows(panels)) or kinds
     numbers, readers = (results / "tables" / f"{item.name}.{ending}" for ending in ("csv", "md"))
     if not numbers.is_file():
         return Shown(item, kinds, picture)
     link = folder.copy(numbers, "tables")
-    if item.name == "training_curves":  # thousands of rows, of which the figure says all
+    if item.name == "training_curves":  # thousands of rows, and the figure shows everything
         return Shown(item, kinds, picture, Table("One row per training, epoch and validation cell.", [], [], link))
     caption, header, rows = read_markdown(readers) if readers.is_file() else _from_csv(numbers)
     beside = REPORTED[item.name](csv_rows(numbers)) if item.name in REPORTED else []
@@ -122,7 +122,7 @@ def show(item: Item, results: Path, folder: Folder, origins: Origins) -> Shown:
 
 
 def uncatalogued(results: Path) -> list[Item]:
-    """Tables and figures that the catalogue does not name."""
+    """Tables and figures that are not in the catalogue."""
     names = {path.stem for path in (results / "tables").glob("*.csv")}
     names |= {path.stem for path in (results / "figures").glob("*.png")}
     unnamed = sorted(names - set(ITEMS))

@@ -1,4 +1,4 @@
-"""Where results come from, and whether they are still what was recorded."""
+"""Trace where results come from, and check whether they are still as recorded."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ _MOST_FINDINGS = 40
 
 
 def read_sidecars(results: Path) -> list[dict[str, Any]]:
-    """What stands beside every published table and figure: name, target, commit, models, command."""
+    """The provenance of every published table and figure: name, target, commit, models, command."""
     found = []
     for kind in ("figures", "tables", "released"):
         for path in sorted((results / kind).glob(f"*{ENDING}")):
@@ -31,7 +31,7 @@ def read_sidecars(results: Path) -> list[dict[str, Any]]:
 
 
 def judge(results: Path, root: Path) -> tuple[str, list[Finding], int, bool]:
-    """What `verify` says: its line, the findings worth showing, how many more there are, and whether all is well."""
+    """The outcome of `verify`: its line, the findings worth showing, the number of others, and whether all is well."""
     findings = verify(results, root)
     noted = [finding for finding in findings if finding.state != "as recorded"]
     is_alarming = any(finding.state in ALARMING for finding in findings)
