@@ -24,11 +24,10 @@ pytestmark = pytest.mark.slow
 
 def test_rules_with_a_network_ask_for_more_at_each_attempt(workflow):
     """Both trainings and the evaluation take their memory from the function that knows the attempt."""
-    for name, rules in (("model", ("train_candidate", "train")), ("analysis", ("evaluate",))):
-        text = (workflow.root / "workflow" / "rules" / f"{name}.smk").read_text()
-        for rule in rules:
-            body = re.search(rf"^rule {rule}:\n(.*?)(?=^rule |\Z)", text, re.MULTILINE | re.DOTALL)[1]
-            assert "mem_mb=training_memory_mb" in body
+    text = (workflow.root / "workflow" / "rules" / "learning.smk").read_text()
+    for rule in ("train_candidate", "train", "evaluate"):
+        body = re.search(rf"^rule {rule}:\n(.*?)(?=^rule |\Z)", text, re.MULTILINE | re.DOTALL)[1]
+        assert "mem_mb=training_memory_mb" in body
 
 
 def test_a_training_killed_at_its_memory_limit_ends_well_at_the_next_attempt(finished_study):
@@ -38,13 +37,12 @@ def test_a_training_killed_at_its_memory_limit_ends_well_at_the_next_attempt(fin
     trainer = programs / "labeldropout"
     trainer.write_text(TRAINER)
     trainer.chmod(trainer.stat().st_mode | stat.S_IXUSR)
-    for name in ("model", "analysis"):
-        rules = finished_study.root / "workflow" / "rules" / f"{name}.smk"
-        rules.write_text(
-            rules.read_text()
-            .replace('"labeldropout train ', f'"GRANTED_MB={{resources.mem_mb}} {trainer} train ')
-            .replace('"labeldropout evaluate ', f'"GRANTED_MB={{resources.mem_mb}} {trainer} evaluate ')
-        )
+    rules = finished_study.root / "workflow" / "rules" / "learning.smk"
+    rules.write_text(
+        rules.read_text()
+        .replace('"labeldropout train ', f'"GRANTED_MB={{resources.mem_mb}} {trainer} train ')
+        .replace('"labeldropout evaluate ', f'"GRANTED_MB={{resources.mem_mb}} {trainer} evaluate ')
+    )
     weights = "results/models/e1-camus/seed-0/weights.safetensors"
     before = (finished_study.root / weights).read_bytes()
     shutil.rmtree((finished_study.root / weights).parent)

@@ -57,5 +57,5 @@ def test_paper_study_submits_so_many_jobs(workflow):
     assert alone == {"train_cone": 1, "train_candidate": 12, "train": 50, "evaluate": 22}
     submitted = sum(groups.values()) + sum(alone.values())
     page = (ROOT / "docs" / "study" / "cluster.md").read_text(encoding="utf-8")
-    assert f"{submitted} jobs are submitted" in page
-    assert f"of the {sum(planned.values()) - 1} of the study" in page  # without `all`, which has no command
+    in_all = sum(planned.values()) - 1  # without `all`, which has no command
+    assert f"Of the {in_all} jobs of the paper's study, {submitted} are submitted" in page
