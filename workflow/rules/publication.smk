@@ -186,7 +186,7 @@ rule release:
         mem_mb=2000,
         runtime=10,
     params:
-        code=fingerprint("predict.release:release"),
+        code=CODE.release(),
     shell:
         "labeldropout release --weights {input.weights:q} --output {output.weights:q}"
         " > {log:q} 2>&1"

@@ -49,6 +49,10 @@ class RuleCode:
         """The code that predicts and scores the test sets of a model."""
         return self._of_model(model, "cli.learning:evaluate")
 
+    def release(self) -> str:
+        """What publishes the weights of the released model."""
+        return self._of_model(self._study.config["released"]["model"], "predict.release:release")
+
     def probe(self, model: str) -> str:
         """The code that tells the domain from the predictions of a model."""
         return self._of_model(model, "analysis.shortcut.probe:probe_model")
