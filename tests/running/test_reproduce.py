@@ -278,7 +278,7 @@ def test_jobs_that_do_not_listen_are_killed(root, start, programs, caplog):
     end_orphans(root, patience_s=0.5)
     assert 0.5 < time.monotonic() - begin < 10
     assert not process.is_running()
-    assert "killed" in caplog.records[-1].message
+    assert "killing it" in caplog.records[-1].message
 
 
 def test_half_written_files_of_the_dead_are_removed(root, caplog):
