@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from scipy.ndimage import binary_dilation
 
-from labeldropout.data import simulate as cohorts
 from labeldropout.data.case_store import CaseStore
 from labeldropout.data.catalogue import DATASETS
 from labeldropout.data.cone_examples import cone_examples
+from labeldropout.data.echonet import scanner
 from labeldropout.data.import_report import ImportReport
 from labeldropout.data.simulate import HEARTS, MANIFEST, simulate
 from labeldropout.data.unity.scanner import over_label
@@ -180,8 +180,8 @@ def test_data_sets_have_different_hearts(roots):
 
 def test_a_long_study_has_a_video_that_nobody_traced(tmp_path, monkeypatch):
     """The importer skips it; long enough means that it stays within one in a hundred."""
-    assert ImportReport("echonet").skip_limit > 1 / (cohorts._LONG_STUDY + 1)
-    monkeypatch.setattr(cohorts, "_LONG_STUDY", 2)
+    assert ImportReport("echonet").skip_limit > 1 / (scanner._LONG_STUDY + 1)
+    monkeypatch.setattr(scanner, "_LONG_STUDY", 2)
     simulate("echonet", {"videos": 2, "frames": 4}, 0.5, 0, tmp_path / "raw", tmp_path / "truth")
     cases, report = imported("echonet", tmp_path / "raw")
     assert {case.id for case in cases} == set(truth_of(tmp_path / "truth"))
