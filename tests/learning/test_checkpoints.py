@@ -396,7 +396,9 @@ def test_a_real_process_that_is_ended_by_a_signal_goes_on(small_study, number):
     """The signal ends it at once, in the middle of the epochs; the second process resumes, with the same bytes."""
     settings = {"optimisation": {**SETTINGS["optimisation"], "epochs": 30}}
     unbroken = run_unbroken(small_study, **settings)
-    with subprocess.Popen(command(small_study, **settings), stderr=subprocess.DEVNULL) as process:
+    # A shell that runs this in the background has Ctrl-C ignored, and its children inherit that.
+    listening = ["env", "--default-signal=INT", *command(small_study, **settings)]
+    with subprocess.Popen(listening, stderr=subprocess.DEVNULL) as process:
         while process.poll() is None and not list(small_study.root.glob("scratch/*/checkpoint.pt")):
             time.sleep(0.005)
         process.send_signal(number)
