@@ -10,20 +10,20 @@ from labeldropout.labels import FOREGROUND, Instant, State, Structure, View, is_
 
 
 class DatasetError(ValueError):
-    """Something in a data set is not as its format says; names the file, the value found and the one expected."""
+    """A data set violates its format; the message names the file, the value found and the one expected."""
 
     @classmethod
     def about(
         cls, dataset: str, file: object, wrong: str, expected: object, found: object, advice: str = ""
     ) -> "DatasetError":
-        """Build the one message form that all importers share.
+        """Build an error with the message form that all importers share.
 
         Args:
             dataset: Name of the data set.
             file: File, with line or key where it has one.
             wrong: What is wrong, in a few words.
-            expected: What should stand there.
-            found: What stands there.
+            expected: What should be there.
+            found: What is there.
             advice: What to do about it, as a sentence; may be empty.
         """
         return cls(f"{dataset}: {file}: {wrong} (expected {expected}, found {found}). {advice}".rstrip())
@@ -39,12 +39,12 @@ def stable_id(dataset: str, name: str) -> str:
 
 @dataclass(frozen=True)
 class Case:
-    """One imported frame; everything after the importer knows nothing else of it."""
+    """One imported frame: all that is known about it after the import."""
 
     dataset: str
     """Name of the data set: a key of `DATASETS`."""
     group_name: str
-    """What must not be divided by a split, as the data set names it: patient, video or video code."""
+    """What a split must keep together, under the data set's own name: patient, video or video code."""
     frame: int
     """Index of the frame in its file, from 0."""
     image: UInt8[np.ndarray, "h w"]
@@ -62,9 +62,9 @@ class Case:
     source_sha256: str
     """Hash of that file."""
     quality: str = ""
-    """What the data set says of the image's quality; empty if nothing."""
+    """What the data set says about the image's quality; empty if nothing."""
     flags: tuple[str, ...] = ()
-    """Remarks of the importer: words without spaces."""
+    """Remarks from the importer, each without spaces."""
     split_hint: str = ""
     """The part that the data set itself assigns, in its own words; empty if none."""
 
@@ -103,5 +103,5 @@ class Case:
 
     @property
     def annotated(self) -> dict[Structure, bool]:
-        """Whether each structure supervises: labelled or absent."""
+        """Whether each structure provides supervision: labelled or absent."""
         return {structure: is_annotated(state) for structure, state in self.states.items()}

@@ -31,7 +31,7 @@ class Cone:
         )
 
     def rounded(self) -> "Cone":
-        """The sector on half pixels and hundredths of a radian: what is used, so that the last bits do not matter."""
+        """The sector rounded to half pixels and hundredths of a radian, so that the last bits do not matter."""
         return Cone(
             apex_row=round(2 * self.apex_row) / 2,
             apex_column=round(2 * self.apex_column) / 2,

@@ -1,4 +1,4 @@
-"""Configurations: read, laid over the default one, and checked against their schema."""
+"""Configurations: reading them, overlaying them on the default one, and checking them against their schema."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,7 +15,7 @@ SCHEMA = Path("workflow/schemas/config.schema.yaml")
 
 
 def overlay(settings: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings with others laid over them, section by section, as Snakemake does with its configuration files."""
+    """Settings overlaid with others, section by section, as Snakemake does with its configuration files."""
     result = dict(settings)
     for key, value in over.items():
         below = result.get(key)
@@ -36,14 +36,14 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 
 def read_configuration(path: Path, root: Path) -> dict[str, Any]:
-    """A configuration laid over the default one, as the workflow reads it.
+    """A configuration overlaid on the default one, as the workflow reads it.
 
     Args:
         path: The configuration.
         root: Folder of the workflow.
 
     Raises:
-        ValueError: No YAML, or a key that the schema does not know.
+        ValueError: The file is not YAML, or has a key that the schema does not know.
     """
     config = overlay(_read_yaml(root / DEFAULTS), _read_yaml(path))
     check_keys(config, _read_yaml(root / SCHEMA), str(path))
@@ -51,7 +51,7 @@ def read_configuration(path: Path, root: Path) -> dict[str, Any]:
 
 
 def nearest(name: str, valid: list[str]) -> str:
-    """A sentence that names the valid name nearest to this one, or all of them if none is near."""
+    """A sentence that gives the closest valid name, or all of them if none is close."""
     return did_you_mean(name, valid) or f"Valid names: {', '.join(sorted(valid))}."
 
 
@@ -76,11 +76,11 @@ def _unknown(content: Any, schema: dict[str, Any], root: dict[str, Any], path: s
 def check_keys(content: dict[str, Any], schema: dict[str, Any], where: str) -> None:
     """Refuse keys that the schema does not know.
 
-    A validator says no more than "additional properties are not allowed"; this says which, and what was meant.
+    A validator only says "additional properties are not allowed"; this says which one, and suggests what was meant.
 
     Args:
         content: What was read.
-        schema: JSON schema; definitions under `$defs` may be pointed to.
+        schema: JSON schema; it may refer to definitions under `$defs`.
         where: File, for the message.
 
     Raises:
@@ -100,7 +100,7 @@ def check_columns(found: list[str], expected: tuple[str, ...], where: str) -> No
         where: File, for the message.
 
     Raises:
-        ValueError: A column is missing, unknown or doubled; the message names the nearest valid name.
+        ValueError: A column is missing, unknown or duplicated; the message names the nearest valid name.
     """
     problems = [
         f"unknown column {name!r}. {nearest(str(name), list(expected))}" for name in found if name not in expected

@@ -1,4 +1,4 @@
-"""Which processor or graphics card a computation runs on, and whose turn it is."""
+"""Choosing the processor or graphics card for a computation, and waiting for a turn on it."""
 
 import ctypes
 import logging
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import torch
 
 PATIENCE_S = 600.0
-"""How long a training waits for a slot. Longer than the handover between two jobs, shorter than a training: where the
-profile starts more jobs than there are slots, the job ends and says so."""
+"""How long a training waits for a slot: longer than the handover between two jobs, shorter than a training. If the
+profile starts more jobs than there are slots, the job ends with an error."""
 
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -47,7 +47,7 @@ class Card:
     name: str
     """What `CUDA_VISIBLE_DEVICES` calls it."""
     identity: str
-    """What its locks are called: its UUID where that is known, so that a card has one name on the whole machine."""
+    """Name of its locks: its UUID where that is known, so that a card has the same name on the whole machine."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class _Holder:
 
 @dataclass(frozen=True)
 class Slot:
-    """A held slot; free again when closed, when the block ends, or when the process ends in whatever way."""
+    """A held slot; freed when closed, when the block ends, or when the process ends, however it ends."""
 
     card: Card
     lock: FileLock
@@ -77,7 +77,7 @@ class Slot:
 
 
 def _listed_cards() -> list[str]:
-    """UUIDs of the cards that the driver lists, or of their parts where a card is divided; empty without a driver."""
+    """UUIDs of the cards that the driver lists, or of their parts if a card is divided; empty without a driver."""
     try:
         result = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=True, timeout=60)  # noqa: S607 - the one on the path
     except (OSError, subprocess.SubprocessError) as error:
@@ -93,7 +93,7 @@ def _listed_cards() -> list[str]:
 
 
 def _identity(name: str, listed: Sequence[str]) -> str:
-    """UUID of the card that a user calls by number, by UUID or by the beginning of a UUID; else the name itself."""
+    """UUID of a card given by number, by UUID or by the beginning of a UUID; otherwise the name itself."""
     if name.isdecimal():
         is_divided = any(uuid.startswith("MIG") for uuid in listed)
         return listed[int(name)] if not is_divided and int(name) < len(listed) else name
@@ -102,9 +102,10 @@ def _identity(name: str, listed: Sequence[str]) -> str:
 
 
 def visible_cards(environment: Mapping[str, str] = os.environ) -> list[Card]:
-    """The cards that this process may choose from: those of `CUDA_VISIBLE_DEVICES` if set, else all of the machine.
+    """The cards that this process may choose from: those of `CUDA_VISIBLE_DEVICES` if set, else all.
 
-    As in CUDA, the list ends before the first name that is no card (-1, say), and an empty variable hides them all.
+    As in CUDA, the list ends before the first name that is not a card (such as -1), and an empty variable hides all
+    cards.
     """
     listed = _listed_cards()
     if VISIBLE not in environment:
@@ -118,10 +119,10 @@ def visible_cards(environment: Mapping[str, str] = os.environ) -> list[Card]:
 
 
 def lock_folder() -> Path:
-    """The folder of the locks in the system's folder for temporary files; made, or found to be safe.
+    """The folder of the locks in the system's temporary folder; created, or checked to be safe.
 
     Raises:
-        OSError: Something else has its name, or it belongs to somebody else.
+        OSError: Something else has its name, or it belongs to another user.
     """
     folder = Path(tempfile.gettempdir(), f"labeldropout-gpu-{os.getuid()}")
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -158,7 +159,7 @@ def _path(folder: Path, card: Card, slot: int) -> Path:
 
 
 def _holders(folder: Path, card: Card) -> list[_Holder]:
-    """Who holds slots of a card, whatever number of slots they go by."""
+    """Who holds slots of a card, however many slots they allow on it."""
     holders = []
     for path in sorted(folder.glob(f"{quote(card.identity, safe='')}.*.lock")):
         lock = FileLock(path)
@@ -171,11 +172,11 @@ def _holders(folder: Path, card: Card) -> list[_Holder]:
 
 
 def _take(folder: Path, cards: Sequence[Card], trainings_per_card: int) -> Slot | str:
-    """A slot of the card with the fewest holders; else who holds the cards, in words.
+    """A slot of the card with the fewest holders; otherwise a text that says who holds the cards.
 
-    One process looks at a time: otherwise two could both find a card empty, or one take the other's look for a holder.
-    A card is full for this process when it holds as many trainings as this one allows, or as one of its holders allows:
-    whoever asked for a card of its own keeps it.
+    Only one process looks at a time: otherwise two could both find a card empty, or one could mistake the other's look
+    for a holder. A card is full for this process when it holds as many trainings as this process or one of its holders
+    allows, so a process that asked for a card of its own keeps it to itself.
     """
     with FileLock(folder / "choosing.lock"):
         holders = {card: _holders(folder, card) for card in cards}
@@ -200,7 +201,7 @@ def _take(folder: Path, cards: Sequence[Card], trainings_per_card: int) -> Slot 
 def hold_free_card(
     cards: Sequence[Card], trainings_per_card: int, patience_s: float, folder: Path | None = None
 ) -> Slot:
-    """Take a slot of the emptiest card; keep the slot while the card is used.
+    """Take a slot of the emptiest card; hold the slot for as long as the card is used.
 
     Args:
         cards: Where to look, in order of preference among equally empty ones.
@@ -210,7 +211,7 @@ def hold_free_card(
 
     Raises:
         ValueError: There is no card, or no training is allowed on one.
-        TimeoutError: No slot came free; the message names the cards and who holds them.
+        TimeoutError: No slot became free; the message names the cards and who holds them.
     """
     if not cards or trainings_per_card < 1:
         raise ValueError(
@@ -239,9 +240,9 @@ def hold_free_card(
 
 @contextmanager
 def granted_device(gpus: int, device: str, trainings_per_card: int) -> Iterator[Card | None]:
-    """Let this process see the card that it may use, and no other, while the block runs.
+    """Let this process see only the card that it may use while the block runs.
 
-    Nothing is changed where somebody else hands out cards (Slurm, known by `SLURM_JOB_ID`) or where there is none. A
+    Nothing changes where another system assigns cards (Slurm, recognised by `SLURM_JOB_ID`) or where there are none. A
     process that runs on the CPU (`gpus` is 0, or the device is `cpu`) sees no card at all.
 
     Args:
@@ -253,7 +254,7 @@ def granted_device(gpus: int, device: str, trainings_per_card: int) -> Iterator[
         The card whose slot is held, if any.
 
     Raises:
-        TimeoutError: No slot came free within `PATIENCE_S`.
+        TimeoutError: No slot became free within `PATIENCE_S`.
     """
     before = os.environ.get(VISIBLE)
     slot = None
@@ -277,7 +278,7 @@ def choose_device(name: str) -> "torch.device":
     """The device called `auto` (CUDA if there is one), `cpu` or `cuda`.
 
     Raises:
-        ValueError: Another name, or CUDA asked for where there is none.
+        ValueError: The name is unknown, or CUDA is requested but not available.
     """
     import torch  # noqa: PLC0415 - a process must see its card alone before it loads torch
 
@@ -290,14 +291,15 @@ def choose_device(name: str) -> "torch.device":
 
 
 def keep_freed_memory() -> bool:
-    """Let this process keep the memory that it frees, in place of giving it back to the system and asking anew.
+    """Let this process keep the memory that it frees, instead of returning it to the system and requesting it again.
 
     An optimisation step on a CPU allocates and frees the same large arrays every time; with the GNU C library's
-    defaults each of them is mapped, filled with zeros by the system and unmapped again: 5 to 10 % of the time of the
-    default study's network alone on a machine, more beside a second training. Results do not change.
+    defaults each of them is mapped, filled with zeros by the system and unmapped again. For the default study's network
+    this takes 5 to 10 % of the time when it is alone on a machine, and more beside a second training. Results do not
+    change.
 
     Returns:
-        Whether the C library has this switch: only the GNU one does.
+        Whether the C library has this option: only the GNU one does.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:

@@ -1,4 +1,4 @@
-"""One small picture of one case: the image with the outlines of the reference, and beside it those of a prediction."""
+"""A small picture of one case: the image with the reference's outlines, and beside it with those of a prediction."""
 
 import math
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ _GAP_PX = 4
 
 
 QUALITIES = ("best", "median", "worst")
-"""Of the test images of a model and a data set, by mean Dice."""
+"""The test images that are shown for a model and a data set, by mean Dice."""
 
 
 def choose(scores: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -29,7 +29,7 @@ def choose(scores: pd.DataFrame, seed: int) -> pd.DataFrame:
 
     Args:
         scores: `SCORES` of one model.
-        seed: The training whose scores count.
+        seed: Seed of the training whose scores count.
 
     Returns:
         Columns dataset, quality, case, dice; a data set without any Dice score has no row.
@@ -53,17 +53,17 @@ def draw(
     prediction: UInt8[np.ndarray, "_ _"],
     pixel_aspect: float,
 ) -> Image.Image:
-    """The image twice on square pixels: left with the reference's outlines, right with the prediction's.
+    """The image twice, on square pixels: with the reference's outlines on the left, the prediction's on the right.
 
     Args:
         image: Intensities.
         reference: Label map of the reference.
-        annotated: Structures that the reference speaks of; no other is outlined on the left.
+        annotated: Structures annotated in the reference; only these are outlined on the left.
         prediction: Label map of the model.
         pixel_aspect: Height over width of a pixel.
 
     Raises:
-        ValueError: The three have different shapes, so they are not of one case.
+        ValueError: The three have different shapes, so they do not belong to one case.
     """
     shapes = [array.shape for array in (image, reference, prediction)]
     if len(set(shapes)) > 1:

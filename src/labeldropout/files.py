@@ -1,4 +1,4 @@
-"""Files written beside and then renamed; JSON and tables, checked when they are read."""
+"""Atomic writing of files; JSON and tables that are checked when read."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from labeldropout.messages import did_you_mean
 
 @contextmanager
 def replacing(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
-    """Open a file beside `path` and rename it to `path` once the block ended well; else leave `path` as it was."""
+    """Open a file beside `path` and rename it to `path` if the block succeeds; otherwise leave `path` unchanged."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     encoding = None if "b" in mode else "utf-8"
@@ -26,7 +26,7 @@ def replacing(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
             os.fsync(file.fileno())
         beside.replace(path)
     except OSError as error:
-        # A full disc says so without naming a file.
+        # The error for a full disc does not name the file.
         error.filename = error.filename or str(path)
         raise
     finally:
@@ -52,7 +52,7 @@ def read_json(path: Path) -> Any:
 
 
 def write_table(table: pd.DataFrame, path: Path, columns: Iterable[str] | None = None) -> None:
-    """Write a CSV with Unix line ends and shortest exact numbers, atomically; NaN is an empty cell.
+    """Write a CSV with Unix line endings and the shortest exact numbers, atomically; NaN is an empty cell.
 
     Args:
         table: What to write.
@@ -73,7 +73,7 @@ def read_table(path: Path, columns: Iterable[str] | None = None, text: Iterable[
         text: Columns that are text even if they look like numbers or are empty (an empty cell is then "").
 
     Raises:
-        ValueError: Not a table, truncated, or other columns; the message names the file.
+        ValueError: The file is not a table, is truncated or has other columns; the message names it.
     """
     try:
         # Only an empty cell is missing: a group may be called NA.
@@ -92,7 +92,7 @@ def read_table(path: Path, columns: Iterable[str] | None = None, text: Iterable[
 
 
 def check_columns(table: pd.DataFrame, columns: Iterable[str], file: str | Path) -> pd.DataFrame:
-    """Return the table if it has exactly these columns, in any order; the result has them in the given order.
+    """Return the table with its columns in the given order, if it has exactly these, in any order.
 
     Args:
         table: What was read.
@@ -100,7 +100,7 @@ def check_columns(table: pd.DataFrame, columns: Iterable[str], file: str | Path)
         file: Where it was read, for the message.
 
     Raises:
-        ValueError: A column is missing, or one is unknown; the message names the nearest valid name.
+        ValueError: A column is missing, or one is unknown; the message suggests the nearest valid name.
     """
     expected = list(columns)
     missing = [name for name in expected if name not in table.columns]

@@ -1,14 +1,14 @@
-"""A hash of what a piece of code means: of the definitions that it can reach, without prose and without file names.
+"""A hash of what a piece of code means: of all definitions that it can reach, ignoring prose and file names.
 
-The workflow gives it to every rule as a parameter. A corrected loss then retrains the models that use it; a comment,
-a docstring, a broken line or a moved module retrains nothing. The code is read, never imported, and the standard
-library is all that is needed, since the Snakefile asks for fingerprints each time it is parsed.
-A file is read once in a process.
+The workflow passes it to every rule as a parameter. A corrected loss therefore retrains the models that use it; a
+changed comment, docstring or line break, or a moved module, retrains nothing. The code is read, never imported, and
+only the standard library is needed, because the Snakefile computes fingerprints each time it is parsed. Each file is
+read once per process.
 
-Reach is an estimate from above. A definition is reached if a reached definition names it, on whatever branch; a class
-is reached as a whole; of a table that the caller narrows (`LOSSES`, say), only the chosen entries are. Names are
-resolved statically, so the package takes them from modules (`from labeldropout.x import f`, or `from labeldropout
-import x` and `x.f`) and never looks one up by a string.
+Reach is overestimated. A definition is reached if a reached definition names it, on any branch; a class is reached as a
+whole; of a table that the caller narrows (such as `LOSSES`), only the chosen entries are reached. Names are resolved
+statically, so the package takes them from modules (`from labeldropout.x import f`, or `from labeldropout import x` and
+`x.f`) and never looks one up by a string.
 """
 
 import ast
@@ -21,10 +21,10 @@ from typing import Any
 
 PACKAGE = "labeldropout"
 SOURCE = Path(__file__).resolve().parents[1]
-"""The folder that holds the package that is running."""
+"""The folder that holds the running package."""
 
 Place = tuple[str, str]
-"""A dotted module, and a name at its top level; the name is empty where the module itself is meant."""
+"""A dotted module, and a name at its top level, empty for the module itself."""
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _HAS_EFFECTS = (ast.If, ast.Try, ast.With, ast.For, ast.While, ast.Match, ast.AugAssign, ast.Assert, ast.Delete)
 
@@ -41,7 +41,7 @@ class _Module:
 
 
 def _file(module: str, source: Path) -> Path | None:
-    """The file of a dotted name; None if there is no such module of ours."""
+    """The file of a dotted name; None if the package has no such module."""
     stem = source.joinpath(*module.split("."))
     return next((path for path in (stem / "__init__.py", stem.with_suffix(".py")) if path.is_file()), None)
 
@@ -107,10 +107,10 @@ def _module(name: str, source: Path) -> _Module:
 
 
 def _origin(place: Place, source: Path) -> Place | None:
-    """Where a name is defined, looked for through modules that only pass it on; None if that is not in the package.
+    """Where a name is defined, followed through modules that only re-export it; None if outside the package.
 
     Raises:
-        ValueError: A module of ours does not have the name.
+        ValueError: A module of the package does not have the name.
     """
     module, name = place
     while _is_ours(module):
@@ -127,7 +127,7 @@ def _keys(statement: ast.stmt, name: str) -> list[ast.Constant]:
     """The keys of a table.
 
     Raises:
-        ValueError: It is no table, or a key is not written out.
+        ValueError: It is not a table, or a key is not written out.
     """
     table = statement.value if isinstance(statement, ast.Assign | ast.AnnAssign) else None
     keys = table.keys if isinstance(table, ast.Dict) else getattr(table, "elts", None)
@@ -137,11 +137,11 @@ def _keys(statement: ast.stmt, name: str) -> list[ast.Constant]:
 
 
 def keys_of(module: str, name: str, source: Path = SOURCE) -> tuple[str, ...]:
-    """The keys of a table, read without importing its module: so that the Snakefile knows losses but loads no torch.
+    """The keys of a table, read without importing its module, so that the Snakefile need not load torch.
 
     Args:
-        module: Below the package, such as `losses`.
-        name: Of the table, such as `LOSSES`.
+        module: Name of the module below the package, such as `losses`.
+        name: Name of the table, such as `LOSSES`.
         source: The folder that holds the package.
 
     Raises:
@@ -154,10 +154,10 @@ def keys_of(module: str, name: str, source: Path = SOURCE) -> tuple[str, ...]:
 
 
 def _narrowed(statement: ast.stmt, name: str, chosen: Collection[str]) -> ast.stmt:
-    """A table with those entries alone whose key was chosen; of an entry `key.field`, those fields alone.
+    """A table with only the entries whose key was chosen; for a choice `key.field`, with only that field of the entry.
 
     Raises:
-        ValueError: It is no table, a key is not written out, or an entry does not write out a chosen field.
+        ValueError: It is not a table, a key is not written out, or a chosen field is not written out in its entry.
     """
     keys = _keys(statement, name)
     table = statement.value
@@ -173,20 +173,20 @@ def _narrowed(statement: ast.stmt, name: str, chosen: Collection[str]) -> ast.st
 
 
 def _fields(entry: ast.expr, chosen: Collection[str], where: str) -> list[ast.expr]:
-    """The values of some keyword arguments, each after its name.
+    """The values of some keyword arguments, each preceded by its name.
 
     Raises:
-        ValueError: The entry does not write one of them out.
+        ValueError: One of them is not written out in the entry.
     """
     given = {word.arg: word.value for word in entry.keywords} if isinstance(entry, ast.Call) else {}
     missing = sorted(set(chosen) - set(given))
     if missing:
-        raise ValueError(f"{where}: does not write out {missing[0]}, by which it was to be narrowed.")
+        raise ValueError(f"{where}: does not write out {missing[0]}, which was chosen.")
     return [part for name in sorted(chosen) for part in (ast.Constant(name), given[name])]
 
 
 class _Meaning:
-    """One statement in words that do not depend on where it stands, and the places that it names."""
+    """One statement as words that do not depend on its location, and the places that it names."""
 
     def __init__(self, statement: ast.stmt, module: str, source: Path) -> None:
         self.source = source
@@ -225,7 +225,7 @@ class _Meaning:
             self.words.append(repr(node))
 
     def _our_module(self, node: ast.expr) -> str | None:
-        """The module of ours that an expression names."""
+        """The module of the package that an expression names."""
         place = self.imports.get(node.id) if isinstance(node, ast.Name) else None
         return place[0] if place and not place[1] and _is_ours(place[0]) else None
 
@@ -245,7 +245,7 @@ class _Meaning:
         elif origin[1]:
             self.words.append(origin[1])
             self.named.append(origin)
-        else:  # a module as a value: all that it defines
+        else:  # a module as a value: everything that it defines
             self.words.append("module")
             self.named += [(origin[0], each) for each in _module(origin[0], self.source).definitions]
 
@@ -269,16 +269,16 @@ Entry = str | Callable[..., Any]
 def reached(
     *entries: Entry, choices: Mapping[str, Collection[str]] | None = None, source: Path = SOURCE
 ) -> dict[Place, str]:
-    """The meaning of every definition that can be reached, by its place; effects of imports stand under no name.
+    """The meaning of every reachable definition, by its place; effects of imports have an empty name.
 
     Args:
-        entries: Where to begin.
-        choices: By name of a table (a dictionary, tuple, list or set with its keys written out): the keys that count;
-            `key.field` counts one keyword argument of the call that the entry is.
+        entries: Where to start.
+        choices: By name of a table (a dictionary, tuple, list or set with its keys written out), the keys that count;
+            `key.field` counts only one keyword argument of the entry, which must be a call.
         source: The folder that holds the package.
 
     Raises:
-        ValueError: A module or a name is not there, or a narrowed table is no such table.
+        ValueError: A module or a name does not exist, or a narrowed table is not such a table.
     """
     narrowed = choices or {}
     waiting: list[Place] = []
@@ -308,15 +308,15 @@ def _digest(entries: tuple[Entry, ...], choices: tuple[tuple[str, tuple[str, ...
 
 
 def fingerprint(*entries: Entry, choices: Mapping[str, Collection[str]] | None = None, source: Path = SOURCE) -> str:
-    """Sixteen hexadecimal digits that change when, and only when, something that can be reached changes its meaning.
+    """Sixteen hexadecimal digits that change if, and only if, the meaning of something reachable changes.
 
     Args:
-        entries: As of `reached`.
-        choices: As of `reached`.
-        source: As of `reached`.
+        entries: As for `reached`.
+        choices: As for `reached`.
+        source: As for `reached`.
 
     Raises:
-        ValueError: As of `reached`.
+        ValueError: As for `reached`.
     """
     fixed = tuple(sorted((name, tuple(sorted(keys))) for name, keys in (choices or {}).items()))
     return _digest(entries, fixed, source)

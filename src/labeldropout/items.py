@@ -1,7 +1,7 @@
-"""The catalogue: every figure and table that a study publishes, told once.
+"""The catalogue: every figure and table that a study publishes, described once.
 
-A figure of our own is its module in `publication/figures` (with its line in `draw.FIGURES`), its entry here, its table
-and its test.
+A figure of our own consists of its module in `publication/figures` (with its line in `draw.FIGURES`), its entry here,
+its table and its test.
 """
 
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ class Kind(StrEnum):
     FIGURE = "figure"
     """Drawn, from the table of the same name."""
     TABLE = "table"
-    """A table alone."""
+    """A table without a figure."""
 
 
 class Whose(StrEnum):
@@ -34,13 +34,13 @@ class Section(StrEnum):
     """The paper's claims at a glance."""
     OWN_CLAIMS = "own claims"
     PAPER = "paper"
-    """Beside what the paper has under the same title."""
+    """Beside the paper's item of the same title."""
     OWN = "own"
     """What our own experiments show."""
     BIOMARKERS = "biomarkers"
     TRAINING = "training"
     BEHIND = "behind"
-    """Nowhere by itself: a table behind a figure."""
+    """Not on its own: a table behind a figure."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,20 +48,20 @@ class Item:
     """A figure or table."""
 
     name: str
-    """Of its files in `figures` and `tables`, and on the command line."""
+    """Name of its files in `figures` and `tables`, and on the command line."""
     section: Section
     title: str
-    """On the report."""
+    """Title in the report."""
     question: str
     """What it answers."""
     caption: str = ""
-    """On the report, beneath the title."""
+    """Caption in the report, beneath the title."""
     alternative: str = ""
     """What a figure shows, in one plain sentence without a result, for readers who cannot see it. Tables have none."""
     numbers: str = ""
-    """Beginning of the caption of its table; only of tables that `compare` makes."""
+    """Beginning of its table's caption; only for tables that `compare` makes."""
     further_tables: tuple[str, ...] = ()
-    """What a figure is drawn from beside the table of its own name."""
+    """Tables that a figure is drawn from besides the one with its own name."""
     shows_pictures: bool = False
     """Whether it shows images of cases, and so needs their stores and predictions."""
     needs_observer: bool = False
@@ -71,7 +71,7 @@ class Item:
     is_summarised: bool = False
     """Whether its numbers are among the main ones of `tables/summary.json`."""
     made_with: str = ""
-    """The item whose target makes it, if that is another one."""
+    """The item whose target makes it, if not its own."""
 
     @property
     def kind(self) -> Kind:
@@ -86,7 +86,7 @@ class Item:
 
     @property
     def target(self) -> str:
-        """What `snakemake` is asked for to make it."""
+        """The Snakemake target that makes it."""
         return self.made_with or self.name
 
     @property
@@ -361,7 +361,7 @@ ITEMS: dict[str, Item] = {
         " to lie.",
     ),
 }
-"""By name. The keys are written out so that the code of one item can be told from that of the others."""
+"""By name. The keys are written out so that the code of one item can be told apart from the others'."""
 
 
 def figures(*sections: Section) -> tuple[Item, ...]:
@@ -370,7 +370,7 @@ def figures(*sections: Section) -> tuple[Item, ...]:
 
 
 def tables(*sections: Section) -> tuple[Item, ...]:
-    """Return the items of these sections that are tables alone; of all sections if none is given."""
+    """Return the items of these sections that are only tables; of all sections if none is given."""
     return tuple(one for one in ITEMS.values() if one.kind is Kind.TABLE and one.section in (sections or Section))
 
 
@@ -397,6 +397,6 @@ LEDGERS = {one.name: one.whose.value for one in figures(Section.CLAIMS, Section.
 
 
 def is_of_the_study(shown_in: Iterable[str]) -> bool:
-    """Whether a row of the list is part of the paper's study: not one that only our own experiments show."""
+    """Whether a row of the list is part of the paper's study, rather than shown only by our own experiments."""
     items = set(shown_in)
     return not items or not items <= set(INSTRUMENT_ITEMS)

@@ -1,9 +1,10 @@
-"""Which annotations to hide, then hiding them.
+"""Choosing which annotations to hide, and hiding them.
 
-Label dropout (section 2 of the paper) breaks the tie between the look of an image and the structures annotated in
-it. It belongs to training alone. Drawing is random and touches no image; hiding is certain and changes the target and
-`annotated` together, because either alone is a mistake: a structure erased and still "annotated" teaches that it is
-background; one that stays in the target and is no longer annotated would hide nothing from a careless loss.
+Label dropout (section 2 of the paper) breaks the link between the appearance of an image and the structures annotated
+in it. It is used only in training. Drawing is random and changes no image; hiding is deterministic and changes the
+target and `annotated` together, because changing only one would be a mistake: a structure that is erased but still
+"annotated" teaches that it is background; one that stays in the target but is no longer annotated is not hidden from a
+careless loss.
 """
 
 import numpy as np
@@ -23,23 +24,23 @@ def draw_hidden_structures(
     probability: float,
     rng: np.random.Generator,
 ) -> Bool[Tensor, "n c"]:
-    """Draw at most one structure per case to be hidden: the label dropout of the paper (mode `single`).
+    """Draw at most one structure per case to hide: the label dropout of the paper (mode `single`).
 
-    With the given probability, one of the structures that are both droppable and annotated in the case, each with
-    the same chance; a case that has none of them keeps what it has.
+    With the given probability, one of the structures that are both droppable and annotated in the case is drawn, each
+    with equal chance; a case without such a structure keeps all its annotations.
 
     Args:
         annotated: What is annotated in each case.
         droppable: What may be hidden: the partially labelled structures; never the background.
-        probability: That something is hidden from a case, in [0, 1]. 0 is the adaptive model; 1 means that a structure
-            is never seen if no other is droppable.
-        rng: Consumes the same number of draws whatever is annotated.
+        probability: Probability that something is hidden from a case, in [0, 1]. 0 is the adaptive model; with 1, a
+            structure is never seen if no other is droppable.
+        rng: Source of randomness; the number of draws does not depend on what is annotated.
 
     Returns:
         What to hide, on the device of `annotated`; at most one per case.
 
     Raises:
-        ValueError: The probability is not one, or the background is droppable.
+        ValueError: The probability is not in [0, 1], or the background is droppable.
     """
     _check_probability(probability)
     allowed = droppable.cpu().numpy()
@@ -47,7 +48,7 @@ def draw_hidden_structures(
         raise ValueError("droppable: channel 0 is the background, which cannot be hidden.")
     candidates = annotated.cpu().numpy() & allowed
     happens = rng.random(len(candidates)) < probability
-    # The largest of independent uniform numbers is each of them with the same chance.
+    # Each of several independent uniform numbers is equally likely to be the largest.
     chosen = np.where(candidates, rng.random(candidates.shape), -1.0).argmax(1)
     hidden = np.zeros_like(candidates)
     hidden[np.arange(len(candidates)), chosen] = happens
@@ -63,21 +64,23 @@ def draw_hidden_by_pattern(
 ) -> Bool[Tensor, "n c"]:
     """Draw a label set per case, and hide what is annotated outside it (mode `pattern`, ours).
 
-    Where several structures are missing together, hiding one at a time never shows a rich domain with the label set
-    of a poor one. This does. It cannot add labels, so the tie between domain and label set is loosened, not cut.
+    Where several structures are missing together, hiding one at a time never gives a richly labelled domain the label
+    set of a poorly labelled one. This mode does. It cannot add labels, so it loosens the link between domain and label
+    set but does not cut it.
 
     Args:
         annotated: What is annotated in each case.
-        patterns: Label sets to draw from, as of `label_sets`; background is always in them.
+        patterns: Label sets to draw from, as returned by `label_sets`; each includes the background.
         frequencies: Probability of each label set; sums to one.
-        probability: That a label set is drawn for a case at all, in [0, 1].
-        rng: Consumes the same number of draws whatever is annotated.
+        probability: Probability that a label set is drawn for a case at all, in [0, 1].
+        rng: Source of randomness; the number of draws does not depend on what is annotated.
 
     Returns:
         What to hide, on the device of `annotated`.
 
     Raises:
-        ValueError: The probability is not one, the frequencies do not sum to one, or a label set lacks the background.
+        ValueError: The probability is not in [0, 1], the frequencies do not sum to one, or a label set lacks the
+            background.
     """
     _check_probability(probability)
     shares = frequencies.cpu().double().numpy()
@@ -108,7 +111,7 @@ def hide_annotations(
         New `target`, of the same type, and new `annotated`.
 
     Raises:
-        ValueError: Shapes do not fit, or the background is to be hidden.
+        ValueError: Shapes do not match, or `hidden` includes the background.
     """
     if annotated.shape != hidden.shape or len(target) != len(annotated):
         raise ValueError(

@@ -1,7 +1,7 @@
-"""Who has drawn what: the label sets of a training set, and the structures that only some of its images have.
+"""The label sets of a training set, and the structures that are annotated in only some of its images.
 
-Both are asked of one table: what is annotated in each training image. Label dropout needs the answers: it hides
-structures that are partially labelled, one at a time or down to a label set that occurs.
+Both follow from one table: what is annotated in each training image. Label dropout needs both: it hides structures that
+are partially labelled, one at a time or down to a label set that occurs.
 """
 
 from jaxtyping import Bool, Float
@@ -18,7 +18,7 @@ def partially_labelled(annotated: Bool[Tensor, "cases c"]) -> Bool[Tensor, " c"]
 
 
 def label_sets(annotated: Bool[Tensor, "cases c"]) -> tuple[Bool[Tensor, "k c"], Float[Tensor, " k"]]:
-    """The different label sets of a training set, and the share of cases that has each.
+    """The distinct label sets of a training set, and the share of cases with each.
 
     Args:
         annotated: What is annotated in each case of the training set.

@@ -22,23 +22,23 @@ FOREGROUND = (Structure.LV, Structure.LVM, Structure.LA)
 
 
 COLOURS = {Structure.LV: (230, 159, 0), Structure.LVM: (86, 180, 233), Structure.LA: (0, 158, 115)}
-"""Red, green and blue (0 to 255) of each structure in every picture: three of Okabe and Ito's colours, which stay apart
-for colour-blind readers."""
+"""Red, green and blue (0 to 255) of each structure in every picture: three of Okabe and Ito's colours, which
+colour-blind readers can tell apart."""
 
 
 class State(StrEnum):
-    """What is known about one structure in one image; said by the data set, never read off the pixels."""
+    """What is known about one structure in one image; stated by the data set, never inferred from the pixels."""
 
     LABELLED = "labelled"
     """An annotator drew it; pixels outside the drawing do not show it."""
     ABSENT = "absent"
-    """An annotator says that it is not in the picture: no pixel shows it, and that is supervision."""
+    """An annotator states that it is not in the image: no pixel shows it, and that is supervision too."""
     UNKNOWN = "unknown"
     """Nobody drew it; a pixel may or may not show it."""
 
 
 def is_annotated(state: Any) -> Any:
-    """Whether a structure in this state supervises a network: labelled or absent. The one place that decides it.
+    """Whether a structure in this state supervises a network: labelled or absent. Only this function decides it.
 
     Args:
         state: One state, or an array or a column of them.

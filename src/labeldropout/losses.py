@@ -3,16 +3,17 @@
 The contract is the same for all of them, in two dimensions or three:
 
 logits (N, C, *space)
-    Raw scores of the network, channel 0 for background, in any floating-point type. Everything is computed in float32,
-    also under autocast; float64 stays float64.
+    Raw network scores, with background in channel 0, in any floating-point type. Everything is computed in float32,
+    even under autocast; float64 stays float64.
 target (N, *space)
-    The structure that each pixel shows, 0 to C - 1, in any integer type. A pixel with the number of an unannotated
-    structure counts as background, so a label map means the same whether that structure was erased from it or not.
+    The structure that each pixel shows, 0 to C - 1, in any integer type. A pixel labelled with an unannotated structure
+    counts as background, so it makes no difference whether that structure has been erased from the label map.
 annotated (N, C)
-    Whether each structure was annotated in each image, in bool: drawn, or known to be absent. Channel 0 is always true.
+    Whether each structure was annotated in each image (drawn, or known to be absent), as bool. Channel 0 is always
+    true.
 
-The result is one number in nats: a mean over pixels. Shapes, types, devices or values that do not fit raise a
-`ValueError` that names what was found and what was expected.
+The result is a single number in nats: a mean over pixels. Invalid shapes, types, devices or values raise a `ValueError`
+that says what was found and what was expected.
 
 Below, y is the target with its unannotated structures erased, p the softmax of the logits, and A the set of channels
 that are annotated in the image, background included.
@@ -41,21 +42,21 @@ def _check_types(logits: Tensor, target: Tensor, annotated: Tensor) -> None:
 
 
 def _check(logits: Tensor, target: Tensor, annotated: Tensor) -> None:
-    """Refuse what broadcasting would otherwise turn into a wrong number.
+    """Refuse input that broadcasting would otherwise turn into a wrong result.
 
     Raises:
-        ValueError: Shapes, types, devices or values do not fit; the message gives what was found and expected.
+        ValueError: Shapes, types, devices or values are invalid; the message says what was found and expected.
     """
     shapes = f"as logits are {tuple(logits.shape)}"
     if logits.ndim < 3 or logits.numel() == 0:
-        raise ValueError(f"logits: expected (N, C, *space) with something in it, found {tuple(logits.shape)}.")
+        raise ValueError(f"logits: expected (N, C, *space), not empty, found {tuple(logits.shape)}.")
     n, c, *space = logits.shape
     if tuple(target.shape) != (n, *space):
         raise ValueError(f"target: expected {(n, *space)}, {shapes}, found {tuple(target.shape)}.")
     if tuple(annotated.shape) != (n, c):
         raise ValueError(f"annotated: expected {(n, c)}, {shapes}, found {tuple(annotated.shape)}.")
     _check_types(logits, target, annotated)
-    # One transfer for all questions: on an accelerator each would wait for the device.
+    # All checks share one transfer: on an accelerator, each would wait for the device.
     if not bool((annotated[:, 0].all() & (target >= 0).all() & (target < c).all()).item()):
         if not bool(annotated[:, 0].all().item()):
             raise ValueError("annotated: channel 0, the background, must be true in every case.")
@@ -63,7 +64,7 @@ def _check(logits: Tensor, target: Tensor, annotated: Tensor) -> None:
 
 
 def _exact(logits: Float[Tensor, "n c *space"]) -> Float[Tensor, "n c *space"]:
-    """The logits in float32, or as they are if float64: half precision ends at differences of about 17 nats."""
+    """The logits in float32, or unchanged if float64: half precision underflows at differences of about 17 nats."""
     return logits if logits.dtype == torch.float64 else logits.float()
 
 
@@ -75,14 +76,14 @@ def _erased(target: Integer[Tensor, " n *space"], annotated: Bool[Tensor, "n c"]
 
 
 def _per_channel(annotated: Bool[Tensor, "n c"], logits: Float[Tensor, "n c *space"]) -> Bool[Tensor, "n c *one"]:
-    """`annotated` with as many axes of length one as broadcasting over the pixels needs."""
+    """`annotated` with trailing axes of length one added, for broadcasting over the pixels."""
     return annotated.view(*annotated.shape, *[1] * (logits.ndim - 2))
 
 
 def _of_structure(
     values: Float[Tensor, "n c *space"], structure: Int[Tensor, " n *space"]
 ) -> Float[Tensor, " n *space"]:
-    """In each pixel the value of the channel that `structure` names."""
+    """The value, at each pixel, of the channel that `structure` gives."""
     return values.gather(1, structure.unsqueeze(1)).squeeze(1)
 
 
@@ -91,10 +92,10 @@ def standard_cross_entropy(
     target: Integer[Tensor, " n *space"],
     annotated: Bool[Tensor, "n c"],
 ) -> Float[Tensor, ""]:
-    """Cross-entropy that takes unannotated structures for background: -log p_y.
+    """Cross-entropy that treats unannotated structures as background: -log p_y.
 
-    Where a structure was not drawn, its pixels are background in the target, and the network is told so. This is the
-    conflict in supervision that all other losses here avoid.
+    The pixels of a structure that was not drawn are background in the target, and the network learns to call them
+    background. All other losses here avoid this conflict in supervision.
     """
     _check(logits, target, annotated)
     log_probabilities = _exact(logits).log_softmax(1)
@@ -110,8 +111,8 @@ def adaptive_cross_entropy(
 
     "Removing the labels which are missing from the ground truth from the predicted segmentation" (Mariscal-Harana et
     al. 2023; section 2 of Label Dropout). Unannotated logits are set to minus infinity and get no gradient. Merely
-    dropping their terms under the full softmax would be the standard loss, for the target of those terms is 0 anyway.
-    An image in which only the background is annotated has loss 0.
+    dropping their terms under the full softmax would give the standard loss, because the target of those terms is 0
+    anyway. An image in which only the background is annotated has loss 0.
     """
     _check(logits, target, annotated)
     among_annotated = _exact(logits).masked_fill(~_per_channel(annotated, logits), -torch.inf)
@@ -125,8 +126,8 @@ def marginal_cross_entropy(
 ) -> Float[Tensor, ""]:
     """Cross-entropy that adds unannotated structures to background: -log p_y, or -log (1 - sum of drawn p) if y is 0.
 
-    In a partly annotated image, background means "none of what was drawn". Its probability is therefore that of
-    background and of everything that was not drawn (Shi et al. 2021, marginal loss).
+    In a partly annotated image, background means "none of what was drawn". Its probability is therefore the sum over
+    background and everything that was not drawn (Shi et al. 2021, marginal loss).
     """
     _check(logits, target, annotated)
     log_probabilities = _exact(logits).log_softmax(1)
@@ -144,9 +145,9 @@ def exclusion_loss(
 ) -> Float[Tensor, ""]:
     """Penalty on unannotated structures where an annotated one was drawn: -log (sum of p over A), where y > 0.
 
-    Structures exclude each other: a pixel drawn as one of them shows no other, drawn or not (Shi et al. 2021,
-    exclusion loss, there with a Dice term). Summing the annotated probabilities, in place of subtracting the
-    unannotated ones from 1, stays exact where little is left.
+    Structures are mutually exclusive: a pixel drawn as one of them shows no other, drawn or not (Shi et al. 2021,
+    exclusion loss, there with a Dice term). Summing the annotated probabilities, instead of subtracting the unannotated
+    ones from 1, stays accurate when the sum is small.
 
     Returns:
         Mean over the pixels of annotated foreground in the batch, in nats; 0 if there are none.
@@ -174,11 +175,12 @@ def adaptive_binary_cross_entropy(
 ) -> Float[Tensor, ""]:
     """Binary cross-entropy of one sigmoid per structure, over annotated structures alone.
 
-    Each structure is a question of its own, asked only where somebody answered it (the family of Petit et al. 2018).
-    Background is "none of them": its logit is fixed at 0, and channel 0 of the network gets no gradient.
+    Each structure is a separate yes-or-no question, asked only in images where it was annotated (the family of losses
+    of Petit et al. 2018). Background means "none of them": its logit is fixed at 0, and channel 0 of the network gets
+    no gradient.
 
     Returns:
-        Mean over pixels and over all annotated pairs of case and structure, in nats; 0 if there are none.
+        Mean over pixels and over all annotated (case, structure) pairs, in nats; 0 if there are none.
     """
     _check(logits, target, annotated)
     scores = _exact(logits)[:, 1:]
@@ -199,7 +201,7 @@ LOSSES: dict[str, Loss] = {
     "marginal_exclusion": marginal_exclusion,
     "adaptive_bce": adaptive_binary_cross_entropy,
 }
-"""The losses by the names that the list of experiments uses."""
+"""The losses, by their names in the list of experiments."""
 
 _FIXES_BACKGROUND_AT_ZERO = {"adaptive_bce"}
 
@@ -214,18 +216,18 @@ def _known(loss: str) -> str:
 
 
 def probabilities(logits: Float[Tensor, "n c *space"], loss: str) -> Float[Tensor, "n c *space"]:
-    """Probabilities of a network that was trained with this loss: the thing to resize before `argmax`.
+    """Probabilities from a network trained with this loss: resize these, then take the `argmax`.
 
-    The softmax losses: the softmax. Adaptive binary cross-entropy: the softmax over the structures' logits and a 0 for
-    background. It has the same `argmax` as (0, logits), sums to one, can be resized bilinearly as the others are, and
-    is the sigmoid itself where one structure alone competes with background.
+    For the softmax losses, this is the softmax. For adaptive binary cross-entropy, it is the softmax over the
+    structures' logits and a 0 for background, which has the same `argmax` as (0, logits), sums to one, can be resized
+    bilinearly like the others, and equals the sigmoid where a single structure competes with background.
 
     Args:
         logits: Raw scores of the network, in any float type; computed in float32.
         loss: A key of `LOSSES`.
 
     Raises:
-        ValueError: There is no such loss; the message names the nearest.
+        ValueError: There is no such loss; the message suggests the nearest one.
     """
     scores = _exact(logits)
     if _known(loss) in _FIXES_BACKGROUND_AT_ZERO:
@@ -234,13 +236,13 @@ def probabilities(logits: Float[Tensor, "n c *space"], loss: str) -> Float[Tenso
 
 
 def predict_labels(logits: Float[Tensor, "n c *space"], loss: str) -> Int[Tensor, " n *space"]:
-    """The structure that each pixel shows, as a network trained with this loss says on its own grid.
+    """The structure predicted at each pixel by a network trained with this loss, on the network's own grid.
 
     Args:
         logits: Raw scores of the network.
         loss: A key of `LOSSES`.
 
     Raises:
-        ValueError: There is no such loss; the message names the nearest.
+        ValueError: There is no such loss; the message suggests the nearest one.
     """
     return probabilities(logits, loss).argmax(1)

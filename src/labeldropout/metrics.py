@@ -1,8 +1,9 @@
 """Overlap and surface distance of two masks of one structure, in 2D and 3D.
 
-Definitions are those of MONAI 1.6 (`compute_hausdorff_distance` with percentile 95, `compute_average_surface_distance`
-with `symmetric=True`, `compute_surface_dice` without subvoxels); the tests compare them. The surface of a mask is the
-set of its pixels that have a side in common with a pixel outside it or outside the image.
+The definitions are those of MONAI 1.6 (`compute_hausdorff_distance` with percentile 95,
+`compute_average_surface_distance` with `symmetric=True`, `compute_surface_dice` without subvoxels); the tests compare
+the two. The surface of a mask is the set of its pixels that share a side with a pixel outside the mask or outside the
+image.
 """
 
 import math
@@ -107,13 +108,13 @@ def surface_distances(
     if not prediction.any() or not reference.any():
         return np.empty(0), np.empty(0)
     scale = np.asarray(spacing, dtype=np.float64)
-    # Each mask in its own box: the surface is that of the whole image, and an outlying speck costs nothing.
+    # Each mask in its own box: the surface is the same as in the whole image, and an outlying speck costs nothing.
     points = []
     for mask in (prediction, reference):
         box = _bounding_box(mask)
         origin = np.array([part.start for part in box])
         points.append((np.argwhere(surface(mask[box])) + origin) * scale)
-    # Surfaces have few points: the nearest ones are found sooner in a tree than by two distance maps.
+    # Surfaces have few points: a tree finds the nearest ones faster than two distance maps would.
     trees = [KDTree(coordinates, balanced_tree=False, compact_nodes=False) for coordinates in points]
     return trees[1].query(points[0])[0], trees[0].query(points[1])[0]
 
@@ -149,7 +150,7 @@ def hausdorff_distance_95(prediction: Mask, reference: Mask, spacing: Sequence[f
 
 
 def mean_surface_distance(prediction: Mask, reference: Mask, spacing: Sequence[float]) -> float:
-    """Return the mean of the surface distances of both directions together.
+    """Return the mean of the surface distances in both directions, pooled.
 
     Args:
         prediction: Mask, bool, 2D or 3D.

@@ -26,7 +26,7 @@ def file_sha256(path: Path) -> str:
 
 
 def commit(root: Path = Path()) -> str:
-    """The commit of the working tree, with `+changes` if tracked files differ; `unknown` outside of git."""
+    """The commit of the working tree, with `+changes` if tracked files differ; `unknown` outside git."""
     try:
         found, changed = (
             subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603, S607 - fixed words; git is the one on the path
@@ -49,7 +49,7 @@ def versions() -> dict[str, str]:
 
 
 def device_name() -> str:
-    """Name of the processor, with its number of cores, and of the graphics card if torch was loaded and sees one."""
+    """Name of the processor, with its number of cores, and of the graphics card if torch is loaded and sees one."""
     name = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
@@ -62,7 +62,7 @@ def device_name() -> str:
 
 
 def _seconds_by_rule(benchmarks: Path) -> dict[str, dict[str, float | int]]:
-    """Jobs, and their seconds in all and at most, by rule, from the files that Snakemake's `benchmark:` wrote."""
+    """Jobs, their total seconds and the longest, by rule, from the files that Snakemake's `benchmark:` wrote."""
     seconds: dict[str, list[float]] = {}
     for path in sorted(benchmarks.rglob("*.tsv")):
         with path.open(newline="", encoding="utf-8") as file:
@@ -75,7 +75,7 @@ def _seconds_by_rule(benchmarks: Path) -> dict[str, dict[str, float | int]]:
 
 
 def _devices(benchmarks: Path) -> list[str]:
-    """Devices that the trainings named in the files that they wrote."""
+    """Devices named in the benchmark files of the trainings."""
     found = set()
     for path in sorted(benchmarks.rglob("*.json")):
         device = json.loads(path.read_text(encoding="utf-8")).get("device")
@@ -88,7 +88,7 @@ def run_record(benchmarks: Path, study: str) -> dict[str, Any]:
     """What a study ran on, and for how long: commit, versions, devices, seconds by rule.
 
     Args:
-        benchmarks: Folder of the benchmark files, one folder per rule in it.
+        benchmarks: Folder of the benchmark files, with one subfolder per rule.
         study: Name of the study.
     """
     return {

@@ -515,7 +515,7 @@ def test_bad_input_stops_with_what_was_expected(study):
     scores, experiments = experiment_4_scores(), experiment_4()
     with pytest.raises(ValueError, match="Did you mean figure_4"):
         study("figur_4", scores, experiments)
-    with pytest.raises(ValueError, match="no model of this item"):
+    with pytest.raises(ValueError, match="not a model of this item"):
         study("figure_4", scores, experiments[1:])
     with pytest.raises(ValueError, match=r"seeds \[0\] \(expected \[0, 1\]\)"):
         study("figure_4", [line for line in scores if line["seed"] == 0], experiments)

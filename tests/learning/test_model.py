@@ -57,5 +57,5 @@ def test_weights_without_our_configuration_are_refused(tmp_path):
     """A safetensors file of another program has no configuration in its metadata."""
     path = tmp_path / "weights.safetensors"
     save_file({"weight": torch.zeros(3)}, path)
-    with pytest.raises(ValueError, match="no model of this program"):
+    with pytest.raises(ValueError, match="not a model of this program"):
         load_model(path, CPU)

@@ -85,8 +85,8 @@ def test_settings_of_a_model_do_not_depend_on_where_it_is_shown_and_how_often_it
 @pytest.mark.parametrize(
     ("rows", "changes", "words"),
     [
-        (ROWS, {"selection": {"model": "no-such-model"}}, r"selection.model 'no-such-model' is no row of the list"),
-        (edited("e1-camus", shown_in="figure_11"), {}, r"experiments.tsv: shown_in names \['figure_11'\]; expected of"),
+        (ROWS, {"selection": {"model": "no-such-model"}}, r"selection.model 'no-such-model' is not a row of the list"),
+        (edited("e1-camus", shown_in="figure_11"), {}, r"experiments.tsv: shown_in names \['figure_11'\] \(expected"),
         (edited("e3-adaptive", loss="adaptiv"), {}, r"experiments.tsv: row 'e3-adaptive', .*'adaptiv'.*adaptive"),
         (edited("e4-p00", train_on="camus+unty"), {}, r"experiments.tsv: row 'e4-p00', .*'unty'.*unity"),
     ],
@@ -263,7 +263,7 @@ def test_code_of_a_model_is_that_of_its_loss(study):
     assert code.trainer("e3-adaptive") != code.trainer("e3-standard")
     assert code.evaluator("e3-adaptive") != code.evaluator("e3-standard")
     assert code.probe("e4b-pattern") != code.trainer("e4b-pattern")
-    assert code.resolver() != code.splitter()
+    assert code.resolver() != code.splitter("camus") != code.splitter("unity")
     assert code.figure("figure_3") != code.figure("figure_1")
     assert code.importer("camus") != code.importer("unity")
     assert code.table("table_1") != code.table("table_2")

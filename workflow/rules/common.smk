@@ -51,7 +51,7 @@ wildcard_constraints:
 
 
 def ask(method, **wildcard_of):
-    """A function of wildcards that asks the plan; arguments are named after the wildcards, or are told which to take."""
+    """A function of wildcards that asks the plan; its arguments are named after the wildcards, or mapped to them."""
     names = [wildcard_of.get(name, name) for name in inspect.signature(method).parameters]
 
     def answer(wildcards):
@@ -85,7 +85,7 @@ def folders(name):
 
 
 def flag(word, paths):
-    """A function that puts a flag before these paths; nothing where there are none."""
+    """A function that puts a flag before these paths; nothing if there are none."""
 
     def flag_of_input(wildcards, input):
         given = paths(wildcards, input)

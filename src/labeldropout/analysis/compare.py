@@ -1,4 +1,4 @@
-"""The tables by name, and making one: full numbers as CSV, rounded ones as Markdown and LaTeX."""
+"""Making a table by its name: full numbers as CSV, rounded ones as Markdown and LaTeX."""
 
 import difflib
 from collections.abc import Callable, Sequence
@@ -52,13 +52,13 @@ def compare(
         item: Key of `TABLES`.
         scores: `scores/<model>.csv` of the item's models.
         configs: `config.json` of the item's models.
-        seeds: Cell of each of them in the list of experiments, in the same order.
-        shown_in: As `seeds`.
+        seeds: Their cells `seeds` in the list of experiments, in the same order.
+        shown_in: Their cells `shown_in`, likewise.
         cases: Stores of cases.
         split: Tables `PATIENTS` of their data sets.
         reported: The paper's numbers, `config/reported.yaml`.
         settings: `statistics` (draws, seed), `kit` (shown), `seed` and `severity` of the study, `simulated`.
-        output: Path of the table, with or without its ending.
+        output: Path of the table, with or without its extension.
 
     Raises:
         ValueError: The item is unknown, or an input does not fit; the message says which and what was expected.

@@ -9,7 +9,7 @@ from labeldropout.analysis.study import CELL, MEAN, STRUCTURES, Study
 from labeldropout.learning.experiments import Experiment
 
 SHOWN_PROBABILITY = 0.5
-"""Probability of label dropout whose predictions the paper shows and, we take it, tests."""
+"""Probability of label dropout whose predictions the paper shows and, we assume, tests."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Contrast:
     structure: str
     reference: str = "dataset"
     margin: float = math.nan
-    """Equivalence is tested with this margin, where the claim is that nothing differs."""
+    """Margin for the test of equivalence, where the claim is that nothing differs."""
 
 
 def nearest_to_shown(experiments: Sequence[Experiment]) -> Experiment | None:
@@ -132,7 +132,7 @@ def _of(study: Study, item: str) -> list[Experiment]:
 
 
 def _hidden_cells(study: Study, a: Experiment, b: Experiment, hidden_by: Experiment) -> list[tuple[str, str, str]]:
-    """The cells of both models in which this model's training lacks labels: where a cure has to show."""
+    """The cells of both models for which this model's training lacks labels: where a remedy has to show."""
     hidden = {(item.dataset, item.structure.name) for item in hidden_by.hidden}
     return [cell for cell in _cells(study, a, b, means=False) if cell[:2] in hidden and cell[2] == "dataset"]
 

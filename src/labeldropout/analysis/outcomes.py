@@ -1,4 +1,4 @@
-"""A declared comparison, carried out: paired tests, intervals over patients, Holm's correction."""
+"""Carrying out a declared comparison: paired tests, intervals over patients, Holm's correction."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -24,7 +24,7 @@ from labeldropout.analysis.study import Study, cell_of
 from labeldropout.learning.experiments import Experiment
 
 KEPT_COUNTS = 4
-"""Resampling counts kept in memory; each has draws times patients numbers."""
+"""Number of resampling tables kept in memory; each holds draws times patients numbers."""
 
 
 def paired(study: Study, contrast: Contrast, cases: Iterable[str] | None = None) -> pd.DataFrame:
@@ -48,14 +48,14 @@ def _seed_means(study: Study, model: Experiment, contrast: Contrast, cases: Iter
 
 
 class Resampling:
-    """Counts of resampled patients: the same for every comparison of as many patients."""
+    """Counts of resampled patients: the same for every comparison with the same number of patients."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
         self.draws, self.seed = int(settings["draws"]), int(settings["seed"])
         self._counts: dict[int, np.ndarray] = {}
 
     def interval(self, values: np.ndarray, patients: np.ndarray, confidence: float) -> Interval:
-        """Interval for the mean of the values, patients being resampled."""
+        """Interval for the mean of the values, by resampling patients."""
         n = len(set(patients[~np.isnan(values)]))
         if n and n not in self._counts:
             while len(self._counts) >= KEPT_COUNTS:
@@ -69,7 +69,7 @@ class Resampling:
 
 
 def _side(values: np.ndarray, patients: np.ndarray, resampling: Resampling, side: str) -> dict[str, Any]:
-    """One model of a comparison over the pairs: mean with its interval, spreads, the worst and the failures."""
+    """One model of a comparison over the pairs: mean with its interval, spreads, worst cases and failures."""
     summary, found = summarise(values), resampling.interval(values, patients, 0.95)
     numbers = {
         "mean": summary.mean,
@@ -89,7 +89,7 @@ def _side(values: np.ndarray, patients: np.ndarray, resampling: Resampling, side
 def outcomes(
     study: Study, contrast: Contrast, resampling: Resampling, cases: Iterable[str] | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Both rows of a comparison, per image and per patient, Holm's correction still to come."""
+    """Both rows of a comparison, per image and per patient, before Holm's correction."""
     pairs = paired(study, contrast, cases)
     complete = pairs[pairs[["dice_a", "dice_b"]].notna().all(axis=1)]
     patients = complete["patient"].to_numpy()

@@ -28,11 +28,11 @@ PANEL_TABLE = {
 """`tables/<item>.csv` behind figures with pictures."""
 
 FIGURE_4_CASES = 3
-"""Images shown in Fig. 4 (ii); ours, the paper does not say."""
+"""Images shown in Fig. 4 (ii); our choice, as the paper does not say."""
 
 
 def _draw(names: Sequence[str], k: int, seed: int, word: str) -> list[str]:
-    """Some of the names at random, in any order of them; the word makes draws for several data sets independent."""
+    """Some of the names at random, whatever their order; the word makes draws for several data sets independent."""
     key = int.from_bytes(hashlib.sha256(word.encode()).digest()[:8], "big")
     pool = sorted(names)
     chosen = np.random.default_rng([seed, key]).permutation(len(pool))[:k]

@@ -157,7 +157,7 @@ _OF_ARM = {
     "_seed_sd": "seed_sd",
     **{f"_{name}": name for name in ("low", "high", "median", "q1", "q3", "worst", "n_failures", "sd", "sd_patients")},
 }
-"""Columns of a model in Table 2, after its name, and those of the tests that they repeat, before the side."""
+"""Columns of a model in Table 2 (after its name), and the columns of the tests that they repeat (before the side)."""
 
 _OF_DIFFERENCE = (
     *("difference", "difference_low", "difference_high", "interval"),
@@ -334,19 +334,19 @@ def table_2(study: Study, item: Item) -> Content:
 
 
 def _where(dataset: str, structure: str, reference: str) -> str:
-    """A cell in words; whose reference is said where it is not the data set's own."""
+    """A cell in words, naming its reference where that is not the data set's own."""
     return f"{dataset} {structure}" + (f" ({reference})" if reference != "dataset" else "")
 
 
 def _remarks(equivalent: str, reported: str) -> str:
-    """What a test of equivalence shows, and what the paper says."""
+    """What a test of equivalence shows, and what the paper reports."""
     shown = {"yes": "equivalent", "no": "not shown equivalent"}.get(equivalent, "")
     said = f"paper: {reported}" if reported else ""
     return "; ".join(filter(None, [shown, said])) or NOTHING
 
 
 def _tests(rows: list[dict[str, Any]], what: str) -> Content:
-    """The table of tests; its reading has one line per comparison, both units side by side."""
+    """The table of tests; its rounded version has one line per comparison, with both units side by side."""
     table = pd.DataFrame(rows, columns=list(TESTS))
     units = [table[table["unit"] == unit].itertuples() for unit in ("image", "patient")]
     lines = [

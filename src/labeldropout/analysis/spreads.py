@@ -57,14 +57,14 @@ INSTRUMENT_TABLE = {
 """`tables/<item>.csv` of our own experiments: the columns behind a figure, and what sets the models apart."""
 
 OWN_REFERENCE = ("dataset",)
-"""The figures of the paper score against the data sets' own labels alone."""
+"""The figures of the paper score only against the data sets' own labels."""
 
 
 ALL_REFERENCES = ("dataset", "observer")
 
 
 def _set_apart(study: Study, experiment: Experiment) -> dict[str, Any]:
-    """What sets the models of our own experiments apart, beside the columns behind a figure."""
+    """What sets the models of our own experiments apart, in addition to the columns behind a figure."""
     return {
         "severity": study.severity_of(experiment),
         "study_severity": study.severity,
@@ -134,7 +134,7 @@ def _rows(study: Study, item: str, references: Sequence[str]) -> Iterator[dict[s
 
 
 def _reading(study: Study, table: pd.DataFrame) -> pd.DataFrame:
-    """One line per model, data set and structure: as many columns as a page holds."""
+    """One line per model, data set and structure, with as many columns as fit on a page."""
     lines = []
     for experiment in study.experiments:
         rows = table[table["model"] == experiment.model]

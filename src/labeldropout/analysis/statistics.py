@@ -1,8 +1,8 @@
 """Summaries, intervals by resampling patients, paired tests and their correction.
 
-Images of one patient are not independent. So intervals resample patients, and every paired test exists twice: per
-image, as the paper has it, and on the patients' means. NaN means that there is no score (both masks empty); it is
-counted and left out.
+Images of one patient are not independent. Intervals therefore resample patients, and every paired test is made twice:
+per image, as in the paper, and on the patients' means. NaN means that there is no score (both masks empty); such values
+are counted and left out.
 """
 
 import math
@@ -31,7 +31,7 @@ WORST_ONE_IN = 20
 
 
 LEVEL, POWER = 0.05, 0.8
-"""Two-sided level and power to which a detectable difference belongs."""
+"""Two-sided level and power that define a detectable difference."""
 
 
 NO_DIFFERENCE = 0.02
@@ -53,7 +53,7 @@ class Summary:
     n: int
     """Values behind the numbers."""
     n_missing: int
-    """NaN, left out."""
+    """NaN values, which are left out."""
     n_failures: int
     """Values below `FAILURE`."""
     mean: float
@@ -65,7 +65,7 @@ class Summary:
     q3: float
     """Third quartile."""
     whisker_low: float
-    """Smallest value not below q1 - 1.5 (q3 - q1), as Matplotlib and Tukey have it."""
+    """Smallest value not below q1 - 1.5 (q3 - q1), as in Matplotlib and Tukey."""
     whisker_high: float
     """Largest value not above q3 + 1.5 (q3 - q1)."""
     worst: float
@@ -87,7 +87,7 @@ class PairedTest:
     """Outcome of Wilcoxon's signed-rank test."""
 
     n: int
-    """Pairs tested, those without a difference included."""
+    """Pairs tested, including those without a difference."""
     n_left_out: int
     """Pairs with a NaN."""
     n_zero: int
@@ -184,7 +184,7 @@ def bootstrap_mean(
     confidence: float = 0.95,
     kind: Literal["BCa", "percentile"] = "BCa",
 ) -> Interval:
-    """Return an interval for the mean over images, patients being resampled (Efron and Tibshirani 1993, ch. 13, 14).
+    """Return an interval for the mean over images, by resampling patients (Efron and Tibshirani 1993, ch. 13, 14).
 
     Args:
         values: One number per image; NaN is left out.
@@ -202,7 +202,7 @@ def bootstrap_mean(
         return Interval(math.nan, math.nan, "none")
     if counts.shape[1] != sums.size:
         raise ValueError(f"resampling counts for {counts.shape[1]} patients (expected {sums.size}).")
-    # Rounded: the same patients drawn in another order must not count as another mean.
+    # Rounded: the same patients drawn in another order must not give a different mean.
     means = np.round((counts @ sums) / (counts @ numbers), 12)
     mean = round(float(sums.sum() / numbers.sum()), 12)
     tail = (1 - confidence) / 2
@@ -226,9 +226,9 @@ def bootstrap_mean(
 def paired_wilcoxon(a: Values, b: Values) -> PairedTest:
     """Return Wilcoxon's signed-rank test of b against a, two-sided.
 
-    Differences are rounded to 1e-9, so that equal scores computed in another order are ties. Zero differences are
-    dropped (`zero_method="wilcox"`). The distribution is exact up to 50 untied pairs; with ties all signs are
-    enumerated up to 13 pairs; else it is the normal one, with the correction for ties and none for continuity.
+    Differences are rounded to 1e-9, so that equal scores computed in a different order are ties. Zero differences are
+    dropped (`zero_method="wilcox"`). The distribution is exact up to 50 untied pairs; with ties, all signs are
+    enumerated up to 13 pairs; otherwise it is the normal approximation, corrected for ties but not for continuity.
 
     Args:
         a: Scores under one model.
@@ -279,10 +279,11 @@ def _power(effect: float, n: int) -> float:
 def detectable_difference(sd: float, n: int) -> float:
     """Return the smallest true mean difference that n pairs show with 80 % power at 5 %, two-sided.
 
-    That of the paired t test (Cohen 1988, ch. 2): `sd` times the effect d for which a noncentral t variable with n - 1
-    degrees of freedom and noncentrality d sqrt(n) leaves [-t, t], t = t(0.975; n - 1), with probability 0.8. For
-    n of 20 or more 2.8 sd / sqrt(n), up to 6 %. Wilcoxon's test needs about 5 % more pairs where differences are normal
-    (its asymptotic relative efficiency is 3 / pi), and fewer where they have long tails.
+    This is the difference for the paired t test (Cohen 1988, ch. 2): `sd` times the effect d for which a noncentral t
+    variable with n - 1 degrees of freedom and noncentrality d sqrt(n) falls outside [-t, t], t = t(0.975; n - 1), with
+    probability 0.8. For n of 20 or more it is 2.8 sd / sqrt(n), to within 6 %. Wilcoxon's test needs about 5 % more
+    pairs where differences are normal (its asymptotic relative efficiency is 3 / pi), and fewer where they have long
+    tails.
 
     Args:
         sd: Standard deviation (n - 1) of the paired differences: of patients' means, as images of one patient are not
@@ -290,7 +291,8 @@ def detectable_difference(sd: float, n: int) -> float:
         n: Pairs.
 
     Returns:
-        In the unit of `sd`; NaN with fewer than two pairs or without any spread, which says nothing of other samples.
+        In the unit of `sd`; NaN with fewer than two pairs or without any spread, which says nothing about other
+        samples.
     """
     if n < 2 or not sd > 1e-9:  # as rounded in the tests: less is no difference
         return math.nan

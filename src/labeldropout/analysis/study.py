@@ -44,7 +44,7 @@ class Study:
     scores: pd.DataFrame
     """`SCORES` of these models in a fixed order, with rows for the mean over structures."""
     images: pd.DataFrame
-    """The same averaged over seeds, from `per_image`."""
+    """The same scores averaged over seeds, from `per_image`."""
     cases: pd.DataFrame
     """`CASES` of all stores with the column `part`, sorted by case within a data set."""
     reported: pd.DataFrame
@@ -53,7 +53,7 @@ class Study:
 
     @property
     def data(self) -> str:
-        """What the column `data` says."""
+        """Entry of the column `data`."""
         return "simulated" if self.settings["simulated"] else "real"
 
     @property
@@ -81,7 +81,7 @@ class Content:
     table: pd.DataFrame
     """Full numbers."""
     columns: dict[str, str]
-    """Record that the table keeps to."""
+    """The columns that the table must have, with their meaning."""
     caption: str
     reading: pd.DataFrame
     """The same numbers as text, rounded."""
@@ -91,7 +91,7 @@ def read_reported(path: Path) -> pd.DataFrame:
     """Read the paper's numbers: one row per entry, empty text and NaN where an entry has no such key.
 
     Raises:
-        ValueError: An entry has an unknown key, or two entries speak of the same number; the message names it.
+        ValueError: An entry has an unknown key, or two entries are for the same number; the message names it.
     """
     try:
         entries = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -104,7 +104,7 @@ def read_reported(path: Path) -> pd.DataFrame:
             if key not in _REPORTED:
                 near = difflib.get_close_matches(str(key), _REPORTED, 1)
                 hint = f" Did you mean {near[0]}?" if near else ""
-                raise ValueError(f"{path}: entry {place}: unknown key {key!r} (expected of {_REPORTED}).{hint}")
+                raise ValueError(f"{path}: entry {place}: unknown key {key!r} (expected one of {_REPORTED}).{hint}")
     table = pd.DataFrame(entries, columns=list(_REPORTED))
     numbers = ["value", "sd"]
     table[numbers] = table[numbers].astype(float)
@@ -125,7 +125,8 @@ def read_models(configs: Sequence[Path], seeds: Sequence[str], shown_in: Sequenc
         shown_in: The cell `shown_in` of each of them.
 
     Raises:
-        ValueError: There are not as many cells as models, or a file is not what `resolve` wrote; the message names it.
+        ValueError: The numbers of cells and models differ, or a file is not as `resolve` wrote it; the message names
+            it.
     """
     if not len(configs) == len(seeds) == len(shown_in):
         raise ValueError(
@@ -155,7 +156,7 @@ def read_scores(paths: Iterable[Path], experiments: Sequence[Experiment]) -> pd.
     table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(SCORES))
     known = {experiment.model: experiment for experiment in experiments}
     if others := sorted(set(table["model"]) - set(known)):
-        raise ValueError(f"scores of {others[0]!r}, which is no model of this item (expected of {list(known)}).")
+        raise ValueError(f"scores of {others[0]!r}, which is not a model of this item (expected one of {list(known)}).")
     for experiment in experiments:
         found = sorted({int(seed) for seed in table.loc[table["model"] == experiment.model, "seed"]})
         if found != sorted(experiment.seeds):

@@ -38,13 +38,13 @@ def join_histories(histories: Sequence[Path], *, simulated: bool) -> pd.DataFram
 
     Args:
         histories: `<model>/seed-<n>/history.csv` of every training.
-        simulated: Whether the data are.
+        simulated: Whether the data are simulated.
 
     Returns:
         Table `TRAINING_CURVES`, all cells as text.
 
     Raises:
-        ValueError: No history, one of another name, or two of one training; the message names the file.
+        ValueError: No history, a file of another name, or two histories of one training; the message names the file.
     """
     tables: dict[tuple[str, int], pd.DataFrame] = {}
     for path in histories:
@@ -93,9 +93,9 @@ def main_numbers(tables: Sequence[Path], selected: Path, *, simulated: bool) -> 
     """The main numbers of a study, in two levels; a mean that is undefined is left out.
 
     Args:
-        tables: Tables behind Figures 1, 3 and 4, and Table 2 under its name `table_2.csv`, as far as there are any.
+        tables: Tables behind Figures 1, 3 and 4, and Table 2 under its name `table_2.csv`, as far as they exist.
         selected: Outcome of the grid search.
-        simulated: Whether the data are.
+        simulated: Whether the data are simulated.
 
     Returns:
         `data`; `dice` by model/data set/structure, mean over seeds; `selected` learning_rate, batch_size and validation

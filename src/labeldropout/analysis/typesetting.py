@@ -13,7 +13,7 @@ WIDEST = 20
 
 
 LONG = 40
-"""Lines of a LaTeX table before it may run over pages."""
+"""Most lines of a LaTeX table that must stay on one page."""
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -37,7 +37,7 @@ _LATEX = {
 
 
 def number(value: float | None, decimals: int = 3, *, signed: bool = False) -> str:
-    """Return a number with this many decimals; NaN and None give a dash, minus is a minus sign.
+    """Return a number with this many decimals; NaN and None give a dash, and minus is a true minus sign.
 
     Args:
         value: What to print.
@@ -99,7 +99,7 @@ def widths(table: pd.DataFrame) -> list[int]:
 
 
 def latex(caption: str, label: str, table: pd.DataFrame) -> str:
-    """Return a LaTeX table in small type that fits a page on its side; needs the packages booktabs and longtable.
+    """Return a LaTeX table in small type that fits a landscape page; needs the packages booktabs and longtable.
 
     Args:
         caption: Its caption.

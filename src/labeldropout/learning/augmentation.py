@@ -1,8 +1,8 @@
-"""Draw the parameters; apply them to image and target.
+"""Drawing augmentation parameters, and applying them to image and target.
 
 The five augmentations of the paper, in this order: scaling and rotation (one resampling), Gaussian blur, brightness,
-contrast. A whole batch at once, on the device of the image; the parameters are drawn on the CPU, so that every device
-gets the same.
+contrast. They are applied to a whole batch at once, on the device of the image; the parameters are drawn on the CPU, so
+that they are the same for every device.
 """
 
 import math
@@ -29,14 +29,14 @@ class Augmentation:
     brightness: Tensor
     """Added to the intensities, which lie in [0, 1]."""
     contrast: Tensor
-    """Factor of the distance between an intensity and the mean of the image."""
+    """Factor applied to the difference between an intensity and the mean of the image."""
 
 
 _NAMES = tuple(field.name for field in fields(Augmentation))
 
 
 def draw_augmentation(n: int, settings: Mapping[str, Sequence[float]], rng: np.random.Generator) -> Augmentation:
-    """Draw the augmentation of a batch: every parameter uniform in its range, independent of the others.
+    """Draw the augmentation of a batch: every parameter is uniform in its range and independent of the others.
 
     Args:
         n: Number of images.
@@ -44,14 +44,14 @@ def draw_augmentation(n: int, settings: Mapping[str, Sequence[float]], rng: np.r
         rng: The only source of randomness.
 
     Raises:
-        ValueError: A range is missing, unknown or not one.
+        ValueError: A range is missing, unknown or invalid.
     """
     if set(settings) != set(_NAMES):
         raise ValueError(f"Augmentation: expected the ranges {', '.join(_NAMES)}, found {', '.join(sorted(settings))}.")
     for name in _NAMES:
         low, high = settings[name]
         if not low <= high or (name == "scale" and low <= 0) or (name == "blur_sigma_px" and low < 0):
-            raise ValueError(f"Augmentation: {name}: no valid range (found {low} to {high}).")
+            raise ValueError(f"Augmentation: {name}: invalid range (found {low} to {high}).")
     uniform = rng.random((len(_NAMES), n))
     return Augmentation(
         *(
@@ -62,7 +62,7 @@ def draw_augmentation(n: int, settings: Mapping[str, Sequence[float]], rng: np.r
 
 
 def _sampling_grid(parameters: Augmentation, image: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "n h w 2"]:
-    """Where each pixel of the result looks into the image, in the coordinates of `grid_sample`."""
+    """Where each pixel of the result samples the image, in the coordinates of `grid_sample`."""
     height, width = image.shape[-2:]
     angle = parameters.rotation_deg * (math.pi / 180)
     cosine, sine = angle.cos() / parameters.scale, angle.sin() / parameters.scale
@@ -75,7 +75,7 @@ def _sampling_grid(parameters: Augmentation, image: Float[Tensor, "n 1 h w"]) ->
 
 
 def _blur(image: Float[Tensor, "n 1 h w"], sigma_px: Float[Tensor, " n"]) -> Float[Tensor, "n 1 h w"]:
-    """Each image under its own Gaussian, cut at three standard deviations of the widest; zero beyond the edge."""
+    """Each image blurred by its own Gaussian, cut at three standard deviations of the widest; zero beyond the edge."""
     radius = math.ceil(3 * float(sigma_px.max()))
     if radius == 0:
         return image
@@ -96,8 +96,8 @@ def augment(
 ) -> tuple[Float[Tensor, "n 1 h w"], Integer[Tensor, "n h w"]]:
     """Apply drawn parameters to images and their label maps.
 
-    What comes into the picture from beyond the edge is intensity 0 and background; brightness and contrast then act on
-    it as on the black around the cone. The contrast turns about the mean of each image, so it changes the spread and
+    Whatever enters the image from beyond its edge has intensity 0 and is background; brightness and contrast then act
+    on it as on the black around the cone. Contrast scales about the mean of each image, so it changes the spread but
     not the mean; the result is clamped to [0, 1] at the end.
 
     Args:
@@ -109,7 +109,7 @@ def augment(
         New image, in the float type of the image (float32 from uint8), and new target, in its own type.
 
     Raises:
-        ValueError: The numbers of images, label maps and parameters differ, or their sides.
+        ValueError: The numbers of images, label maps and parameters differ, or the sizes of images and label maps.
     """
     if image.ndim != 4 or image.shape[1] != 1 or target.shape != (len(image), *image.shape[2:]):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""The cases of one training, resident on the device, and the batches cut from them."""
+"""The cases of one training, resident on the device, and the batches drawn from them."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -69,7 +69,7 @@ def load_cases(
         patients: Table `PATIENTS`.
         part: Which part.
         structures: What the network segments, in channel order.
-        device: Where images and targets shall lie.
+        device: The device for images and targets.
 
     Raises:
         ValueError: No case in this part, or the data sets differ in grid size.
@@ -124,7 +124,7 @@ def draw_unlabelled_cases(
 
 
 def hide_labels(cases: Cases, loses: np.ndarray) -> Cases:
-    """The cases without the labels that they lose."""
+    """The cases with their hidden labels removed."""
     hidden = torch.from_numpy(loses)
     targets, _ = hide_annotations(
         cases.targets, cases.annotated.to(cases.targets.device), hidden.to(cases.targets.device)
@@ -133,7 +133,7 @@ def hide_labels(cases: Cases, loses: np.ndarray) -> Cases:
 
 
 class Batches:
-    """Batches of augmented training cases, some of their annotations hidden; iterate once per epoch."""
+    """Batches of augmented training cases, with some of their annotations hidden; iterate once per epoch."""
 
     def __init__(
         self,
@@ -144,7 +144,7 @@ class Batches:
         structures: Sequence[Structure],
         seed: int,
     ) -> None:
-        """Prepare the draws.
+        """Set up the random draws.
 
         Args:
             cases: Training cases.
@@ -179,7 +179,7 @@ class Batches:
         self.label_sets = label_sets(cases.annotated)
 
     def state(self) -> dict[str, Any]:
-        """Where the draws stand between two epochs, in plain Python values."""
+        """The state of the random draws between two epochs, in plain Python values."""
         return {
             "order": self.order_rng.bit_generator.state,
             "augmentation": self.augmentation_rng.bit_generator.state,

@@ -1,4 +1,4 @@
-"""Restart state of a training on disc: written beside and renamed, checked when read, held by one process at a time."""
+"""Restart state of a training on disc: written atomically, checked when read, held by one process at a time."""
 
 import io
 import logging
@@ -34,10 +34,10 @@ class Checkpoints:
         return self.folder / "checkpoint.pt"
 
     def read(self) -> dict[str, Any] | None:
-        """The state last written, its tensors on the CPU; None if there is none, or, as the log then says, none usable.
+        """The last state written, with its tensors on the CPU; None if there is none, or none usable (which is logged).
 
-        torch checks no checksums when it reads, so a flipped bit would go unnoticed; those of the ZIP archive that
-        `torch.save` writes are checked here.
+        torch does not verify checksums when reading, so a flipped bit would go unnoticed; this method verifies those of
+        the ZIP archive that `torch.save` writes.
         """
         if not self.path.exists():
             return None
@@ -59,7 +59,7 @@ class Checkpoints:
     def write(self, state: dict[str, Any]) -> None:
         """Replace the restart state.
 
-        A full disc is no reason to stop a training: the log says so, and the file that was there stays valid.
+        A full disc does not stop a training: the error is logged, and the previous file stays valid.
 
         Args:
             state: What `read` will return: tensors and plain Python values, nested in lists and dictionaries.
@@ -70,23 +70,23 @@ class Checkpoints:
             with replacing(self.path) as file:
                 file.write(content.getbuffer())
         except OSError as error:
-            log.warning("%s: checkpoint not written (%s); the training goes on.", self.path, error)
+            log.warning("%s: checkpoint not written (%s); the training continues.", self.path, error)
 
     def remove(self) -> None:
         """Remove the folder and its lock: the training is finished."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        with suppress(OSError):  # not every system removes a file that is open
+        with suppress(OSError):  # some systems cannot remove an open file
             _lock_path(self.folder).unlink()
 
 
 def _lock_path(folder: Path) -> Path:
-    """The file whose lock stands for a folder: beside it, because a finished training removes the folder."""
+    """The lock file of a folder: beside the folder, because a finished training removes the folder."""
     return folder.with_name(f"{folder.name}.lock")
 
 
 def _sign(descriptor: int) -> None:
-    """Write into a locked file who holds it."""
-    with suppress(OSError):  # the disc is full: people cannot read the name, but the lock holds
+    """Write the name of its holder into a locked file."""
+    with suppress(OSError):  # on a full disc, people cannot read the name, but the lock holds
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
 
@@ -100,13 +100,13 @@ def _holder(path: Path) -> str:
 
 @contextmanager
 def hold(folder: Path) -> Iterator[Checkpoints]:
-    """Hold the folder of one training; a second process of the same training waits here until the first is gone.
+    """Hold the folder of one training; a second process of the same training waits here until the first has ended.
 
-    The kernel frees the lock when the process ends, in whatever way, so whatever a killed workflow leaves running never
-    writes beside its successor.
+    The kernel frees the lock when the process ends, however it ends, so a process that a killed workflow left running
+    never writes alongside its successor.
 
     Args:
-        folder: Made if missing; its name is the hash of all that decides what the training gives.
+        folder: Created if missing; its name is the hash of everything that determines the training's result.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     path = _lock_path(folder)
@@ -118,7 +118,7 @@ def hold(folder: Path) -> Iterator[Checkpoints]:
         lock.acquire()
     try:
         folder.mkdir(exist_ok=True)
-        for debris in folder.glob(".*.part"):  # of a process that was killed while it wrote
+        for debris in folder.glob(".*.part"):  # left by a process that was killed while writing
             debris.unlink()
         yield Checkpoints(folder)
     finally:

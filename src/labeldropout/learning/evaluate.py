@@ -25,7 +25,7 @@ _OF_CASE = ("case", "dataset", "patient", "view", "instant")
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How far apart two surfaces may lie to agree."""
+    """How far apart two surfaces may be and still agree."""
 
     mm: float
     px: float
@@ -45,7 +45,7 @@ def score_case(
         prediction: uint8 (H, W), values of `Structure`.
         reference: uint8 (H, W).
         structure: Which one.
-        spacing_mm: (row, column) size of a pixel; None if unknown: then there are no distances in mm.
+        spacing_mm: (row, column) size of a pixel; None if unknown, and then no distance in mm is given.
         tolerance: Of the surface Dice.
     """
     masks = prediction == structure, reference == structure
@@ -92,7 +92,7 @@ class TestSet:
 def references(
     test_set: TestSet, observed: CaseStore | None, case: str, structures: Sequence[Structure]
 ) -> Iterator[tuple[str, Structure, np.ndarray]]:
-    """What a prediction is held against: the data set's annotations, and the observer's where the data set has none.
+    """What a prediction is compared with: the data set's annotations, and the observer's where the data set has none.
 
     Args:
         test_set: The data set.
@@ -156,14 +156,14 @@ def evaluate_model(
     scores: Path,
     predictions: Path,
 ) -> None:
-    """Evaluate every seed of one model on its test sets, from files to files.
+    """Evaluate every seed of one model on its test sets, and write the scores and the predictions.
 
     Args:
         weights: `weights.safetensors` of every seed.
         cases: Stores of cases, one per data set.
         prepared: Prepared arrays, in the same order.
         split: Tables `PATIENTS` of these data sets.
-        observed: Store of the annotation kit's drawn masks, if there is one.
+        observed: Store of the masks drawn on the annotation kit, if there is one.
         settings: surface_tolerance_mm and surface_tolerance_px.
         device: auto, cpu or cuda.
         threads: Threads on a CPU.
@@ -184,8 +184,8 @@ def evaluate_model(
                 model = load_model(path, chosen)
             except ValueError as error:
                 raise ValueError(
-                    f"{error} Nothing was trained in its place: to train exactly this model again, delete the file and"
-                    " give the same command once more (of the workflow, or `labeldropout train`)."
+                    f"{error} It was not trained again: to train exactly this model again, delete the file and"
+                    " run the same command again (of the workflow, or `labeldropout train`)."
                 ) from error
             for test_set in test_sets:
                 for case, prediction, scored in evaluate(model, test_set, drawn, tolerance):

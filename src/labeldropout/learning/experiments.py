@@ -1,4 +1,4 @@
-"""`Experiment`: the columns of the list as fields, a row turned into one, and its settings written out."""
+"""`Experiment`: a row of the list of experiments, parsed from its cells or read back from its settings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -15,7 +15,7 @@ DROPOUT_MODES = ("single", "pattern")
 
 
 ANY = "any"
-"""In place of a data set: labels hidden without regard to the domain."""
+"""Used in place of a data set: labels are hidden regardless of the domain."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Hidden:
     share: float | None
     """Share of the training cases that lose the label, in (0, 1]; None where `as_many_as` says how many."""
     as_many_as: str | None = None
-    """A data set: as many cases lose the label as its training part has with it. Only with `ANY`."""
+    """A data set: as many cases lose the label as have it in its training part. Only with `ANY`."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,11 @@ class Experiment:
     evaluated_on: tuple[str, ...]
     """Data sets whose test parts are predicted and scored."""
     severity: float | None = None
-    """Domain shift of the simulated data sets of this model, in [0, 1]; None is the study's own."""
+    """Domain shift of the simulated data sets of this model, in [0, 1]; None for the study's own."""
 
 
 def code_choices(loss: str, network: str) -> dict[str, list[str]]:
-    """Of the tables of losses and networks, the entries that a model runs: `choices` of its code's fingerprint."""
+    """The entries that a model runs in the tables of losses and networks: `choices` for its code's fingerprint."""
     return {"LOSSES": [loss], "_FIXES_BACKGROUND_AT_ZERO": [loss], "NETWORKS": [network]}
 
 
@@ -116,18 +116,18 @@ def _severity(cell: str, where: str) -> float | None:
     try:
         severity = float(cell)
     except ValueError as error:
-        raise ValueError(f"{where}: {cell!r} is no number.") from error
+        raise ValueError(f"{where}: {cell!r} is not a number.") from error
     if not 0 <= severity <= 1:
         raise ValueError(f"{where}: {severity} (expected 0 to 1).")
     return severity
 
 
 def _label_dropout(cells: dict[str, str], at: dict[str, str], where: str) -> tuple[float, str]:
-    """Probability and mode, which belong together with the structures: all three or none."""
+    """Probability and mode; together with the structures, either all three are given or none."""
     try:
         probability = float(cells["dropout_probability"] or 0)
     except ValueError as error:
-        raise ValueError(f"{at['dropout_probability']}: {cells['dropout_probability']!r} is no number.") from error
+        raise ValueError(f"{at['dropout_probability']}: {cells['dropout_probability']!r} is not a number.") from error
     if not 0 <= probability <= 1:
         raise ValueError(f"{at['dropout_probability']}: {probability} (expected 0 to 1).")
     mode = _one_of(cells["dropout_mode"], ("", *DROPOUT_MODES), at["dropout_mode"])
@@ -166,7 +166,7 @@ def parse_row(row: dict[str, str], datasets: tuple[str, ...], where: str = "conf
     model = cells["model"]
     at = {column: f"{where}: row {model!r}, column {column!r}" for column in COLUMNS}
     if not model or not all(character.isalnum() or character in "-_" for character in model):
-        raise ValueError(f"{at['model']}: {model!r} is no name (expected letters, digits, '-' and '_').")
+        raise ValueError(f"{at['model']}: {model!r} is not a valid name (expected letters, digits, '-' and '_').")
     for column in ("train_on", "evaluated_on"):
         if not cells[column]:
             raise ValueError(f"{at[column]}: empty (expected data sets joined by '+').")
@@ -202,11 +202,11 @@ def experiment_of(config: Mapping[str, Any], seeds: str, shown_in: str) -> Exper
 
     Args:
         config: Content of `config.json`.
-        seeds: Cell of the list: how often a model is trained is no setting of it.
-        shown_in: Cell of the list: nor is where it is shown.
+        seeds: Cell of the list, because how often a model is trained is not one of its settings.
+        shown_in: Cell of the list, because where a model is shown is not one either.
 
     Raises:
-        ValueError: A setting is missing or has another form; the message names it.
+        ValueError: A setting is missing or malformed; the message names it.
     """
     try:
         model = config["model"]

@@ -20,7 +20,7 @@ BATCH_SIZE = 32
 
 
 def forward(network: nn.Module, image: Tensor) -> Tensor:
-    """Logits, in bfloat16 arithmetic on a GPU and in float32 on a CPU; channels last on both.
+    """Logits, computed in bfloat16 on a GPU and in float32 on a CPU; channels last on both.
 
     Args:
         network: Already in channels-last memory format.
@@ -60,7 +60,7 @@ class Model:
             float32 (N, C, S, S).
 
         Raises:
-            ValueError: Other shape or type.
+            ValueError: The shape or type is wrong.
         """
         if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (self.grid_size,) * 2:
             raise ValueError(
@@ -90,17 +90,17 @@ class Model:
 
 
 def build_model(config: dict[str, Any], seed: int, device: torch.device) -> Model:
-    """An untrained model with the initial weights that belong to the seed."""
+    """An untrained model with the initial weights determined by the seed."""
     torch.manual_seed(seed)
     network = build_network(config["network"], 1 + len(config["structures"]))
     return Model(network.to(device, memory_format=torch.channels_last), config, seed, device)
 
 
 def load_model(weights: Path, device: torch.device) -> Model:
-    """Read a trained model; safetensors only, so a file from somebody else cannot run code.
+    """Read a trained model; only from safetensors, so that somebody else's file cannot run code.
 
     Raises:
-        ValueError: Not a model of this program, or damaged; the message names the file.
+        ValueError: The file is damaged or not a model of this program; the message names it.
     """
     try:
         with safe_open(weights, "pt") as file:
@@ -113,12 +113,12 @@ def load_model(weights: Path, device: torch.device) -> Model:
         model = build_model(content["config"], content["seed"], device)
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise ValueError(
-            f"{weights}: no model of this program (expected its configuration in the metadata)."
+            f"{weights}: not a model of this program (expected its configuration in the metadata)."
         ) from error
     try:
         model.network.load_state_dict(tensors)
     except RuntimeError as error:
-        raise ValueError(f"{weights}: weights do not fit the network in their metadata ({error}).") from error
+        raise ValueError(f"{weights}: weights do not match the network in their metadata ({error}).") from error
     model.network.eval()
     return model
 

@@ -1,4 +1,4 @@
-"""MONAI's networks by name: a dictionary written by hand, every size spelled there."""
+"""MONAI's networks by name: a hand-written dictionary, with every size spelled out."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -17,21 +17,22 @@ _OPTIONAL = (
     *("PIL", "batchgenerators", "huggingface_hub", "imagecodecs", "jsonschema", "matplotlib", "nibabel", "psutil"),
     *("requests", "scipy", "skimage", "sklearn", "tifffile", "torchvision", "yaml"),
 )
-"""What MONAI imports if it is there, and no network of `NETWORKS` uses; MONAI requires torch and numpy alone."""
+"""Packages that MONAI imports if installed but that no network of `NETWORKS` uses; MONAI requires only torch and
+numpy."""
 
 
 @cache
 def _nets() -> ModuleType:
-    """`monai.networks.nets`, in a second of processor time where `import monai` takes four to six.
+    """Import `monai.networks.nets` in one second of processor time, where `import monai` takes four to six.
 
-    MONAI loads all of itself whenever any part of it is imported, and all of `_OPTIONAL` with it; every training and
-    every evaluation is a process of its own and would pay for it. So MONAI is imported as if these packages were not
-    installed, which it supports. It is then taken out of the list of modules: who imports MONAI later gets it whole.
+    Importing any part of MONAI loads all of it, and all of `_OPTIONAL` with it; every training and every evaluation is
+    a process of its own and would pay for that. So MONAI is imported as if these packages were not installed, which it
+    supports. It is then removed from `sys.modules`, so that a later import of MONAI loads all of it.
     """
     if "monai" in sys.modules:
         return import_module("monai.networks.nets")
     hidden = {name: sys.modules.get(name) for name in _OPTIONAL}
-    sys.modules.update(dict.fromkeys(_OPTIONAL))  # None: Python's own mark of a module that is not to be found
+    sys.modules.update(dict.fromkeys(_OPTIONAL))  # None: Python's own mark for a module that cannot be found
     try:
         return import_module("monai.networks.nets")
     finally:
@@ -43,11 +44,11 @@ def _nets() -> ModuleType:
 def basic_unet(settings: Mapping[str, Any], n_channels: int) -> nn.Module:
     """The U-Net of the paper (Ronneberger et al. 2015): MONAI's `BasicUNet` with batch norm, ReLU, deconvolution.
 
-    The sides of its images are multiples of 16.
+    The sides of its images must be multiples of 16.
 
     Args:
         settings: `features`: channels of the five levels, and of the last layer before the logits.
-        n_channels: Structures with background.
+        n_channels: Number of structures, background included.
     """
     nets = _nets()
     network = nets.BasicUNet(
@@ -57,7 +58,7 @@ def basic_unet(settings: Mapping[str, Any], n_channels: int) -> nn.Module:
         features=_features(settings),
         act=("relu", {"inplace": True}),
         norm="batch",
-        bias=False,  # batch norm subtracts it again
+        bias=False,  # batch norm would subtract it again
         upsample="deconv",
     )
     for module in network.modules():
@@ -71,7 +72,7 @@ def attention_unet(settings: Mapping[str, Any], n_channels: int) -> nn.Module:
 
     Args:
         settings: `features`: channels of the five levels; the sixth number is not used.
-        n_channels: Structures with background.
+        n_channels: Number of structures, background included.
     """
     return _nets().AttentionUnet(
         spatial_dims=2,
@@ -86,9 +87,9 @@ def swin_unetr(settings: Mapping[str, Any], n_channels: int) -> nn.Module:
     """Shifted-window transformer with a convolutional decoder (Hatamizadeh et al. 2022): MONAI's `SwinUNETR` in 2D.
 
     Args:
-        settings: `features`: the first number, made a multiple of 12, is the width of the first level; each level
+        settings: `features`: the first number, rounded to a multiple of 12, is the width of the first level; each level
             doubles it. The side of the image must be a multiple of 32.
-        n_channels: Structures with background.
+        n_channels: Number of structures, background included.
     """
     return _nets().SwinUNETR(
         spatial_dims=2,
@@ -107,17 +108,17 @@ NETWORKS: dict[str, Build] = {
     "attention_unet": attention_unet,
     "swin_unetr": swin_unetr,
 }
-"""What the column `network` of the list of experiments may say."""
+"""Valid entries of the column `network` in the list of experiments."""
 
 
 def build_network(settings: Mapping[str, Any], n_channels: int) -> nn.Module:
     """A new network that turns images (N, 1, H, W) into logits (N, C, H, W).
 
-    The weights come from torch's global generator: seed it before.
+    The weights come from torch's global generator: seed it first.
 
     Args:
         settings: Section `network` of a model's configuration: `name`, a key of `NETWORKS`, and `features`.
-        n_channels: Structures with background.
+        n_channels: Number of structures, background included.
 
     Raises:
         ValueError: There is no such network, or the features are not six positive whole numbers.

@@ -27,10 +27,10 @@ def write_predictions(label_maps: Iterable[tuple[str, np.ndarray]], path: Path) 
 
 
 def read_predictions(path: Path) -> Mapping[str, np.ndarray]:
-    """Open an archive of label maps; each is read when asked for.
+    """Open an archive of label maps; each is read on access.
 
     Raises:
-        ValueError: Not such an archive.
+        ValueError: The file is not such an archive.
     """
     try:
         return np.load(path, allow_pickle=False)

@@ -1,4 +1,4 @@
-"""The verb `resolve`: a row of the list and the study's settings -> every setting of one model."""
+"""The verb `resolve`: from a row of the list and the study's settings to every setting of one model."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from labeldropout.learning.experiments import Experiment
 
 
 def resolve(experiment: Experiment, settings: dict[str, Any], selected: dict[str, Any]) -> dict[str, Any]:
-    """Every setting of a model as one JSON-able dictionary: the only thing that a training reads.
+    """Every setting of a model as one JSON-compatible dictionary: the only settings that a training reads.
 
     Args:
         experiment: The row.

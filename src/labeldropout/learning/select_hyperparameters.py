@@ -1,4 +1,4 @@
-"""From the validation scores of the grid to the initial learning rate and batch size that serve all models."""
+"""Choosing the initial learning rate and batch size of all models by the validation scores of the grid search."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,15 +11,15 @@ from labeldropout.learning.tables import HISTORY
 
 
 def select(candidates: Sequence[Path], seed: int) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The candidate of best validation Dice (decision 9).
+    """The candidate with the best validation Dice (decision 9).
 
     Args:
         candidates: Folders with `config.json` and `seed-<n>/history.csv`.
-        seed: Which n.
+        seed: The n.
 
     Returns:
-        A row per candidate (learning_rate, batch_size, dice, epoch, selected), best first, and the values chosen. Equal
-        Dice: the lower learning rate, then the smaller batch.
+        A row per candidate (learning_rate, batch_size, dice, epoch, selected), best first, and the values chosen. Ties
+        go to the lower learning rate, then to the smaller batch.
     """
     rows = []
     for folder in candidates:

@@ -1,4 +1,4 @@
-"""The tables that training and evaluation write: their columns, for whoever reads them without a network."""
+"""Columns of the tables that training and evaluation write, for code that reads them without loading a network."""
 
 from labeldropout.data.case_store import _CASE
 

@@ -36,24 +36,24 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training leaves."""
+    """The result of a training."""
 
     weights: dict[str, torch.Tensor]
     """State of the network at the best epoch, on the CPU."""
     history: pd.DataFrame
     """Table `HISTORY`."""
     images_per_s: float
-    """Training images per second of the optimisation loop; validation, and whatever preceded a resumption, left out."""
+    """Training images per second of the optimisation loop; excludes validation and whatever preceded a resumption."""
     resumed_from_epoch: list[int]
     """The epoch at which each resumption began; empty if nothing interrupted the training."""
 
 
 @dataclass
 class Progress:
-    """What a training has come to by the end of an epoch, besides network, optimiser, schedule and draws."""
+    """The state of a training at the end of an epoch, apart from network, optimiser, schedule and draws."""
 
     epoch: int = 0
-    """How many epochs are done."""
+    """Number of epochs done."""
     best: dict[str, torch.Tensor] = field(default_factory=dict)
     best_dice: float = -1.0
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -62,7 +62,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Engine:
-    """What every batch moves on."""
+    """Everything that a batch advances."""
 
     model: Model
     batches: Batches
@@ -70,7 +70,7 @@ class Engine:
     schedule: torch.optim.lr_scheduler.LRScheduler
 
     def state(self, progress: Progress) -> dict[str, Any]:
-        """All that the remaining epochs depend on."""
+        """Everything that the remaining epochs depend on."""
         device = self.model.device
         return {
             "network": self.model.network.state_dict(),
@@ -83,7 +83,7 @@ class Engine:
         }
 
     def restore(self, state: dict[str, Any]) -> Progress:
-        """Go back to where `state` was called."""
+        """Return to the point at which `state` was called."""
         device = self.model.device
         self.model.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
@@ -101,7 +101,7 @@ def _refuse_non_finite(losses: torch.Tensor, batches: list[np.ndarray], table: p
     """Stop a training whose loss is no longer finite.
 
     Raises:
-        ValueError: Names epoch, batch and cases.
+        ValueError: The loss is not finite; the message names epoch, batch and cases.
     """
     bad = torch.nonzero(~torch.isfinite(losses)).flatten()
     if len(bad):
@@ -141,8 +141,8 @@ def train_epoch(
 class SGD(torch.optim.SGD):
     """PyTorch's SGD without its decorators.
 
-    They keep `torch.compile` out of these methods, and import the compiler to do so: three seconds of processor time
-    at the start of every training, which compiles nothing.
+    The decorators keep `torch.compile` out of these methods but import the compiler to do so: three seconds of
+    processor time at the start of every training, although nothing is compiled.
     """
 
     add_param_group = inspect.unwrap(torch.optim.SGD.add_param_group)
@@ -155,7 +155,7 @@ class SGD(torch.optim.SGD):
 def build_optimiser(
     model: Model, settings: dict[str, Any], n_steps: int
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    """SGD with Nesterov momentum (section 2 of the paper), its rate decaying as a polynomial to 0 after `n_steps`."""
+    """SGD with Nesterov momentum (section 2 of the paper), with polynomial decay of the rate to 0 at `n_steps`."""
     optimiser = SGD(
         model.network.parameters(),
         lr=settings["learning_rate"],
@@ -179,9 +179,9 @@ def train(
     Args:
         config: Content of `config.json`.
         seed: Seed of weights, order, augmentation and label dropout.
-        training: Training cases, hidden labels already hidden.
-        validation: Validation cases with all that the data sets annotate.
-        device: Where the cases lie.
+        training: Training cases, with the labels to be hidden already hidden.
+        validation: Validation cases with everything that the data sets annotate.
+        device: The device that holds the cases.
         checkpoints: Restart state to resume from, and to write after each epoch but the last; None to do without.
 
     Raises:
@@ -243,7 +243,7 @@ def train(
 
 
 def _hashes(config: Path, split: Sequence[Path], prepared: Sequence[Path]) -> dict[str, str]:
-    """Hash of every file that a training reads, under names that do not depend on where the study lies."""
+    """Hash of every file that a training reads, under names that do not depend on the study's location."""
     files = {"config.json": config, **{f"splits/{path.name}": path for path in split}}
     for folder in prepared:
         for name in ("images.npy", "targets.npy", "cases.csv"):
@@ -252,7 +252,7 @@ def _hashes(config: Path, split: Sequence[Path], prepared: Sequence[Path]) -> di
 
 
 def _key(config: dict[str, Any], seed: int, inputs: dict[str, str], device: torch.device, threads: int) -> str:
-    """Hash of all that decides the bytes of a training: a checkpoint under another key is not its own."""
+    """Hash of all that determines the bytes of a training: a checkpoint under another key is another training's."""
     versions = provenance.versions()
     decisive = {
         "config": config,
@@ -277,27 +277,27 @@ def train_model(
     benchmark: Path | None,
     checkpoints: Path | None = None,
 ) -> None:
-    """Train from files to files: `weights.safetensors`, `history.csv` and `run.json` in the output folder.
+    """Train a model; write `weights.safetensors`, `history.csv` and `run.json` to the output folder.
 
     Args:
         config: `config.json` of the model.
-        prepared: Folders of prepared arrays, named like their data sets.
+        prepared: Folders of prepared arrays, named after their data sets.
         split: Tables `PATIENTS` of these data sets.
         seed: Seed of the training.
         device: auto, cpu or cuda.
         threads: Threads of a CPU training.
         output: Folder `seed-<n>`.
-        benchmark: JSON for seconds and images/s of this process alone, and the epochs in which the training was taken
-            up again; None to leave it out.
-        checkpoints: Folder of restart state, written after each epoch; None to do without. With it, a training that was
-            killed resumes after its last whole epoch and ends with the bytes of an unbroken one.
+        benchmark: JSON file for the seconds and images/s of this process alone, and the epochs at which the training
+            was resumed; None to leave it out.
+        checkpoints: Folder of restart state, written after each epoch; None to do without. With it, a killed training
+            resumes after its last complete epoch and ends with the same bytes as an uninterrupted one.
     """
     started = time.perf_counter()
     settings = read_json(config)
     torch.set_num_threads(threads)
     chosen = choose_device(device)
     if chosen.type == "cpu":
-        torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms, but does not import the compiler
+        torch.set_deterministic_debug_mode("error")  # like use_deterministic_algorithms, without importing the compiler
     folder_by_name = {folder.name: folder for folder in prepared}
     missing = [name for name in settings["train_on"] if name not in folder_by_name]
     if missing:

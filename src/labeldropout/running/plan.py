@@ -1,7 +1,7 @@
-"""What a study needs, before it runs: trainings, steps, hours, memory, disk, bytes moved.
+"""What a study will need, estimated before it runs: trainings, steps, hours, memory, disk, bytes moved.
 
 Counts follow from the configuration and the list of experiments. Hours follow from the images per second of real
-optimisation steps on the machine that asks, or from a number measured elsewhere.
+optimisation steps on this machine, or from a speed measured elsewhere.
 """
 
 import json
@@ -28,11 +28,12 @@ _PREDICTION_SHARE = 0.01
 
 
 _FORWARD_SHARE = 1 / 3
-"""Share of the forward pass in a training step, where images/s are given: the way back costs about twice as much."""
+"""Share of the forward pass in a training step, used if images/s are given: the backward pass costs about twice as
+much."""
 
 
 def images_by_dataset(study: StudyPlan) -> dict[str, int]:
-    """Images of every data set: simulated ones as configured, real ones as their import gives them."""
+    """Images of every data set: for simulated ones as configured, for real ones as their import gives them."""
     counts = {}
     for name in study.datasets:
         facts = DATASETS[name].facts
@@ -50,17 +51,17 @@ def _part(study: StudyPlan, names: Sequence[str], part: str) -> int:
 
 
 def middle_batch_size(config: Mapping[str, Any]) -> int:
-    """The middle one of the batch sizes that the grid search tries: what is assumed for all other trainings."""
+    """The middle one of the batch sizes that the grid search tries, assumed for all other trainings."""
     sizes = sorted(config["selection"]["batch_size"])
     return int(sizes[len(sizes) // 2])
 
 
 def list_trainings(study: StudyPlan) -> pd.DataFrame:
-    """Counts of every model, and of the candidates of the grid search by batch size; a row may stand for several seeds.
+    """Counts for every model, and for the grid search's candidates by batch size; a row may stand for several seeds.
 
     Returns:
-        experiment, model, trainings; then of one training: batch_size, images (of an epoch), validation_images, epochs,
-        steps, image_passes.
+        experiment, model, trainings; then for one training: batch_size, images (of an epoch), validation_images,
+        epochs, steps, image_passes.
     """
     config = study.config
     searched = study.experiments[study.searched]
@@ -98,10 +99,10 @@ def add_hours(table: pd.DataFrame, speed: Speed) -> pd.DataFrame:
 def memory_of_network(network: torch.nn.Module, side: int) -> dict[str, int]:
     """Parameters of a network, and the bytes that it keeps for the backward pass of one image, in float32.
 
-    Nothing is computed: the network runs on tensors without content.
+    Nothing is computed: the network runs on tensors without data.
 
     Args:
-        network: On any device; it loses its content.
+        network: The network, on any device; it loses its weights.
         side: Side of the images.
     """
     hollow = network.to("meta").train()
@@ -122,7 +123,7 @@ def memory_of_network(network: torch.nn.Module, side: int) -> dict[str, int]:
 
 
 def bytes_needed(study: StudyPlan, n_parameters: int) -> dict[str, int]:
-    """Bytes on disc by what they are, and bytes that the trainings read and write in all; estimates."""
+    """Estimated bytes on disc by kind, and bytes that the trainings read and write in total."""
     images, side = images_by_dataset(study), study.config["grid_size"]
     pixels = {}
     for name in images:
@@ -142,7 +143,7 @@ def bytes_needed(study: StudyPlan, n_parameters: int) -> dict[str, int]:
         "prepared": sum(prepared.values()),
         "weights": n_trainings * weights,
         "predictions": round(_PREDICTION_SHARE * predicted),
-        "checkpoints_of_a_running_training": 2 * 3 * weights,  # two of them: network, momentum and best network each
+        "checkpoints_of_a_running_training": 2 * 3 * weights,  # two of: network, momentum and best network
         "read_by_trainings": read,
         "largest_training_set": max(
             2 * side**2 * (_part(study, row.train_on, "training") + _part(study, row.train_on, "validation"))
@@ -154,13 +155,13 @@ def bytes_needed(study: StudyPlan, n_parameters: int) -> dict[str, int]:
 def plan_study(
     path: Path, root: Path, device: str, images_per_second: float | None, budget_s: float = BUDGET_S
 ) -> dict[str, Any]:
-    """Everything that a study needs, JSON-able.
+    """Everything that a study needs, as JSON-compatible values.
 
     Args:
-        path: Configuration, laid over the default one.
+        path: Configuration, overlaid on the default one.
         root: Folder of the workflow.
         device: auto, cpu or cuda: where steps are timed.
-        images_per_second: Speed of training measured elsewhere; nothing is timed then.
+        images_per_second: Speed of training measured elsewhere; if given, nothing is timed.
         budget_s: Seconds for the timing.
 
     Raises:
@@ -201,7 +202,7 @@ def _range(values: pd.Series, pattern: str) -> str:
 
 
 def _experiment_lines(trainings: pd.DataFrame) -> list[list[str]]:
-    """One line per experiment, and one for the study."""
+    """One line per experiment, and one for the whole study."""
     lines = [["experiment", "trainings", "images an epoch", "steps of one", "hours of one", "hours"]]
     for name, those in [*trainings.groupby("experiment", sort=False), ("all", trainings)]:
         lines.append(
@@ -218,7 +219,7 @@ def _experiment_lines(trainings: pd.DataFrame) -> list[list[str]]:
 
 
 def _columns(lines: Sequence[Sequence[str]]) -> list[str]:
-    """Cells one below the other; the first column to the left, the others to the right."""
+    """Lines of aligned cells: the first column to the left, the others to the right."""
     widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
     return [
         "  ".join(
@@ -229,7 +230,7 @@ def _columns(lines: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _size(n_bytes: int) -> str:
-    """Bytes in the unit that fits."""
+    """Bytes in a suitable unit."""
     return f"{n_bytes / 2**30:,.1f} GiB" if n_bytes >= 2**30 else f"{n_bytes / 2**20:,.1f} MiB"
 
 
@@ -295,10 +296,10 @@ def describe(plan: Mapping[str, Any]) -> str:
 
 
 def plan(path: Path, root: Path, device: str, images_per_second: float | None, output: Path | None) -> str:
-    """Plan a study; the text for people. The output is the table of trainings as .csv, or everything as .json.
+    """Plan a study and return a text; the output is the table of trainings as .csv, or everything as .json.
 
     Raises:
-        ValueError: The output has another ending, or see `plan_study`.
+        ValueError: The output has another extension, or see `plan_study`.
     """
     if output is not None and output.suffix not in {".csv", ".json"}:
         raise ValueError(f"{output}: expected a name that ends in .csv or .json.")

@@ -1,8 +1,7 @@
-"""One run at a time in a folder: what a killed run left behind is cleared away, then the process becomes Snakemake.
+"""One run at a time per folder: clear away what a killed run left behind, then become Snakemake.
 
-Snakemake's own lock outlives a killed run, and its jobs can outlive it too. Here the kernel keeps the lock: its
-descriptor goes through `exec` into Snakemake and nowhere else, so it is free exactly when Snakemake has ended, by
-whatever means.
+Snakemake's own lock outlives a killed run, and so can its jobs. Here the kernel keeps the lock: its descriptor passes
+through `exec` to Snakemake and nowhere else, so the lock is free exactly when Snakemake has ended, however it ended.
 """
 
 import json
@@ -29,7 +28,7 @@ LOCK = Path(".snakemake", "reproduce.lock")
 
 
 SLURM_LOGS = Path(".snakemake", "slurm_logs")
-"""Where the logs of submitted jobs lie as long as these jobs are not done."""
+"""Where the logs of submitted jobs are kept until the jobs are done."""
 
 
 MARKER = "LABELDROPOUT_RUN"
@@ -40,7 +39,7 @@ PATIENCE_S = 60.0
 """How long a job may take to end once it is told to (Slurm itself gives 30 s by default)."""
 
 _JOB_VARIABLES = ("GOTO_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-"""What Snakemake sets for the shell of a job; nobody's terminal has all of them."""
+"""Variables that Snakemake sets for the shell of a job; no user's terminal has all of them."""
 
 
 _SHELL_PREFIX = "set -euo pipefail; "
@@ -51,15 +50,15 @@ _LOOKS_ONLY = {
     *("--summary", "-S", "--detailed-summary", "-D", "--list", "--list-rules", "-l", "--list-target-rules", "--lt"),
     *("--dag", "--rulegraph", "--filegraph", "--d3dag", "--list-changes", "--list-input-changes", "--containerize"),
 }
-"""Arguments with which Snakemake starts no job."""
+"""Arguments with which Snakemake starts no jobs."""
 
 
 _RUN_NAME = re.compile(r"(^|_)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
-"""Names that Snakemake's Slurm plugin gives to its jobs: the run's UUID, behind a prefix if one is set."""
+"""Names that Snakemake's Slurm plugin gives to its jobs: the run's UUID, after a prefix if one is set."""
 
 
 _HALF_WRITTEN = re.compile(r"\.([0-9]{1,10})\.part$")
-"""What `store.replacing` writes before it renames: the number is that of the process."""
+"""Files that `files.replacing` writes before it renames them; the number is that of the process."""
 
 
 _SHOWN = 160
@@ -68,7 +67,7 @@ _log = logging.getLogger(__name__)
 
 
 class FolderBusyError(OSError):
-    """Something works in the folder that a new run would disturb."""
+    """Something is at work in the folder that a new run would disturb."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +122,7 @@ def reproduce(root: Path, arguments: Sequence[str]) -> NoReturn:
         refuse_live_run(root)
         was_killed = has_locks(root)
         if was_killed and before is not None and before.host != socket.gethostname():
-            _log.warning("The last run was started elsewhere (%s); its jobs there, if any, are not seen.", before)
+            _log.warning("The last run was started elsewhere (%s); its jobs there, if any, are not checked.", before)
         is_for_slurm = asks_for_slurm(root, arguments)
         if is_for_slurm or (root / SLURM_LOGS).is_dir():
             cancel_slurm_jobs(root, is_needed=is_for_slurm)
@@ -147,7 +146,7 @@ def asks_for_slurm(root: Path, arguments: Sequence[str]) -> bool:
 
 @contextmanager
 def take_lock(root: Path, arguments: Sequence[str]) -> Iterator[Holder | None]:
-    """Lock the folder while the block runs, also if this process becomes another program in it; yields the last holder.
+    """Lock the folder while the block runs, even if this process becomes another program; yields the previous holder.
 
     Raises:
         FolderBusyError: it is locked.
@@ -177,7 +176,7 @@ def _busy(root: Path, facts: str, pid: int | None) -> FolderBusyError:
 
 
 def refuse_live_run(root: Path) -> None:
-    """Make sure that no Snakemake runs in the folder, started without our lock.
+    """Make sure that no Snakemake that was started without our lock runs in the folder.
 
     Raises:
         FolderBusyError: one does.
@@ -189,20 +188,20 @@ def refuse_live_run(root: Path) -> None:
             with process.oneshot():
                 since = datetime.fromtimestamp(process.create_time()).astimezone().isoformat(" ", "seconds")
                 holder = Holder(process.pid, socket.gethostname(), since, shlex.join(process.cmdline()))
-        except psutil.NoSuchProcess:  # it ended at this moment
+        except psutil.NoSuchProcess:  # it has just ended
             continue
         raise _busy(root, str(holder), holder.pid)
 
 
 def _others() -> Iterator[psutil.Process]:
-    """All living processes but this one and those above it."""
+    """All running processes except this one and its ancestors."""
     me = psutil.Process()
     mine = {me.pid, *(process.pid for process in me.parents())}
     return (process for process in psutil.process_iter() if process.pid not in mine)
 
 
 def is_run(process: psutil.Process, root: Path) -> bool:
-    """Whether a process is a Snakemake that may start jobs in the folder, and no job of one."""
+    """Whether a process is a Snakemake that may start jobs in the folder, not a job of one."""
     try:
         words = process.cmdline()
         if not _is_snakemake(words) or looks_only(words) or process.status() == psutil.STATUS_ZOMBIE:
@@ -229,9 +228,9 @@ def _is_snakemake(words: Sequence[str]) -> bool:
 
 
 def end_orphans(root: Path, patience_s: float = PATIENCE_S) -> None:
-    """End what jobs of a dead run are still at work in the folder, so that none writes beside the new run.
+    """End jobs of a dead run that are still at work in the folder, so that none writes alongside the new run.
 
-    What has not ended in time is killed.
+    Jobs that do not end in time are killed.
     """
     found = orphans(root)
     for process, command in found:
@@ -246,7 +245,7 @@ def end_orphans(root: Path, patience_s: float = PATIENCE_S) -> None:
         _signal(process, "terminate")
     _, alive = psutil.wait_procs(list(processes.values()), timeout=patience_s)
     for process in alive:
-        _log.warning("Process %d did not end within %.0f s and is killed.", process.pid, patience_s)
+        _log.warning("Process %d did not end within %.0f s; killing it.", process.pid, patience_s)
         _signal(process, "kill")
     _, alive = psutil.wait_procs(alive, timeout=patience_s)
     if alive:
@@ -267,7 +266,7 @@ def _short(command: str) -> str:
 
 
 def orphans(root: Path) -> list[tuple[psutil.Process, str]]:
-    """The jobs of dead runs in the folder, each with its command: the uppermost process of each job."""
+    """The jobs of dead runs in the folder, each with its command: the topmost process of each job."""
     commands = verbs_of_rules(root)
     found: dict[int, tuple[psutil.Process, str]] = {}
     for process in _others():
@@ -294,10 +293,11 @@ def verbs_of_rules(root: Path) -> set[str]:
 
 
 def is_job(process: psutil.Process, root: Path, verbs: set[str]) -> bool:
-    """Whether a process was started by a rule in the folder; a user's own call of the same verb is none.
+    """Whether a process was started by a rule in the folder; a user's own call of the same verb does not count.
 
-    Proof is the run's mark in its environment; or, for jobs of a plain Snakemake, all of these: it works in the folder,
-    it has the variables that Snakemake sets for jobs, and it is the shell of a rule or a verb that rules call.
+    The proof is the run's mark in its environment or, for jobs of a plain Snakemake, all of the following: it works in
+    the folder, it has the variables that Snakemake sets for jobs, and it is the shell of a rule or a verb that rules
+    call.
     """
     with process.oneshot():
         if process.status() == psutil.STATUS_ZOMBIE:
@@ -320,7 +320,7 @@ def _is_job_shell(words: Sequence[str]) -> bool:
 
 
 def remove_debris(root: Path) -> None:
-    """Remove half-written files that killed jobs left beside their outputs; those of a living process stay."""
+    """Remove half-written files that killed jobs left beside their outputs; keep those of a running process."""
     debris = [
         path
         for path in (root / "results").rglob(".*.part")
@@ -333,7 +333,7 @@ def remove_debris(root: Path) -> None:
 
 
 def cancel_slurm_jobs(root: Path, *, is_needed: bool, patience_s: float = 2 * PATIENCE_S) -> None:
-    """Cancel what Snakemake once submitted to Slurm from the folder and Slurm still has, and wait until it is gone.
+    """Cancel jobs that Snakemake submitted from the folder and Slurm still has, and wait until they are gone.
 
     Raises:
         FolderBusyError: Slurm is needed and does not answer, or the jobs do not end.
@@ -358,11 +358,11 @@ def cancel_slurm_jobs(root: Path, *, is_needed: bool, patience_s: float = 2 * PA
             raise FolderBusyError(
                 f"Slurm does not answer, so jobs of a dead run may still write here: {said}"
             ) from None
-        _log.warning("Slurm does not answer; jobs that a dead run submitted, if any, are not seen: %s", said)
+        _log.warning("Slurm does not answer; jobs that a dead run submitted, if any, are not checked: %s", said)
 
 
 def slurm_jobs(root: Path) -> dict[str, str]:
-    """States by number of the jobs that Snakemake submitted from the folder, without one in which this process runs."""
+    """States by number of the jobs that Snakemake submitted from the folder, except one in which this process runs."""
     jobs = {}
     for line in _call("squeue", "--me", "--noheader", "--format=%A|%T|%j|%Z").splitlines():
         number, state, name, folder = line.strip().split("|", 3)
@@ -377,7 +377,7 @@ def _call(*words: str) -> str:
 
 
 def has_locks(root: Path) -> bool:
-    """Whether Snakemake's own lock lies in the folder."""
+    """Whether Snakemake's own lock is in the folder."""
     return any((root / ".snakemake" / "locks").glob("*.lock"))
 
 
@@ -386,7 +386,7 @@ def unlock(root: Path, arguments: Sequence[str]) -> None:
     command = [*_snakemake(), "--unlock", *arguments]
     subprocess.run(command, cwd=root, env=_environment(root), capture_output=True, check=False)  # noqa: S603
     if not has_locks(root):
-        _log.warning("The last run was killed: its lock is removed, and what it left unfinished is done again.")
+        _log.warning("The last run was killed: its lock is removed, and unfinished work is redone.")
 
 
 def _snakemake() -> list[str]:

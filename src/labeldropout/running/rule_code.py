@@ -1,7 +1,7 @@
-"""Which code a rule runs, where that depends on what it is asked for: a model, a data set, a figure or a table.
+"""Which code a rule runs, where that depends on what is requested: a model, a data set, a figure or a table.
 
-Each answer is a fingerprint. It leaves out what the job does not run: of the losses all but the model's own, of the
-figures all but the one that is drawn. Rules that always run the same code ask `fingerprint` themselves.
+Each result is a fingerprint. It leaves out what the job does not run: all losses but the model's own, all figures but
+the one that is drawn. Rules that always run the same code call `fingerprint` themselves.
 """
 
 from labeldropout.fingerprint import fingerprint
@@ -15,21 +15,21 @@ class RuleCode:
     def __init__(self, study: StudyPlan) -> None:
         self._study = study
         self._facts = {"DATASETS": [f"{name}.facts" for name in study.datasets]}
-        """Of the catalogue, what is told about the data sets of this study; not how they are read."""
+        """From the catalogue, the facts about the data sets of this study, not how they are read."""
 
     def simulator(self, dataset: str) -> str:
-        """What simulates a data set; the simulations of the others are left out."""
+        """The code that simulates a data set, without the simulations of the others."""
         return fingerprint("data.simulate:simulate", choices={"DATASETS": [f"{dataset}.simulate"]})
 
     def importer(self, dataset: str) -> str:
-        """What imports a data set; the importers of the others are left out."""
+        """The code that imports a data set, without the importers of the others."""
         fields = ("options", "read_cases", "propose_curation", "curation_keys")
         return fingerprint(
             "data.import_dataset:import_dataset", choices={"DATASETS": [f"{dataset}.{field}" for field in fields]}
         )
 
     def splitter(self, dataset: str) -> str:
-        """What divides a data set into parts; the lists of the others are left out."""
+        """The code that divides a data set into parts, without the lists of the others."""
         fields = ("listed_parts", "fold_parts")
         return fingerprint("data.split:split", choices={"DATASETS": [f"{dataset}.{field}" for field in fields]})
 
@@ -38,31 +38,31 @@ class RuleCode:
         return fingerprint(entry, choices=code_choices(row.loss, row.network))
 
     def resolver(self) -> str:
-        """What writes out the settings of any model."""
+        """The code that writes out the settings of any model."""
         return fingerprint("learning.experiments:parse_row", "learning.resolve:resolve")
 
     def trainer(self, model: str) -> str:
-        """What trains a model."""
+        """The code that trains a model."""
         return self._of_model(model, "cli.learning:train")
 
     def evaluator(self, model: str) -> str:
-        """What predicts and scores the test sets of a model."""
+        """The code that predicts and scores the test sets of a model."""
         return self._of_model(model, "cli.learning:evaluate")
 
     def probe(self, model: str) -> str:
-        """What tells the domain from the answers of a model."""
+        """The code that tells the domain from the predictions of a model."""
         return self._of_model(model, "analysis.shortcut.probe:probe_model")
 
     def ledger(self) -> str:
-        """What judges the claims."""
+        """The code that judges the claims."""
         return fingerprint("analysis.claims.judge:judge_claims", choices=self._facts)
 
     def figure(self, item: str) -> str:
-        """What draws a figure; the other figures are left out."""
+        """The code that draws a figure, without the other figures."""
         return fingerprint(
             "publication.figures.draw:draw_figure", choices={"FIGURES": [item], "ITEMS": [item], **self._facts}
         )
 
     def table(self, item: str) -> str:
-        """What makes a table; the other tables are left out."""
+        """The code that makes a table, without the other tables."""
         return fingerprint("analysis.compare:compare", choices={"TABLES": [item], "ITEMS": [item], **self._facts})

@@ -1,7 +1,6 @@
-"""What is written beside a result so that it can be traced: from what, by which command and settings it was made.
+"""Sidecars: files beside a result that record from what, and by which command and settings, it was made.
 
-There are no times in it: the same command on the same inputs at the same commit gives the same
-sidecar.
+They contain no times: the same command on the same inputs at the same commit gives the same sidecar.
 """
 
 import csv
@@ -18,15 +17,15 @@ ENDING = ".provenance.json"
 
 
 STORE = ("cases.csv", "images.u8", "targets.u8")
-"""What is read of a store of cases."""
+"""Files that are read from a store of cases."""
 
 
 PREPARED = ("cases.csv", "images.npy", "targets.npy")
-"""What is read of prepared arrays."""
+"""Files that are read from prepared arrays."""
 
 
 SHORT = 2000
-"""Letters of JSON up to which settings are kept beside their hash."""
+"""Most characters of JSON for settings to be kept beside their hash."""
 
 
 def sidecar_of(path: Path) -> Path:
@@ -52,7 +51,7 @@ def canonical_sha256(settings: Any) -> str:
 
 
 def models_in_tables(tables: Iterable[Path]) -> dict[str, list[int]]:
-    """Seeds by model of the rows of tables with a column `model`; a table without one adds nothing."""
+    """Seeds by model, from the rows of tables with a column `model`; a table without one adds nothing."""
     seeds: dict[str, set[int]] = {}
     for path in tables:
         with path.open(newline="", encoding="utf-8") as file:
@@ -68,7 +67,7 @@ def weights_metadata(path: Path) -> dict[str, Any]:
     """The configuration and the seed (keys `config`, `seed`) that a weights file carries; no tensor is read.
 
     Raises:
-        ValueError: No weights of this program; the message names the file.
+        ValueError: The file holds no weights of this program; the message names it.
     """
     from safetensors import SafetensorError, safe_open  # noqa: PLC0415 - `verify` does without it
 
@@ -95,13 +94,13 @@ def describe(
     """The content of a sidecar.
 
     Args:
-        files: Results of which it speaks.
-        inputs: Files they were made from.
-        settings: What of the configuration decided them.
-        models: Seeds by model, of the models that they show.
-        simulated: Whether the data are.
+        files: Results that it describes.
+        inputs: Files that they were made from.
+        settings: The part of the configuration that determined them.
+        models: Seeds by model, for the models that they show.
+        simulated: Whether the data are simulated.
         command: The command line that made them, word by word.
-        target: What Snakemake is asked for to make them again.
+        target: The Snakemake target that makes them again.
     """
     text = json.dumps(settings, sort_keys=True)
     return {

@@ -1,4 +1,4 @@
-"""How fast a training runs on the machine that asks: real optimisation steps on made-up images, timed."""
+"""How fast a training runs on this machine, timed on real optimisation steps with made-up images."""
 
 import time
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from labeldropout.learning.validation import validation_dice
 from labeldropout.provenance import device_name
 
 BUDGET_S = 40.0
-"""Seconds for the measurement, if one step does not take longer."""
+"""Seconds for the measurement, unless a single step takes longer."""
 
 
 _MAX_STEPS = 50
@@ -32,13 +32,13 @@ class Speed:
     validation: float
     """Images per second of the validation after an epoch."""
     how: str
-    """On what, and how it was found."""
+    """On what, and how, it was measured."""
     peak_bytes: int | None = None
-    """Most memory that one training held on the card, its images left out; None where there is no card."""
+    """Peak memory of one training on the card, without its images; None without a card."""
 
 
 def made_up_cases(n: int, size: int, device: torch.device, n_structures: int = len(FOREGROUND)) -> Cases:
-    """Noise with square structures, the last of several unannotated in half of the cases: what steps are timed on."""
+    """Noise with square structures, for timing; the last of several structures is unannotated in half of the cases."""
     rng = np.random.default_rng(0)
     targets = np.zeros((n, size, size), np.uint8)
     for structure in range(1, n_structures + 1):
@@ -54,12 +54,12 @@ def made_up_cases(n: int, size: int, device: torch.device, n_structures: int = l
 def measure(settings: Mapping[str, Any], device: torch.device, budget_s: float) -> Speed:
     """Images per second of the real loop (batches, augmentation, loss, backward, step), then of validation.
 
-    One core on a CPU, as the trainings of the workflow. A first step with two images says how long a step takes; if the
-    budget does not suffice for a few steps of the configured batch size, smaller batches are timed.
+    On a CPU it uses one core, as the trainings of the workflow do. A first step with two images shows how long a step
+    takes; if the budget is too small for a few steps of the configured batch size, smaller batches are timed.
 
     Args:
         settings: Content of `config.json`.
-        device: Where.
+        device: The device to time.
         budget_s: Seconds for everything; two steps are taken in any case.
     """
     torch.set_num_threads(1)
@@ -71,7 +71,7 @@ def measure(settings: Mapping[str, Any], device: torch.device, budget_s: float) 
         cases = made_up_cases(n_steps * batch_size, side, device, len(structures))
         batches = Batches(cases, batch_size, settings["augmentation"], None, model.structures, 0)
         started = time.perf_counter()
-        train_epoch(model, batches, optimiser, schedule)  # ends with a transfer to the host: a GPU has finished
+        train_epoch(model, batches, optimiser, schedule)  # ends with a transfer to the host: a GPU is done
         return time.perf_counter() - started
 
     started = time.perf_counter()
@@ -82,7 +82,7 @@ def measure(settings: Mapping[str, Any], device: torch.device, budget_s: float) 
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     if left_s > 4 * batch_size * per_image:
-        per_image = seconds_of(1, batch_size) / batch_size  # this batch size for the first time: not counted
+        per_image = seconds_of(1, batch_size) / batch_size  # the first step of this batch size: not counted
     left_s = budget_s - (time.perf_counter() - started)
     n_steps = int(min(_MAX_STEPS, max(1, 0.8 * left_s // (batch_size * per_image))))
     seconds = seconds_of(n_steps, batch_size)

@@ -1,7 +1,7 @@
 """What a study consists of: models and seeds, trees of data, figures and tables, and the files that lead to each.
 
-The rules of the workflow and `labeldropout plan` ask the same `StudyPlan`. It computes nothing and writes nothing; of
-the disc it knows only which folders are there. Parsing the Snakefile imports this module, so it imports nothing heavy.
+The rules of the workflow and `labeldropout plan` use the same `StudyPlan`. It computes and writes nothing; on disc it
+only checks which folders exist. Parsing the Snakefile imports this module, so it imports nothing heavy.
 """
 
 import csv
@@ -21,9 +21,10 @@ PAPER_ITEMS, COMPARED_ITEMS = (
 """Tables that `compare` makes: of the paper's experiments, and of our own."""
 BIOMARKER_EXPERIMENTS = ("2", "4", "4b")
 BIOMARKER_ITEMS = ("figure_3", "figure_5", "controls", "label_sets")
-"""Volumes are measured for every model of these experiments, and for those shown beside them, that segments all."""
+"""Volumes are measured for models shown in these items, and for those of these experiments, that segment all
+structures."""
 _ALWAYS_MADE = ("table_1", "tests")
-"""Items that need no row to name them."""
+"""Items that are made even if no row names them."""
 
 HOW_TO_DRAW = (
     "Table 2 and Supplementary Figure 1 need masks drawn by hand:"
@@ -58,13 +59,13 @@ def read_list(path: Path) -> list[dict[str, str]]:
 
 
 def _in_order_of_the_paper(row: Experiment) -> tuple[Any, ...]:
-    """By experiment, then from all labels to fewer and from no remedy to more: the columns of the panels."""
+    """Sort key: by experiment, then from all labels to fewer and from no remedy to more, as in the panels' columns."""
     loss = LOSS_NAMES.index(row.loss)
     return row.experiment, bool(row.hidden), loss, row.augmentation, row.dropout_probability, row.model
 
 
 class StudyPlan:
-    """A configuration and its list of experiments, understood.
+    """A configuration and its list of experiments, interpreted.
 
     Arguments of the methods are named after the wildcards of the rules: `model` is a row of the list, `item` a figure
     or a table, `tree` the folder below the results for data at a severity of their own (`severity-0.25/`, or empty).
@@ -72,11 +73,11 @@ class StudyPlan:
     """
 
     def __init__(self, config: Mapping[str, Any], rows: Sequence[Mapping[str, str]], root: Path = Path()) -> None:
-        """Understand a study.
+        """Interpret a study.
 
         Args:
             config: The whole configuration.
-            rows: Of the list of experiments, from `read_list`; their order means nothing.
+            rows: Rows of the list of experiments, from `read_list`; their order does not matter.
             root: Folder of the workflow, to which paths in the configuration are relative.
 
         Raises:
@@ -87,7 +88,7 @@ class StudyPlan:
         self.results: str = config["pathvars"]["results"]
         known = tuple(config["datasets"])
         parsed = [parse_row(dict(row), known, config["experiments"]) for row in rows]
-        # Nobody can choose how far real data sets lie apart.
+        # The shift between real data sets cannot be chosen.
         parsed = [row for row in parsed if row.severity is None or self._is_all_simulated(row)]
         self.experiments = {row.model: row for row in sorted(parsed, key=_in_order_of_the_paper)}
         """The rows by model, in the order in which figures show them."""
@@ -111,11 +112,11 @@ class StudyPlan:
         self._check()
 
     def _list_items(self) -> None:
-        """What is shown, and of which models."""
+        """Find what is shown, and which models it shows."""
         rows = self.experiments.items()
         listed = {item for row in self.experiments.values() for item in row.shown_in} | set(_ALWAYS_MADE)
         observed = set() if self.has_observer else {item.name for item in ITEMS.values() if item.needs_observer}
-        # Over the severity there is something to see only where it can be chosen.
+        # A dose-response makes sense only where the severity can be chosen.
         has_doses = any(row.severity is not None for row in self.experiments.values())
         chosen = listed if has_doses else listed - {"dose_response"}
         self.listed = listed
@@ -128,7 +129,7 @@ class StudyPlan:
         """Our own comparisons that this study makes: tables and figures."""
         self.instrument_tables = self.shown_compared + (["tests_instrument"] if self.shown_compared else [])
         self.study_models = [model for model, row in rows if is_of_the_study(row.shown_in)]
-        """Models of the paper's study; a row that only our own experiments show is no part of it, nor of `all`."""
+        """Models of the paper's study; a row that only our own experiments show is part neither of it nor of `all`."""
         self.biomarker_models = [
             model
             for model, row in rows
@@ -141,10 +142,10 @@ class StudyPlan:
 
     def _check(self) -> None:
         if self.searched not in self.experiments:
-            raise ValueError(f"configuration: selection.model {self.searched!r} is no row of the list.")
+            raise ValueError(f"configuration: selection.model {self.searched!r} is not a row of the list.")
         known = [*PAPER_ITEMS, *INSTRUMENT_ITEMS]
         if unknown := self.listed - set(known):
-            raise ValueError(f"{self.config['experiments']}: shown_in names {sorted(unknown)}; expected of {known}.")
+            raise ValueError(f"{self.config['experiments']}: shown_in names {sorted(unknown)} (expected {known}).")
 
     @staticmethod
     def _datasets_of_row(row: Experiment) -> set[str]:
@@ -162,22 +163,22 @@ class StudyPlan:
 
     @property
     def left_out(self) -> str:
-        """What this study does not make although its list names it, and how to change that; empty if nothing is."""
+        """What the list names but this study does not make, and how to change that; empty if nothing is left out."""
         return HOW_TO_DRAW if not self.has_observer and any(ITEMS[item].needs_observer for item in self.listed) else ""
 
     # Data -------------------------------------------------------------------------------------------------------------
 
     def _is_there(self, name: str) -> bool:
-        """Whether a result is there."""
+        """Whether a result exists."""
         return (self.root / self.results / name).is_file()
 
     def raw_data(self, tree: str, dataset: str) -> str | list[str]:
         """The manifest of a simulated data set, or the user's folder of a real one.
 
-        Nothing, if results come from elsewhere without raw data: a store that is there then stands for itself.
+        Empty if results come from elsewhere without raw data: an existing store is then used as it is.
 
         Raises:
-            ValueError: The folder of a real data set is needed and not there; the message says how to get it.
+            ValueError: The folder of a real data set is needed but missing; the message says how to get it.
         """
         raw = self._raw(dataset)
         if dataset in self.simulated:
@@ -212,7 +213,7 @@ class StudyPlan:
         return tree.rstrip("/").removeprefix("severity-") or self.config["severity"]
 
     def tree_of(self, model: str) -> str:
-        """Where the data of a model lie below the results: in a tree of their own at a severity of their own."""
+        """Where the data of a model are below the results: in a separate tree if they have their own severity."""
         severity = self.experiments[model].severity
         return "" if severity in (None, self.config["severity"]) else f"severity-{severity:g}/"
 
@@ -221,7 +222,7 @@ class StudyPlan:
         return [f"<results>/{self.tree_of(model)}{kind}/{name}/cases.csv" for name in names]
 
     def cone_network(self, dataset: str) -> str | list[str]:
-        """The cone network, where the data set's cones are found by it."""
+        """The cone network, if it finds the data set's cones."""
         by_geometry = self.config["datasets"][dataset]["cone"] == "geometry"
         return [] if by_geometry else "<results>/cone_network/network.safetensors"
 
@@ -237,7 +238,7 @@ class StudyPlan:
         return as_json({**settings, "source": {dataset: settings["source"].get(dataset)}})
 
     def native_root(self, dataset: str) -> str:
-        """Folder of a data set that is divided by its own official lists, by its name as JSON; else empty."""
+        """JSON of the data set's name and folder, if it is divided by its own official lists; otherwise empty JSON."""
         is_random = self.config["split"]["source"].get(dataset) == "random"
         return as_json({} if is_random else {dataset: self.raw_folder("", dataset)})
 
@@ -259,7 +260,7 @@ class StudyPlan:
     # Models -----------------------------------------------------------------------------------------------------------
 
     def model_row(self, model: str) -> str:
-        """The cells that decide a model's settings, as JSON; where it is shown and how often it is trained do not."""
+        """The cells that determine a model's settings, as JSON; not where it is shown or how often it is trained."""
         cells = {key: cell for key, cell in self._cells[model].items() if key not in {"shown_in", "seeds"}}
         return as_json({**cells, "seeds": "0"})
 
@@ -302,7 +303,7 @@ class StudyPlan:
         return self.data_of(model, "cases", self.experiments[model].evaluated_on)
 
     def true_hearts(self, model: str) -> list[str]:
-        """Volumes of the simulated hearts among those that the model is evaluated on."""
+        """Volumes of the simulated hearts that the model is evaluated on."""
         names = [name for name in self.experiments[model].evaluated_on if name in self.simulated]
         return [f"<results>/{self.tree_of(model)}truth/{name}/hearts.csv" for name in names]
 
@@ -311,12 +312,12 @@ class StudyPlan:
         return [structure.name for structure in self.experiments[model].structures]
 
     def observed_masks(self, model: str) -> list[str]:
-        """The observer's masks, for the models that are evaluated on the data set he drew on."""
+        """The observer's masks, for models that are evaluated on the data set they were drawn on."""
         is_observed = self.has_observer and self.config["kit"]["dataset"] in self.experiments[model].evaluated_on
         return ["<results>/annotation/observed/cases.csv"] if is_observed else []
 
     def known_structures(self, model: str) -> list[str]:
-        """Stores that know where structures are that a data set does not label: the truth, or the observer's masks."""
+        """Stores that show structures which a data set does not label: the truth, or the observer's masks."""
         names = [name for name in self.experiments[model].evaluated_on if name in self.simulated]
         observed = [] if self.has_simulated_observer else self.observed_masks(model)
         return [*self.data_of(model, "truth", names), *observed]
@@ -348,8 +349,8 @@ class StudyPlan:
     def models_of(self, item: str) -> list[str]:
         """The models that an item shows.
 
-        The tests compare all of the paper's study, or all of the instrument's. The paper's claims are judged by the
-        paper's models, ours by all: our own experiments compare with the paper's models.
+        The tests compare all models of the paper's study, or all of the instrument's. The paper's claims are judged on
+        the paper's models, ours on all models, because our own experiments compare with the paper's.
         """
         rows = self.experiments.items()
         if item == "tests" or LEDGERS.get(item) == "study":
@@ -394,7 +395,7 @@ class StudyPlan:
         return [name for name in self.datasets if name in used or item == "table_1"]
 
     def item_cases(self, item: str) -> list[str]:
-        """Stores that an item counts: all for Table 1, else those on which its models are evaluated."""
+        """Stores that an item counts: all for Table 1, otherwise those on which its models are evaluated."""
         return [f"<results>/cases/{name}/cases.csv" for name in self._datasets_of_item(item)]
 
     def item_splits(self, item: str) -> list[str]:
@@ -406,7 +407,7 @@ class StudyPlan:
         return LEDGERS[ledger]
 
     def comparison_settings(self) -> str:
-        """What the tables need to know of the study, as JSON."""
+        """What the tables need to know about the study, as JSON."""
         return as_json(
             {
                 "statistics": self.config["statistics"],

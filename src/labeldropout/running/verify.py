@@ -1,6 +1,6 @@
-"""Whether published files, and what they were made from, are still what their sidecars recorded.
+"""Checking that published files, and the files they were made from, still match their sidecars.
 
-Standard library only. Names in sidecars come from outside: they are looked at, and only below the root.
+Standard library only. Names in sidecars are untrusted: the files are only read, and only below the root.
 """
 
 import csv
@@ -25,7 +25,7 @@ STATES = (
     "input not here",
     "as recorded",
 )
-"""Worst first."""
+"""States of a file, worst first."""
 
 
 ALARMING = STATES[:3]
@@ -48,7 +48,7 @@ _SHOWN = 12
 
 @dataclass(frozen=True)
 class Finding:
-    """What is to be said of one file."""
+    """The result for one file."""
 
     state: str
     """One of `STATES`."""
@@ -63,12 +63,12 @@ class Record:
 
     sidecar: str
     files: Mapping[str, str | None]
-    """Recorded hash by name; None where the record speaks of a file without its hash."""
+    """Recorded hash by name; None where the record names a file without its hash."""
     inputs: Mapping[str, str]
 
 
 class _Root:
-    """The folder that no name may leave, and the hashes of its files, each computed once."""
+    """The folder that no name may point outside of, and the hashes of its files, each computed once."""
 
     def __init__(self, root: Path, results: Path) -> None:
         self.root = root
@@ -80,7 +80,7 @@ class _Root:
         """The name of a file below a folder, relative to the root.
 
         Raises:
-            ValueError: It leaves the root, by its words or by a link.
+            ValueError: It leads outside the root, directly or through a link.
         """
         path = below / text
         by_words = Path(text).is_absolute() or ".." in Path(text).parts
@@ -98,7 +98,7 @@ def _hashes(content: Any, key: str) -> dict[str, str]:
     """The part of a record that maps names to hashes.
 
     Raises:
-        ValueError: It is something else.
+        ValueError: It is not such a mapping.
     """
     part = content.get(key) if isinstance(content, dict) else None
     if not isinstance(part, dict) or not all(isinstance(text, str) and _HASH.fullmatch(text) for text in part.values()):
@@ -129,18 +129,18 @@ def own_tree(severity: Any) -> str:
 
 
 def tree_of(severity: Any, recorded: Mapping[str, str | None], sha256: Callable[[str], str | None]) -> str | None:
-    """The folder below the results in which the data of a model lie, with its slash; empty: the study's own data.
+    """The folder below the results that holds a model's data, with its slash; empty for the study's own data.
 
-    A row may name the study's own severity: its data then lie where those of all others do. That this is so has to be
-    shown by the hashes of what the model was trained or scored on, as the names of cases do not depend on the severity.
+    A row may name the study's own severity; its data are then the same as those of all other models. The hashes of what
+    the model was trained or scored on have to show this, because the names of cases do not depend on the severity.
 
     Args:
-        severity: Of the domain shift, from the model's configuration; None if its row names none.
+        severity: Severity of the domain shift, from the model's configuration; None if its row names none.
         recorded: Hash by name of its data, relative to that folder; None where only the name is known.
         sha256: Hash by name relative to the results; None if there is no such file.
 
     Returns:
-        The folder; None if the data are in no folder of their own, and the study's own are not known to be they.
+        The folder; None if the data have no folder of their own and are not known to be the study's own.
     """
     own = own_tree(severity)
     if not own or any(sha256(own + name) is not None for name in recorded):
@@ -158,7 +158,7 @@ def _severity(root: _Root, model: Path) -> Any:
 
 
 def _read_run(root: _Root, sidecar: str) -> Record:
-    """The record of a training: its inputs have names of their own, and hashes of what it made are optional in it."""
+    """The record of a training: its inputs have names of their own, and hashes of its outputs are optional."""
     content = _read(root, sidecar)
     folder = Path(sidecar).parent
     recorded = _hashes(content, "inputs")
@@ -175,7 +175,7 @@ def _read_run(root: _Root, sidecar: str) -> Record:
 
 
 def _listed(root: _Root) -> tuple[list[str], list[str]]:
-    """The published files and the sidecars that are there, by name, sorted."""
+    """The existing published files and sidecars, by name, sorted."""
     results = root.root / root.results
     paths = [path for folder in _FOLDERS for path in (results / folder).rglob("*") if path.is_file()]
     for pattern, made in _TRAININGS.items():
@@ -190,18 +190,18 @@ def _short(value: str | None) -> str:
 
 
 def _compared(recorded: Iterable[tuple[str, str]], found: str) -> list[str]:
-    """One sentence for each (recorder, hash) that is not the hash found."""
+    """One sentence for each (recorder, hash) that differs from the hash found."""
     return [f"recorded {_short(value)} by {who}, found {_short(found)}" for who, value in recorded if value != found]
 
 
 def _judge(root: _Root, file: str, record: Record, others: Iterable[tuple[str, str]]) -> Finding:
-    """What one record says of a file of which it speaks.
+    """What one record says about one of its files.
 
     Args:
-        root: Where.
-        file: Which.
+        root: The root folder.
+        file: Name of the file.
         record: Its record.
-        others: (recorder, hash) of those that took it as input; asked only where the record has no hash.
+        others: (recorder, hash) of the records that have it as input; used only where its own record has no hash.
     """
     found = root.sha256(file)
     if found is None:
@@ -239,16 +239,16 @@ def _records(root: _Root, sidecars: Iterable[str]) -> tuple[list[Record], list[F
 def verify(results: Path, root: Path = Path()) -> list[Finding]:
     """Compare every published file of a study, and the inputs it was made from, with what was recorded; worst first.
 
-    Published are tables, figures, released weights, scores, predictions, and weights and history of every training.
-    A training's record names its inputs; where it has no hash of the weights or the history, the word of those that
-    read them counts: of the scores made from the weights, of the table made from the histories.
+    Published files are tables, figures, released weights, scores, predictions, and weights and history of every
+    training. A training's record names its inputs; where it has no hash of the weights or the history, the records of
+    their readers count: of the scores made from the weights, of the table made from the histories.
 
     Args:
         results: Folder of the results.
         root: Root of the workflow, to which recorded names are relative.
 
     Raises:
-        ValueError: There is no such folder, or it does not lie below the root.
+        ValueError: There is no such folder, or it is not below the root.
     """
     if not results.is_dir():
         raise ValueError(f"{results}: no such folder (expected the results of a study).")

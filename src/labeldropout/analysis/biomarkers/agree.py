@@ -54,7 +54,7 @@ BIOMARKER_AGREEMENT = {
 
 
 def read_biomarkers(path: Path) -> pd.DataFrame:
-    """A table `BIOMARKERS`, its reasons as text."""
+    """A table `BIOMARKERS`, with its reasons as text."""
     return read_table(path, BIOMARKERS, _TEXT)
 
 
@@ -90,7 +90,7 @@ def _column(reason: str) -> str:
 
 
 def _counts(table: pd.DataFrame, columns: Sequence[str]) -> dict[str, int]:
-    """Patients of one seed with an implausible mask in any of these columns, and for every reason those with it."""
+    """Patients of one seed with an implausible mask in any of these columns, in total and for every reason."""
     given = [set().union(*(cell.split("; ") for cell in cells)) for cells in table[list(columns)].to_numpy()]
     return {
         "n_implausible": sum(reasons != {""} for reasons in given),
@@ -99,7 +99,7 @@ def _counts(table: pd.DataFrame, columns: Sequence[str]) -> dict[str, int]:
 
 
 def _compare(table: pd.DataFrame, measured: str, against: str) -> Iterator[dict[str, Any]]:
-    """Rows of one measure of one model: every seed and all, all masks and, where some are not, the plausible ones."""
+    """Rows of one measure of one model: each seed and all, all masks and, if some are not, the plausible ones."""
     seeds = sorted(int(seed) for seed in table["seed"].unique())
     sides = [f"implausible_{side}" for side in (measured, against) if side != "truth"]
     doubtful = table[sides].ne("").any(axis=1)
@@ -125,8 +125,8 @@ def agreement_table(biomarkers: pd.DataFrame) -> pd.DataFrame:
         biomarkers: Tables `BIOMARKERS` of all models, one below the other.
 
     Returns:
-        `BIOMARKER_AGREEMENT`; nothing where there is nothing to hold against, or no annotation to be held against the
-        truth. A model of which nothing could be measured keeps its rows: patients undefined, and no other number.
+        `BIOMARKER_AGREEMENT`; no rows where there is nothing to compare with, or no annotation to compare with the
+        truth. A model for which nothing could be measured keeps its rows, with patients undefined and no other number.
     """
     found = []
     cell = ["model", "dataset", *_KEYS, "data"]
@@ -157,14 +157,14 @@ def _implausible(row: Mapping[str, Any]) -> str:
 
 
 def _reading(table: pd.DataFrame) -> pd.DataFrame:
-    """Fractions and biplane volumes over all seeds and masks, rounded; by one plane only where there are not two."""
+    """Fractions and biplane volumes over all seeds and masks, rounded; single-plane volumes only without two planes."""
     shown = table[table["measure"].isin(_READ) & (table["seed"] == "all") & (table["masks"] == "all")]
     by_two_planes = shown["dataset"] + shown["measure"]
     other = shown["dataset"] + shown["measure"].str.replace("_discs", "_biplane")
     shown = shown[(other == by_two_planes) | ~other.isin(set(by_two_planes))]
     is_model = shown["measured"] == "prediction"
     shown = pd.concat([shown[~is_model], shown[is_model]])
-    # All models of a data set have the same test images, and these one reference: one row says what the formula does.
+    # All models of a data set share its test images and their reference: one row shows what the formula does.
     return pd.DataFrame(
         [
             {
@@ -189,13 +189,13 @@ def _reading(table: pd.DataFrame) -> pd.DataFrame:
 def write_agreement(biomarkers: Sequence[Path], output: Path, *, simulated: bool) -> list[Path]:
     """Write `<output>.csv`, `.md` and `.tex` (`BIOMARKER_AGREEMENT`) and `<output>_patients.csv`; return their paths.
 
-    The patients' table has what a plot shows: fractions and biplane volumes, the first seed of each model. The tables
-    that are read have the rest.
+    The patients' table has what a plot shows: fractions and biplane volumes for the first seed of each model. The rest
+    is in the tables that are read.
 
     Args:
         biomarkers: Tables `BIOMARKERS`, one per model, in the order in which they are shown.
-        output: Path without ending.
-        simulated: Whether the caption must say that the data are.
+        output: Path without extension.
+        simulated: Whether the caption must say that the data are simulated.
     """
     patients = pd.concat([read_biomarkers(path) for path in biomarkers], ignore_index=True)
     table = agreement_table(patients)

@@ -1,8 +1,8 @@
 """How well two measurements of the same patients agree.
 
 Bland and Altman, "Measuring agreement in method comparison studies", Stat Methods Med Res 8 (1999) 135-160: bias and
-limits of agreement with their intervals (section 2). One number per patient and method: patients are independent, so
-nothing is resampled.
+limits of agreement with their intervals (section 2). There is one number per patient and method; patients are
+independent, so nothing is resampled.
 """
 
 import math
@@ -19,7 +19,7 @@ CONFIDENCE = 0.95
 
 
 NORMAL = float(scipy.special.ndtri(0.5 + CONFIDENCE / 2))
-"""1.96: limits of agreement lie this many standard deviations beside the bias."""
+"""1.96: limits of agreement lie this many standard deviations on either side of the bias."""
 
 
 WORDS = "Bland and Altman 1999 (Student's t); Fisher's z for the correlation"
@@ -35,7 +35,7 @@ class Agreement:
     n: int
     """Patients with both numbers."""
     mean: float
-    """Mean of the numbers that are held against."""
+    """Mean of the true numbers."""
     bias: float
     """Mean difference."""
     sd: float
@@ -91,7 +91,7 @@ def agree(measured: Values, true: Values) -> Agreement:
 
     Args:
         measured: One number per patient.
-        true: What it is held against, in the same order and unit.
+        true: What it is compared with, in the same order and unit.
 
     Raises:
         ValueError: The lengths differ.
@@ -121,8 +121,8 @@ def over_seeds(seeds: Sequence[Agreement]) -> Agreement:
     """Return the mean of the agreements of several trainings, not the agreement of their mean.
 
     Averaging the measurements first would show an ensemble that nobody uses. The number of patients is the smallest,
-    so that the intervals are those of one training: seeds are no further patients. What is NaN for one training is NaN:
-    a mean over the others would speak for a training of which nothing could be measured.
+    so that the intervals are those of one training: more seeds are not more patients. What is NaN for one training is
+    NaN: a mean over the others would hide that nothing could be measured for that training.
 
     Args:
         seeds: One per training.

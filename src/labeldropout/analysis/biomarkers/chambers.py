@@ -2,9 +2,9 @@
 
 Lang et al., "Recommendations for Cardiac Chamber Quantification", J Am Soc Echocardiogr 28 (2015) 1-39: volumes by the
 method of discs (modified Simpson's rule) in one plane or in two, and by the area-length formula. The long axis of the
-ventricle is here the principal axis of its mask: the guideline's line from the apex to the middle of the valve, as far
-as a mask tells. An atrium may be wider than long, so that its principal axis lies across: its long axis is the line
-from the middle of the ventricle to its own.
+ventricle is here the principal axis of its mask, as close as a mask comes to the guideline's line from the apex to the
+middle of the valve. An atrium may be wider than it is long, so that its principal axis lies across it; its long axis is
+therefore the line from the middle of the ventricle to its own.
 """
 
 import math
@@ -28,17 +28,18 @@ SUBPIXELS = 4
 
 
 APEX_WIDTH = 0.6
-"""No apex is seen if the disc at the end nearer to the probe is wider than this share of the widest one; an ellipse's
+"""No apex is seen if the disc at the end nearer the probe is wider than this share of the widest one; an ellipse's
 first disc of twenty has 0.3."""
 
 
 SMALL_COMPONENT = 0.01
-"""Further components below this share of the largest one are specks that no volume feels; they are not counted."""
+"""Further components below this share of the largest one are specks that do not matter for a volume; they are not
+counted."""
 
 
 SMALLEST_SHARE = 0.004
-"""Less than this share of an image is too small for a chamber: about 1 cm2 of a picture 16 cm deep and as wide. It asks
-for more than the probe's share, from which on something is drawn at all: a volume has to be read here."""
+"""Less than this share of an image is too small for a chamber: about 1 cm2 of a picture 16 cm deep and wide. It is more
+than the share from which the probe counts a structure as drawn, because here a volume has to be read."""
 
 EMPTY, TOO_SMALL = "empty", "too small"
 
@@ -54,7 +55,7 @@ class Discs:
     length: float
     """Extent of the mask along its long axis."""
     diameters: Float[np.ndarray, " n"]
-    """Width of every disc: its area over its height; from the end nearer to the probe (smaller rows)."""
+    """Width of every disc: its area over its height; from the end nearer the probe (smaller rows)."""
 
     @property
     def area(self) -> float:
@@ -66,7 +67,7 @@ _STEPS = (np.arange(SUBPIXELS) + 0.5) / SUBPIXELS - 0.5
 
 
 def _centred(mask: Mask, spacing: tuple[float, float]) -> tuple[Float[np.ndarray, "n 2"], Direction]:
-    """Centres of the pixels of a mask about their middle, and that middle, in the unit of the spacing."""
+    """Centres of the pixels of a mask relative to their middle, and that middle, in the unit of the spacing."""
     if min(spacing) <= 0:
         raise ValueError(f"pixel spacing {spacing} (expected two positive numbers).")
     pixels = np.argwhere(mask)
@@ -77,7 +78,7 @@ def _centred(mask: Mask, spacing: tuple[float, float]) -> tuple[Float[np.ndarray
 
 
 def _principal_axes(centres: Float[np.ndarray, "n 2"], spacing: tuple[float, float]) -> Float[np.ndarray, "2 2"]:
-    """Both principal axes in columns, the shorter one first."""
+    """Both principal axes as columns, the shorter one first."""
     # Covariance of all points: of the pixels' centres, and of the points around each.
     covariance = centres.T @ centres / len(centres) + np.diag(np.square(spacing) * _STEPS.var())
     return np.linalg.eigh(covariance)[1]
@@ -86,12 +87,12 @@ def _principal_axes(centres: Float[np.ndarray, "n 2"], spacing: tuple[float, flo
 def axis_of_atrium(atrium: Mask, ventricle: Mask | None, spacing: tuple[float, float]) -> Direction:
     """Return the direction of an atrium's long axis, which need not be its longer one.
 
-    The line from the middle of the ventricle to the middle of the atrium; without a ventricle the principal axis
-    nearer to the vertical of the image, in which an apical view shows both.
+    The line from the middle of the ventricle to the middle of the atrium; without a ventricle, the principal axis
+    closer to the vertical of the image, along which an apical view shows both.
 
     Args:
         atrium: bool (H, W), not empty.
-        ventricle: The left ventricle of the same image; None if it is unknown or not to be trusted.
+        ventricle: The left ventricle of the same image; None if it is unknown or unreliable.
         spacing: (rows, columns): height and width of a pixel.
 
     Raises:
@@ -115,8 +116,8 @@ def cut_into_discs(
         mask: bool (H, W), not empty.
         spacing: (rows, columns): height and width of a pixel, in mm or in any other unit.
         n: Number of discs.
-        axis: Direction (rows, columns) of the long axis in the unit of the spacing, of any length but 0; without it
-            the principal axis, which is the long one of an elongated chamber only.
+        axis: Direction (rows, columns) of the long axis in the unit of the spacing, of any length but 0; by default the
+            principal axis, which is the long axis only of an elongated chamber.
 
     Raises:
         ValueError: The mask is empty, or a spacing is not positive, or an axis has no direction.
@@ -180,15 +181,15 @@ def ejection_fraction(end_diastolic: float, end_systolic: float) -> float:
 
 
 def implausibilities(mask: Mask, spacing: tuple[float, float], *, has_apex: bool = True) -> tuple[str, ...]:
-    """Return what forbids to read a volume from this mask without looking at it; nothing if it looks like a chamber.
+    """Return the reasons not to trust a volume from this mask unseen; none if it looks like a chamber.
 
-    From `REASONS`. `empty`, or `too small` for any chamber, and then nothing else is asked; `several components`,
-    beyond specks; `cut by the border`, if it touches the edge of the image; `no apex`, if its end nearer to the probe
-    is as wide as a chamber.
+    They are from `REASONS`: `empty`, or `too small` for any chamber, and then nothing else is checked; `several
+    components`, not counting specks; `cut by the border`, if it touches the edge of the image; `no apex`, if its end
+    nearer the probe is as wide as a chamber.
 
     Args:
         mask: bool (H, W).
-        spacing: (rows, columns), in any unit: only their ratio counts.
+        spacing: (rows, columns), in any unit: only their ratio matters.
         has_apex: Whether the structure ends in an apex: the left ventricle does.
     """
     if not mask.any():

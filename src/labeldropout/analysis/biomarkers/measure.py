@@ -80,7 +80,7 @@ _TEXT = ("model", "dataset", "patient", *_KEYS, "implausible_prediction", "impla
 
 @dataclass(frozen=True)
 class Picture:
-    """A label map of one image, by whomever."""
+    """A label map of one image, whoever drew it."""
 
     view: str
     instant: str
@@ -88,12 +88,12 @@ class Picture:
     labels: np.ndarray
     """uint8 (H, W)."""
     structures: frozenset[Structure]
-    """Of which it speaks."""
+    """The structures that it covers."""
 
 
 @dataclass(frozen=True)
 class Value:
-    """One number with what makes it doubtful."""
+    """One number with the reasons to doubt it."""
 
     value: float
     reasons: frozenset[str]
@@ -113,14 +113,14 @@ class _Chamber:
 
 
 def _discs(picture: Picture, structure: Structure, spacing: Spacing) -> Discs | None:
-    """Discs of a chamber; those of the atrium across the line from the ventricle, where that one is there."""
+    """Discs of a chamber; those of the atrium across the line from the ventricle, if there is one."""
     mask = picture.labels == structure
     if structure not in _CHAMBERS or not mask.any():
         return None
     if structure is Structure.LV:
         return cut_into_discs(mask, spacing)
     ventricle = picture.labels == Structure.LV
-    # A speck of a ventricle shows no direction.
+    # A speck of a ventricle gives no direction.
     seen = Structure.LV in picture.structures and not {EMPTY, TOO_SMALL} & set(implausibilities(ventricle, spacing))
     return cut_into_discs(mask, spacing, axis=axis_of_atrium(mask, ventricle if seen else None, spacing))
 
@@ -137,7 +137,7 @@ def _chamber(picture: Picture, structure: Structure) -> _Chamber:
 
 
 def _volumes(planes: Sequence[_Chamber]) -> dict[str, float]:
-    """Volumes by the formulas for so many planes, in the cube of the discs' unit; 0 if nothing is drawn in one."""
+    """Volumes by the formulas for this many planes, in the cube of the discs' unit; 0 if nothing is drawn in one."""
     names = ("area_length", "discs") if len(planes) == 1 else ("biplane",)
     drawn = [plane.discs for plane in planes if plane.discs is not None]
     if len(drawn) < len(planes):
@@ -185,11 +185,11 @@ def measure_patient(pictures: Sequence[Picture]) -> dict[Key, Value]:
     """Everything that can be read off the label maps of one patient.
 
     Areas are means over the images of one view and instant, volumes come from images whose instant is known (a store
-    has one of each view and instant). A mask that looks like no chamber is measured like the others, 0 if it is empty,
-    and its reasons are kept beside the number.
+    has one of each view and instant). A mask that does not look like a chamber is measured like the others (0 if it is
+    empty), and the reasons are kept beside the number.
 
     Args:
-        pictures: The patient's label maps, all by the same hand.
+        pictures: The patient's label maps, all from the same source.
     """
     values: dict[Key, Value] = {}
     for structure in FOREGROUND:
@@ -209,7 +209,7 @@ def measure_patient(pictures: Sequence[Picture]) -> dict[Key, Value]:
 
 
 def _true_value(key: Key, heart: Mapping[str, Any]) -> float:
-    """What `hearts.csv` says of a measure; NaN for areas, which depend on where the plane lies."""
+    """What `hearts.csv` says about a measure; NaN for areas, which depend on where the plane lies."""
     _, structure, _, instant, unit = key
     if unit == "ml":
         return float(heart[f"{structure}_{instant}_ml"])
@@ -222,7 +222,7 @@ def _true_value(key: Key, heart: Mapping[str, Any]) -> float:
 def _pictures(
     store: CaseStore, rows: Iterable[int], maps: Mapping[str, np.ndarray] | None, structures: frozenset[Structure]
 ) -> list[Picture]:
-    """Label maps of these cases: predictions if given, else the references with what is annotated.
+    """Label maps of these cases: predictions if given, otherwise the references with what is annotated.
 
     Raises:
         ValueError: A prediction is missing or does not fit its image.
@@ -252,7 +252,7 @@ def measure_model(
     *,
     simulated: bool,
 ) -> None:
-    """Measure every patient of a model's test sets, predicted, as annotated and in truth: table `BIOMARKERS`.
+    """Measure every patient of a model's test sets, as predicted, as annotated and in truth: table `BIOMARKERS`.
 
     Args:
         model: Row of the list of experiments.

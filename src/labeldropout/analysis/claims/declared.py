@@ -44,7 +44,8 @@ class Comparison:
 
     kind: Kind
     sides: tuple[tuple[str, ...], ...]
-    """Models of every side; several are averaged per image. Of a trend: both sides of the first pair, of the second."""
+    """Models of every side; several are averaged per image. For a trend: both sides of the first pair, then of the
+    second, and so on."""
     dataset: str
     structure: str
     reference: str
@@ -189,7 +190,7 @@ def _claim(name: Any, content: Any, file: Path) -> Claim:
 
 
 def _refuse_doubled_keys(node: Any, file: Path) -> None:
-    """YAML would silently keep the last of two equal keys."""
+    """Refuse duplicate keys: YAML would silently keep the last one."""
     if isinstance(node, yaml.MappingNode):
         keys = [key.value for key, _ in node.value]
         for key in keys:
@@ -213,7 +214,7 @@ def read_claims(path: Path) -> Declared:
     """Read the declared claims.
 
     Raises:
-        ValueError: Something in it is unknown, missing or doubled; the message names the place and the nearest name.
+        ValueError: Something in it is unknown, missing or duplicated; the message names the place and the nearest name.
     """
     try:
         text = path.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Declared claims and the scores of a study -> one row per comparison, with what came of it."""
+"""From declared claims and the scores of a study to one row per comparison, with its outcome."""
 
 import math
 from collections.abc import Collection, Sequence
@@ -86,7 +86,7 @@ CLAIMS_TEXT = ("statement", "where", "why", "method", "interval", "reported", "d
 
 
 def reported_of(study: Study, claim: Claim, comparison: Comparison) -> str:
-    """Return what the paper reports of a comparison: the numbers of `config/reported.yaml`, else the claim's words."""
+    """Return what the paper reports on a comparison: the numbers of `config/reported.yaml`, or the claim's words."""
     table = study.reported
     where = {"dataset": comparison.dataset, "structure": comparison.structure}
     mine = table[table["item"].isin([claim.item, "tests"])]
@@ -112,7 +112,7 @@ def reported_of(study: Study, claim: Claim, comparison: Comparison) -> str:
 
 
 def _scored(study: Study, comparison: Comparison) -> tuple[pd.DataFrame, int]:
-    """Dice of every side (columns 0, 1, ...) by patient and case, as far as all have one; and how many images have not.
+    """Dice of every side (columns 0, 1, ...) by patient and case, where all have one; and how many images lack one.
 
     Raises:
         LookupError: A model is missing, or has no score here; the message says which.
@@ -212,7 +212,7 @@ def _ends(found: Interval, low: str, high: str) -> dict[str, float]:
 def _row(
     study: Study, declared: Declared, claim: Claim, comparison: Comparison, resampling: Resampling
 ) -> dict[str, Any]:
-    """One row of the table; outcome and Holm's correction still to come where the comparison is judged."""
+    """One row of the table; if the comparison is judged, before its outcome and Holm's correction."""
     bound = declared.bound(comparison.kind)
     row: dict[str, Any] = dict.fromkeys(CLAIMS, math.nan)
     row |= dict.fromkeys(("why", "method"), "") | {"interval": "none"}
@@ -324,12 +324,12 @@ def judge_claims(
         part: One of `PARTS`.
         scores: `scores/<model>.csv`.
         configs: `config.json` of the ledger's models.
-        seeds: Cell of each of them in the list of experiments, in the same order.
-        shown_in: As `seeds`.
+        seeds: Their cells `seeds` in the list of experiments, in the same order.
+        shown_in: Their cells `shown_in`, likewise.
         split: Tables `PATIENTS` of all data sets that were scored.
         reported: The paper's numbers, `config/reported.yaml`.
         settings: `statistics` (draws, seed), `simulated`, `severity`.
-        output: Path of the table, with or without its ending.
+        output: Path of the table, with or without its extension.
 
     Raises:
         ValueError: An input does not fit; the message says which and what was expected.

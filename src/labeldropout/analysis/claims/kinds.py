@@ -1,7 +1,7 @@
-"""The kinds of comparison: for each what it estimates, when it holds, and how it is told.
+"""The kinds of comparison: what each estimates, when it holds, and how it is worded.
 
 A comparison is a matrix of Dice scores, one row per side and one column per image (seeds averaged before). Its kind
-says what is estimated from the rows and which number decides; the rules are those of the head of `config/claims.yaml`.
+says what is estimated from the rows and which number decides; the rules are those at the head of `config/claims.yaml`.
 A new kind is an entry of `KINDS` and its test.
 """
 
@@ -25,7 +25,7 @@ PerImage = Callable[[Sides], Float[np.ndarray, " n"]]
 OfMeans = Callable[
     [Sides, Groups, Integer[np.ndarray, "draws patients"], Sequence[float]], tuple[float, list[Interval]]
 ]
-"""The effect and its intervals, where it is no mean over images."""
+"""The effect and its intervals, where it is not a mean over images."""
 
 
 class Form(StrEnum):
@@ -62,13 +62,13 @@ class Numbers:
     high: float
     """Upper end."""
     p_holm: float
-    """Two-sided p after Holm's correction, for the kinds that a p decides; NaN shows nothing."""
+    """Two-sided p after Holm's correction, for the kinds that a p value decides; NaN proves nothing."""
     rank_biserial: float
-    """Of the same test; it has to point where the mean does, for one outlier can turn a mean."""
+    """From the same test; it must have the mean's sign, because a single outlier can flip the sign of a mean."""
     bound: float
     """Margin or limit, for the kinds that an interval decides."""
     level: float
-    """Of the tests."""
+    """Level of the tests."""
 
 
 Rule = Callable[[Numbers], bool]
@@ -76,7 +76,7 @@ Rule = Callable[[Numbers], bool]
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """All that is true of one kind of comparison."""
+    """Everything about one kind of comparison."""
 
     name: str
     form: Form
@@ -86,30 +86,30 @@ class Kind:
     """The comparison in words, from its sides and its bound."""
     per_image: PerImage | None = None
     of_means: OfMeans | None = None
-    """One of the two is given."""
+    """Exactly one of `per_image` and `of_means` is given."""
     has_test: bool = False
     """Whether the numbers per image, and the patients' means of them, are tested against zero."""
     bound: Bound = Bound.NONE
     confidence: float = 0.95
-    """Coverage of the interval that it is judged by: 90 % is a one-sided test at the level of 5 %."""
+    """Coverage of the interval that it is judged by: 90 % amounts to a one-sided test at the level of 5 %."""
     holds: Rule | None = None
-    """Whether it holds, of outcomes that can be judged; None where it is only shown beside the claim."""
+    """Whether it holds, if it can be judged; None if it is only shown beside the claim."""
     is_decided_by_p: bool = False
-    """Such comparisons of a claim are one family for Holm's correction."""
+    """Such comparisons of a claim form one family for Holm's correction."""
     region: Callable[[float], tuple[float, float]] = lambda _: (-math.inf, math.inf)
-    """Where the interval, or for tests the effect, has to lie, from the bound."""
+    """Where the interval (for tests, the effect) has to lie, given the bound."""
     axis: str = ""
     """What the forest plot's axis shows."""
     is_signed: bool = True
     """Whether its effect is a difference with a direction."""
     scale: int = 1
-    """By which the effect is multiplied before it is printed."""
+    """Factor by which the effect is multiplied before it is printed."""
     decimals: int = 3
     unit: str = ""
     several: str = ""
-    """What links many first sides with the one that they are all compared with, where they may share a line."""
+    """Words that link many first sides with the one they are all compared with, if they may share a line."""
     reported_as: str = ""
-    """The measure under which the paper's numbers hold this effect itself; else the means of its sides are quoted."""
+    """The measure under which the paper reports this effect itself; otherwise the means of its sides are quoted."""
 
     @property
     def is_shown(self) -> bool:
@@ -145,7 +145,7 @@ def _over_draws(
     means = []
     for side in sides:
         sums, numbers = group_sums(side, patients)
-        # Rounded: the same patients drawn in another order must not count as another mean.
+        # Rounded: the same patients drawn in another order must not give a different mean.
         means.append(np.round((counts @ sums) / (counts @ numbers), 12))
     return np.array(means)
 
@@ -167,8 +167,8 @@ def largest_difference(
 ) -> tuple[float, list[Interval]]:
     """Return the largest difference between the means of any two sides, with percentile intervals over patients.
 
-    A largest difference is never below 0 and grows under resampling, so that its interval errs upwards: against "they
-    agree", not for it. (BCa has no meaning where the two sides that differ most change from sample to sample.)
+    A largest difference is never below 0 and grows under resampling, so its interval errs upwards: against "they
+    agree", not in its favour. (BCa has no meaning where the two sides that differ most change from sample to sample.)
 
     Args:
         sides: Dice scores without NaN.
@@ -226,11 +226,11 @@ def _growing(sides: Sequence[str], _: float) -> str:
 
 
 FEW = 4
-"""Models that are named one by one."""
+"""Most models that are named one by one."""
 
 
 def joined(names: Sequence[str]) -> str:
-    """Names in a sentence, the middle ones of many left out."""
+    """Names in a sentence, without the middle ones if there are many."""
     if len(names) > FEW:
         return f"{names[0]} … {names[-1]} ({len(names)} models)"
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
@@ -335,11 +335,11 @@ KINDS: dict[str, Kind] = {
         reported_as="relative_gain",
     ),
 }
-"""By name, as `config/claims.yaml` has it."""
+"""By name, as in `config/claims.yaml`."""
 
 
 def effects_in_words() -> str:
-    """Return what the effect of every kind is: kinds of one effect together."""
+    """Return what the effect of every kind is, with kinds of the same effect together."""
     by_effect: dict[str, list[str]] = {}
     for kind in KINDS.values():
         by_effect.setdefault(kind.estimates, []).append(kind.name)

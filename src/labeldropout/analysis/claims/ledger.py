@@ -54,7 +54,7 @@ def comparison_lines(rows: Sequence[Any]) -> list[str]:
 
 
 def reported_words(rows: Sequence[Any]) -> list[str]:
-    """What the paper says of a claim, each text once; with its structures where it says different things of them."""
+    """What the paper says about a claim, each text once, with the structures where the texts differ."""
     reported: dict[str, list[str]] = {}
     for row in rows:
         if row.reported:
@@ -115,12 +115,12 @@ def typeset(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def caption_of(declared: Declared, part: str, *, simulated: bool) -> str:
-    """Return what stands over the ledger of a part.
+    """Return the caption of the ledger of a part.
 
     Args:
         declared: All claims.
         part: One of `PARTS`.
-        simulated: Whether the data are.
+        simulated: Whether the data are simulated.
     """
     whose = "the paper's" if part == "study" else "our own experiments'"
     return (

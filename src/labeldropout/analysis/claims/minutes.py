@@ -12,9 +12,10 @@ DATA = ("simulate", "import_dataset", "segment_cone", "prepare")
 
 
 def minutes_of(item: str, experiments: Sequence[Mapping[str, str]], record: Mapping[str, Any]) -> tuple[int, int]:
-    """Return how many trainings a target needs, and about how many minutes it takes from nothing.
+    """Return how many trainings a target needs, and about how many minutes it takes from scratch.
 
-    Seconds of its jobs, as long as such jobs took on average, divided by the cores; rounded up to a whole minute.
+    The seconds of its jobs, each as long as such jobs took on average, are divided by the cores and rounded up to a
+    whole minute.
 
     Args:
         item: A figure or table, as the column `shown_in` of the list of experiments names it.

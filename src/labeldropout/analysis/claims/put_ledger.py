@@ -15,13 +15,13 @@ from labeldropout.analysis.claims.words import cell_words
 from labeldropout.files import read_json, replacing
 
 RESULTS_MARK = "<!-- results -->"
-"""Stands in the README before and after the lines on the results."""
+"""Marks the beginning and the end of the lines on the results in the README."""
 CLAIMS_MARK = "<!-- claims -->"
-"""Stands in `docs/claims.md` before and after what is made from the tables."""
+"""Marks the beginning and the end of what is made from the tables in `docs/claims.md`."""
 MAIN = ("C6", "C11", "C12", "C13")
 """Claims that have a line of their own in the README: the paper's main one, and those that test its explanation."""
 WIDTH = 150
-"""Characters of a line of the README."""
+"""Characters per line of the README."""
 
 
 def _deciding(claim: Claim) -> Any:
@@ -57,7 +57,7 @@ def result_lines(claims: Sequence[Claim]) -> str:
 def claims_page(
     claims: Sequence[Claim], caption: str, experiments: Sequence[Mapping[str, str]], record: Mapping[str, Any]
 ) -> str:
-    """Return what stands between the marks of the page of claims: a table of all, then each with its comparisons.
+    """Return the text between the marks of the page of claims: a table of all, then each with its comparisons.
 
     Args:
         claims: From `read_ledger`.
@@ -87,11 +87,11 @@ def claims_page(
 
 
 def between(text: str, mark: str, content: str, where: Path) -> str:
-    """Return a text with other content between its two marks.
+    """Return a text with new content between its two marks.
 
     Args:
         text: The text.
-        mark: Stands in it before and after the place.
+        mark: The mark, found before and after the content.
         content: What to put there.
         where: File of the text, for the message.
 
@@ -105,14 +105,14 @@ def between(text: str, mark: str, content: str, where: Path) -> str:
 
 
 def put_ledger(results: Path, root: Path) -> None:
-    """Put the results into the README and into `docs/claims.md`, in place of what stands between their marks.
+    """Put the results into the README and into `docs/claims.md`, replacing what is between their marks.
 
     Args:
         results: Folder of a study's results: its claims tables and its run record are read.
         root: Folder of the repository.
 
     Raises:
-        ValueError: There is no claims table, a text does not have its two marks, or a table is not one.
+        ValueError: There is no claims table, a text does not have its two marks, or a table is malformed.
     """
     claims = read_ledger(results / "tables")
     if not claims:

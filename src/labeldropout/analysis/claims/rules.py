@@ -1,4 +1,4 @@
-"""What follows from the numbers of a comparison: for it, by the rule of its kind, and for the claim."""
+"""What follows from the numbers of a comparison, for itself by the rule of its kind and for its claim."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from labeldropout.analysis.claims.kinds import Kind, Numbers
 
 
 class Outcome(StrEnum):
-    """What came of a comparison."""
+    """The outcome of a comparison."""
 
     YES = "yes"
     NO = "no"
@@ -18,7 +18,7 @@ class Outcome(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What came of a claim."""
+    """The verdict on a claim."""
 
     REPRODUCED = "reproduced"
     NOT_REPRODUCED = "not reproduced"
@@ -26,12 +26,12 @@ class Verdict(StrEnum):
 
 
 def smallest_p(n_patients: int) -> float:
-    """Return the smallest two-sided p of a signed-rank test on so many patients: all differences have one sign."""
+    """Return the smallest two-sided p of a signed-rank test on this many patients: all differences share a sign."""
     return 2.0 ** (1 - n_patients)
 
 
 def why_not_testable(kind: Kind, effect: float, low: float, high: float, n_patients: int, fewest_patients: int) -> str:
-    """Return why these numbers can decide nothing; empty if they can.
+    """Return why these numbers cannot decide anything; empty if they can.
 
     Args:
         kind: Of the comparison.
@@ -39,7 +39,7 @@ def why_not_testable(kind: Kind, effect: float, low: float, high: float, n_patie
         low: Lower end of its interval.
         high: Upper end.
         n_patients: Patients behind it.
-        fewest_patients: With fewer nothing is judged.
+        fewest_patients: With fewer patients, nothing is judged.
     """
     if not n_patients:
         return "no image with a score under all models"

@@ -56,14 +56,14 @@ class Told:
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim and what became of it."""
+    """A claim and its verdict."""
 
     name: str
     statement: str
     where: str
     verdict: str
     target: str
-    """What `snakemake` is asked for to rebuild it."""
+    """The Snakemake target that rebuilds it."""
     table: str
     """One of `LEDGERS`."""
     rows: Sequence[Any]
@@ -76,7 +76,7 @@ class Claim:
 
     @property
     def sign(self) -> str:
-        """A sign for its verdict, for who does not see colours."""
+        """A symbol for its verdict, for readers who cannot see colours."""
         return _LOOKS[Verdict(self.verdict)][1]
 
     @property
@@ -105,7 +105,7 @@ class Claim:
 
     @property
     def reported(self) -> str:
-        """What the paper says, where it says the same of all its comparisons; else empty."""
+        """What the paper says, if it says the same about all comparisons; otherwise empty."""
         texts = {row.reported for row in self.rows}
         return str(texts.pop()) if len(texts) == 1 else ""
 
@@ -168,13 +168,13 @@ def _cells(row: Any) -> list[str]:
 
 
 def read_ledger(tables: Path) -> list[Claim]:
-    """The claims of both tables, as far as they are there, in their order.
+    """The claims of both tables, as far as these exist, in their order.
 
     Args:
         tables: Folder of the tables.
 
     Raises:
-        ValueError: Not such a table, or a verdict is unknown; the message names the file.
+        ValueError: A file is not such a table, or a verdict is unknown; the message names the file.
     """
     claims = []
     for name in LEDGERS:

@@ -16,7 +16,7 @@ HOLDS = {
     Outcome.NOT_TESTABLE: "not testable",
     Outcome.SHOWN: "shown",
 }
-"""What is said of a comparison."""
+"""Words for the outcome of a comparison."""
 
 
 def cell_words(row: Any) -> str:

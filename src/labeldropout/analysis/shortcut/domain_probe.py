@@ -1,4 +1,4 @@
-"""How well the domain of an image can be told from what a network says of it.
+"""How well the domain of an image can be told from a network's output.
 
 A linear probe (Alain and Bengio, "Understanding intermediate layers using linear classifier probes", 2016): a linear
 discriminant with equal priors and a ridge, cross-validated over patients, with its chance level from permuted domains
@@ -33,14 +33,14 @@ RIDGE = 0.01
 
 
 DIGITS = 6
-"""Posteriors are rounded: equal images must stay ties whatever the order of a sum."""
+"""Decimals to which posteriors are rounded, so that equal images stay tied whatever the order of a sum."""
 
 
 PERMUTATIONS = 200
 
 
 def large_enough(domains: Domains, patients: Patients, n_folds: int = FOLDS) -> Bool[np.ndarray, " n"]:
-    """Return which images are of a domain that folds can be drawn of: it has at least one patient per fold.
+    """Return which images are of a domain that folds can be drawn from: one with at least one patient per fold.
 
     Args:
         domains: Domain of every image.
@@ -81,8 +81,8 @@ def fit_and_apply(
 ) -> Float[np.ndarray, "m k"]:
     """Return the probability of every domain for test images, from a linear discriminant fitted to others.
 
-    Features are scaled to unit variance over the training images (a constant one says nothing); the covariance within
-    domains is pooled, every domain counting once, and has the ridge added; priors are equal.
+    Features are scaled to unit variance over the training images (a constant one carries no information); the
+    covariance within domains is pooled, every domain counting once, and has the ridge added; priors are equal.
 
     Args:
         train: Features of the images to fit to.
@@ -127,13 +127,13 @@ def cross_validate(features: Features, domains: Domains, folds: Folds) -> Poster
 
 @dataclass(frozen=True)
 class Readout:
-    """What a probe found out, summed per patient, so that patients can be counted several times or not at all."""
+    """The result of a probe, summed per patient, so that patients can be counted several times or not at all."""
 
     patient_domains: Int[np.ndarray, " p"]
     hits: Float[np.ndarray, "p k"]
-    """Share of the patient's images that are told to be of each domain (ties are shared)."""
+    """Share of the patient's images that are assigned to each domain (ties are split)."""
     wins: Float[np.ndarray, "k p p"]
-    """Share of the pairs of images in which the first patient's has the larger probability of the domain; ties half."""
+    """Share of image pairs in which the first patient's has the larger probability of the domain; ties count half."""
 
     def metrics(self, counts: Float[np.ndarray, "draws p"]) -> dict[str, Float[np.ndarray, "draws k1"]]:
         """Balanced accuracy and area under the ROC curve, for resampled patients.
@@ -188,7 +188,7 @@ def read_out(posterior: Posterior, domains: Domains, patients: Patients) -> Read
 
 
 def permute_domains(domains: Domains, patients: Patients, rng: np.random.Generator) -> Domains:
-    """Return domains dealt out anew among the patients: what a probe finds then is chance.
+    """Return the domains permuted among the patients: whatever a probe then finds is chance.
 
     Args:
         domains: Domain of every image.
@@ -228,7 +228,7 @@ def log_odds(probability: Float[np.ndarray, "n c h w"], masks: Bool[np.ndarray, 
         floor: Smaller probabilities count as this.
     """
     found = np.zeros(probability.shape[:2])
-    # One image at a time: the numbers in double precision are several times what comes in.
+    # One image at a time: in double precision the numbers take several times the memory of the input.
     for place, (of_image, mask) in enumerate(zip(probability, masks, strict=True)):
         logits = np.log(np.maximum(of_image.astype(np.float64), floor))
         logits -= logits.mean(0, keepdims=True)

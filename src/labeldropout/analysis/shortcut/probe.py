@@ -1,9 +1,9 @@
-"""The verb `probe`: whether a model gives the domain of an image away, by what it draws and by its logits.
+"""The verb `probe`: whether a model gives away the domain of an image, by what it draws and by its logits.
 
-The explanation of the paper: where labels are missing in one domain, a network learns to tell the domain, and leaves
-out what is never drawn there. If so, the set of structures that it draws, or its logits at the pixels of a missing
-structure, tell the domain. Images of different domains look different, and some of that reaches any logit; so the
-same probe at the pixels of the left ventricle, which is labelled everywhere, stands beside it.
+The paper's explanation is that where labels are missing in one domain, a network learns to recognise the domain and
+leaves out what is never drawn there. If so, the set of structures that it draws, or its logits at the pixels of a
+missing structure, reveal the domain. Images of different domains look different, and some of that reaches any logit; so
+the same probe at the pixels of the left ventricle, which is labelled everywhere, serves as a comparison.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -38,11 +38,11 @@ from labeldropout.labels import Part, State, Structure
 from labeldropout.learning.model import BATCH_SIZE, Model, crop_of, load_model
 
 SMALLEST_SHARE = 0.001
-"""A structure counts as drawn from this share of the grid on: 4 pixels of 64 x 64, a tenth of a small atrium."""
+"""Smallest share of the grid that counts as drawn: 4 pixels of 64 x 64, a tenth of a small atrium."""
 
 
 FLOOR = 1e-12
-"""Probabilities below this count as this, before the logarithm."""
+"""Probabilities are raised to at least this before the logarithm."""
 
 
 _METRICS = ("balanced_accuracy", "auc")
@@ -61,7 +61,7 @@ class Images:
     pixels: np.ndarray
     """uint8 (N, S, S)."""
     truth: dict[Structure, np.ndarray]
-    """bool (N, S, S): where each structure is; nothing where nobody knows."""
+    """bool (N, S, S): where each structure is; empty where this is unknown."""
     domains: np.ndarray
     """Place of the data set in `names`."""
     patients: np.ndarray
@@ -69,7 +69,7 @@ class Images:
 
 
 def _known_masks(prepared: Prepared, row: int, stores: Sequence[CaseStore]) -> dict[Structure, np.ndarray]:
-    """Where the structures are: as annotated, else as a further store (the truth, the observer) has it, else empty."""
+    """Where the structures are: as annotated, else as in a further store (the truth, the observer), else empty."""
     facts = prepared.table.iloc[row]
     size = prepared.images.shape[-1]
     masks = {}
@@ -88,12 +88,12 @@ def _known_masks(prepared: Prepared, row: int, stores: Sequence[CaseStore]) -> d
 
 
 def read_images(prepared: Sequence[Path], split: Sequence[Path], further: Sequence[Path]) -> Images:
-    """Read the test part of all data sets, with the pixels of every structure as far as somebody knows them.
+    """Read the test part of all data sets, with the pixels of every structure as far as they are known.
 
     Args:
         prepared: Prepared arrays, one folder per data set.
         split: Tables `PATIENTS` of these data sets.
-        further: Stores that know more than the data sets: the simulator's truth, the observer's masks.
+        further: Stores that hold more than the data sets: the simulator's truth, the observer's masks.
 
     Raises:
         ValueError: There are fewer than two data sets.
@@ -116,7 +116,7 @@ def read_images(prepared: Sequence[Path], split: Sequence[Path], further: Sequen
 
 @dataclass(frozen=True)
 class Answers:
-    """What the probe keeps of a training's answers: features of every image, none of the probabilities."""
+    """What the probe keeps of a training's answers: features of every image, but no probabilities."""
 
     model: str
     seed: int
@@ -125,7 +125,7 @@ class Answers:
     drawn: np.ndarray
     """float64 (N, C - 1): 1 where a structure is drawn, else 0."""
     logits: dict[Structure, np.ndarray]
-    """float64 (N, C): mean centred log-probabilities at a structure's pixels; NaN where nobody knows where it is."""
+    """float64 (N, C): mean centred log-probabilities at a structure's pixels; NaN where its place is unknown."""
 
     @classmethod
     def of(
@@ -136,7 +136,7 @@ class Answers:
         batches: Iterable[np.ndarray],
         images: Images,
     ) -> "Answers":
-        """Turn probabilities into features batch by batch: those of a whole test part need not fit into memory.
+        """Turn probabilities into features batch by batch, as those of a whole test part may not fit into memory.
 
         Args:
             model: Row of the list of experiments.
@@ -191,7 +191,7 @@ class _Design:
 
     folds: np.ndarray
     permuted: list[tuple[np.ndarray, np.ndarray]]
-    """Domains dealt out anew, and folds for them."""
+    """Permuted domains, and folds for them."""
     counts: np.ndarray
     """Resampled patients."""
 
@@ -233,11 +233,11 @@ class _Outcome:
 
     @classmethod
     def over_seeds(cls, several: Sequence["_Outcome"]) -> "_Outcome":
-        """Mean over trainings, patients and permutations being drawn once for all of them."""
+        """Mean over trainings; patients and permutations are drawn once for all of them."""
         return cls(*(np.mean([getattr(one, name) for one in several], axis=0) for name in ("value", "draws", "chance")))
 
     def rows(self) -> list[dict[str, float]]:
-        """Numbers of each domain, and last of all."""
+        """Numbers for each domain, and last for all domains."""
         low, high = np.quantile(self.draws, [0.025, 0.975], axis=0)
         p = (1 + (self.chance >= self.value - 1e-12).sum(0)) / (1 + len(self.chance))
         parts = dict(zip(_ENDINGS, (self.value, low, high, self.chance.mean(0), p), strict=True))
@@ -254,8 +254,8 @@ class _Outcome:
 def probe_trainings(answers: Sequence[Answers], images: Images, draws: int, seed: int) -> pd.DataFrame:
     """How well the domain can be told from each training of one model, and over all of them.
 
-    A domain with fewer than `FOLDS` patients is left out of a question: its rows have no numbers, and nor has the row
-    of all where fewer than two domains are left.
+    A domain with fewer than `FOLDS` patients is left out of a question: its rows have no numbers, and neither has the
+    row for all domains if fewer than two are left.
 
     Args:
         answers: Of every training of the model.
@@ -302,7 +302,7 @@ def probe_trainings(answers: Sequence[Answers], images: Images, draws: int, seed
 
 
 def _shares(answers: Sequence[Answers], images: Images) -> list[dict[str, Any]]:
-    """In what share of a domain's images each structure is drawn: what the probe of the set goes by."""
+    """In what share of a domain's images each structure is drawn: what the probe of the set is based on."""
     found = []
     for channel, structure in enumerate(answers[0].structures):
         for place in np.unique(images.domains):
@@ -347,7 +347,7 @@ def probe_model(
         weights: `weights.safetensors` of every seed.
         prepared: Prepared arrays, one folder per data set.
         split: Tables `PATIENTS` of these data sets.
-        further: Stores that know where unannotated structures are: the truth, else the observer's masks.
+        further: Stores that show unannotated structures: the truth, or else the observer's masks.
         settings: `draws` and `seed` of the resampling, and `simulated`.
         device: auto, cpu or cuda.
         threads: Threads on a CPU.

@@ -54,8 +54,8 @@ def write_probes(probes: Sequence[Path], output: Path, *, simulated: bool) -> li
 
     Args:
         probes: Tables `SHORTCUT`, in the order in which they are shown.
-        output: Path without ending.
-        simulated: Whether the caption must say that the data are.
+        output: Path without extension.
+        simulated: Whether the caption must say that the data are simulated.
     """
     table = pd.concat([read_table(path, SHORTCUT, ("seed", "structure", "data")) for path in probes], ignore_index=True)
     shown = table[(table["seed"] == "all") & (table["domain"] == ALL)]
