@@ -41,7 +41,7 @@ FAN_IOU = 0.9
 
 
 GOOD_FAN_IOU = 0.93
-"""The same, at which no lower threshold is tried."""
+"""The same, at and above which no lower threshold is tried."""
 
 
 AREA_SHARE = (0.15, 0.98)

@@ -11,7 +11,7 @@ OnBadCase = Literal["stop", "skip"]
 
 @dataclass
 class ImportReport:
-    """Filled by an importer as it goes; written beside the cases as report.json and rejected.csv."""
+    """Filled by an importer as it goes; written next to the cases as report.json and rejected.csv."""
 
     dataset: str
     on_bad_case: OnBadCase = "stop"

@@ -87,4 +87,4 @@ PREPARED = {
     "row_spacing_mm": "height of a stored pixel in mm; empty if unknown",
     "column_spacing_mm": "width of a stored pixel in mm; empty if unknown",
 }
-"""`cases.csv` beside the prepared arrays: row i describes images.npy[i] and targets.npy[i]."""
+"""`cases.csv` next to the prepared arrays: row i describes images.npy[i] and targets.npy[i]."""

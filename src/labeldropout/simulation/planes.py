@@ -167,7 +167,7 @@ def _plane_hinges(heart: Heart, now: Chambers, pose: Pose) -> tuple[float, float
 def _paint_right_heart(
     tissue: UInt8[np.ndarray, "*s"], heart: Heart, now: Chambers, place: _Place, opening: float
 ) -> None:
-    """Paint right ventricle, right atrium and their walls where the left heart leaves space."""
+    """Paint right ventricle, right atrium and their walls where the left heart leaves room."""
     wall = np.float32(heart.right_wall)
     width = heart.right_width * now.right_scale
     left = np.float32(now.lv_radius + now.wall * (1 + heart.septal_share))

@@ -62,7 +62,7 @@ class Acquisition:
     rows: int
     """Height of the picture in pixels; 0 for the layout `box`, where it follows from the depth."""
     columns: int
-    """Width of the picture, in the same way."""
+    """Width of the picture in pixels; likewise 0 for the layout `box`."""
     spacing_mm: float
     """Size of a pixel for the layout `box`; 0 for other layouts, where it follows from the depth."""
     layout: Layout
