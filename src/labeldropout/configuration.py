@@ -15,7 +15,7 @@ SCHEMA = Path("workflow/schemas/config.schema.yaml")
 
 
 def overlay(settings: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings overlaid with others, section by section, as Snakemake does with its configuration files."""
+    """Settings with others merged over them, section by section, as Snakemake does with its configuration files."""
     result = dict(settings)
     for key, value in over.items():
         below = result.get(key)
@@ -36,7 +36,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 
 def read_configuration(path: Path, root: Path) -> dict[str, Any]:
-    """A configuration overlaid on the default one, as the workflow reads it.
+    """A configuration merged over the default one, as the workflow reads it.
 
     Args:
         path: The configuration.

@@ -158,7 +158,7 @@ def plan_study(
     """Everything that a study needs, as JSON-compatible values.
 
     Args:
-        path: Configuration, overlaid on the default one.
+        path: Configuration, merged over the default one.
         root: Folder of the workflow.
         device: auto, cpu or cuda: where steps are timed.
         images_per_second: Speed of training measured elsewhere; if given, nothing is timed.
