@@ -341,6 +341,11 @@ class StudyPlan:
         """One file of every training of the paper's study."""
         return [f"<results>/models/{model}/seed-{seed}/{file}" for model, seed in self.trainings]
 
+    def of_all_trainings(self, file: str) -> list[str]:
+        """One file of every training of the list, our own experiments included."""
+        rows = self.experiments.items()
+        return [f"<results>/models/{model}/seed-{seed}/{file}" for model, row in rows for seed in row.seeds]
+
     def surface_tolerance(self) -> str:
         """The tolerances of the surface Dice as JSON."""
         names = ("surface_tolerance_mm", "surface_tolerance_px")
