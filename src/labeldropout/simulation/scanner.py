@@ -37,6 +37,8 @@ class Acquisition:
     gain_db: float
     gamma: float
     """Exponent of the grey map: above 1 darkens the middle."""
+    black_level: float
+    """Grey value, 0 to 1, that the grey map gives to no echo: above 0 blacks are lifted."""
     attenuation_db_per_cm: float
     """Loss left over by the scanner's depth compensation."""
     edge_drop_db: float
@@ -80,9 +82,10 @@ _SPREAD = {
     "axial_sigma_mm": 0.08,
     "lateral_sigma_deg": 0.1,
     "defocus": 0.15,
-    "dynamic_range_db": 4.0,
-    "gain_db": 3.5,
+    "dynamic_range_db": 3.0,
+    "gain_db": 2.5,
     "gamma": 0.1,
+    "black_level": 0.0,
     "attenuation_db_per_cm": 0.25,
     "edge_drop_db": 2.0,
     "drop_out_db": 0.8,
@@ -108,6 +111,7 @@ _FLOOR = {
     "defocus": 0.0,
     "dynamic_range_db": 35.0,
     "gamma": 0.6,
+    "black_level": 0.0,
     "attenuation_db_per_cm": -0.3,
     "edge_drop_db": 0.0,
     "drop_out_db": 0.2,
@@ -195,7 +199,7 @@ def draw_frame(
     top_mm, half_width_mm = near_mm * np.cos(half_angle), far_mm * np.sin(half_angle)
     if acquisition.layout == "box":
         mm_per_px = acquisition.spacing_mm
-        margin = rng.integers(1, 9, size=4)
+        margin = rng.integers(0, 5, size=4)
         rows = int(np.ceil((far_mm - top_mm) / mm_per_px)) + int(margin[:2].sum())
         columns = int(np.ceil(2 * half_width_mm / mm_per_px)) + int(margin[2:].sum())
         apex_row = float(margin[0]) - top_mm / mm_per_px
