@@ -248,7 +248,7 @@ def draw_heart(rng: np.random.Generator) -> Heart:
     """
     ejection_fraction = _clipped_normal(rng, 0.53, 0.12, 0.18, 0.76)
     dilation = 1 + 1.1 * max(0.0, 0.5 - ejection_fraction)
-    ed_volume_ml = _clipped_normal(rng, 108 * dilation, 26.0, 50.0, 260.0)
+    ed_volume_ml = _clipped_normal(rng, 108 * dilation, 30.0, 50.0, 260.0)
     shape = {
         "widest": rng.uniform(0.26, 0.44),
         "annulus": rng.uniform(0.70, 0.90),

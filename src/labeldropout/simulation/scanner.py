@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from scipy.ndimage import zoom
 
-from labeldropout.cone import Cone, cone_mask
+from labeldropout.cone import Cone, is_within
 from labeldropout.simulation.scan_conversion import pixel_positions
 
 Overlays = Literal["none", "screen", "noise"]
@@ -77,13 +77,13 @@ NATIVE = ("rows", "columns", "spacing_mm", "layout", "overlays")
 
 _SPREAD = {
     "half_angle_deg": 2.0,
-    "depth_per_lv_length": 0.09,
+    "depth_per_lv_length": 0.14,
     "near_mm": 0.8,
     "axial_sigma_mm": 0.08,
     "lateral_sigma_deg": 0.1,
     "defocus": 0.15,
     "dynamic_range_db": 3.0,
-    "gain_db": 2.5,
+    "gain_db": 2.0,
     "gamma": 0.1,
     "black_level": 0.0,
     "attenuation_db_per_cm": 0.25,
@@ -93,7 +93,7 @@ _SPREAD = {
     "blood_db": 3.0,
     "septal_wall_db": 3.0,
     "lateral_wall_db": 3.5,
-    "surroundings_db": 3.5,
+    "surroundings_db": 2.5,
     "texture_db": 1.0,
     "specular_db": 2.5,
     "haze_db": 4.5,
@@ -167,12 +167,7 @@ class Frame:
     @property
     def mask(self) -> np.ndarray:
         """Whether each pixel lies in the cone: bool (H, W)."""
-        row, column = pixel_positions(self.shape, self.pixel_aspect)
-        if self.pixel_aspect == 1:
-            return cone_mask(self.cone, self.shape)
-        radius = np.hypot(row - self.cone.apex_row, column - self.cone.apex_column)
-        angle = np.abs(np.arctan2(column - self.cone.apex_column, row - self.cone.apex_row))
-        return (radius >= self.cone.near_px) & (radius <= self.cone.far_px) & (angle <= self.cone.half_angle_rad)
+        return is_within(self.cone, *pixel_positions(self.shape, self.pixel_aspect))
 
     @property
     def positions_mm(self) -> tuple[np.ndarray, np.ndarray]:
