@@ -91,4 +91,4 @@ def test_the_catalogue_needs_nothing_but_words():
     tree = ast.parse(Path(items.__file__).read_text())
     modules = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.Import)]
-    assert all(name.split(".")[0] in sys.stdlib_module_names or name == "labeldropout.labels" for name in modules)
+    assert all(name.split(".")[0] in sys.stdlib_module_names or name == "labeldropout.item" for name in modules)

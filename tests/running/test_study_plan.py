@@ -11,7 +11,8 @@ import pytest
 from labeldropout.configuration import overlay, read_configuration
 from labeldropout.items import LEDGERS
 from labeldropout.running.rule_code import RuleCode
-from labeldropout.running.study_plan import HOW_TO_DRAW, StudyPlan, read_list
+from labeldropout.running.study_list import read_list
+from labeldropout.running.study_plan import HOW_TO_DRAW, StudyPlan
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT = read_configuration(ROOT / "config" / "config.yaml", ROOT)

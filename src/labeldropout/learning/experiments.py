@@ -47,7 +47,7 @@ class Experiment:
     model: str
     """Name of the row and of the model's folder."""
     experiment: str
-    """Number in the paper: 1 to 4, 4b; 5 to 9 are ours."""
+    """Number in the paper: 1 to 4, 4b; 5 to 10 are ours."""
     shown_in: tuple[str, ...]
     """Figures and tables that need this model."""
     train_on: tuple[str, ...]
@@ -75,6 +75,11 @@ class Experiment:
     """Domain shift of the simulated data sets of this model, in [0, 1]; None for the study's own."""
 
     @property
+    def datasets(self) -> set[str]:
+        """Data sets that it is trained or evaluated on."""
+        return {*self.train_on, *self.evaluated_on}
+
+    @property
     def loss_function(self) -> str:
         """Key of `LOSSES`."""
         return "adaptive" if self.loss == ORACLE else self.loss
@@ -86,6 +91,14 @@ def code_choices(loss: str, network: str) -> dict[str, list[str]]:
 
 
 COLUMNS = tuple(field.name for field in fields(Experiment))
+
+
+def order_of_the_paper(row: Experiment) -> tuple[Any, ...]:
+    """Sort key: by experiment, then from all labels to fewer and from no remedy to more, as in the panels' columns."""
+    number = int(row.experiment.rstrip("ab") or 0) if row.experiment.rstrip("ab").isdigit() else 0
+    loss, augmentation = LOSS_NAMES.index(row.loss), AUGMENTATIONS.index(row.augmentation)
+    place = (number, row.experiment, bool(row.hidden), loss, augmentation)
+    return *place, row.dropout_probability, row.model
 
 
 def _names(cell: str) -> tuple[str, ...]:
