@@ -139,7 +139,7 @@ def test_seeds_and_places_do_not_change_the_settings():
     assert resolve(parse_row(other, DATASETS), SETTINGS, {}) == resolve(parse_row(ROW, DATASETS), SETTINGS, {})
 
 
-@pytest.mark.parametrize("name", ["experiments.tsv", "experiments_smoke.tsv"])
+@pytest.mark.parametrize("name", ["experiments.tsv", "experiments_smoke.tsv", "experiments_long.tsv"])
 def test_every_row_of_the_lists_is_valid(name):
     """What is listed can be run."""
     rows = list(csv.DictReader((ROOT / "config" / name).read_text().splitlines(), delimiter="\t"))
@@ -162,7 +162,7 @@ def test_the_list_is_the_papers():
     assert all(len(row.seeds) == 3 for row in (*fourth, *arms))
 
 
-@pytest.mark.parametrize("name", ["experiments.tsv", "experiments_smoke.tsv"])
+@pytest.mark.parametrize("name", ["experiments.tsv", "experiments_smoke.tsv", "experiments_long.tsv"])
 def test_every_row_comes_back_from_its_settings(name):
     """What `resolve` wrote, read back with its seeds and items, is the row that it was made from."""
     for row in csv.DictReader((ROOT / "config" / name).read_text().splitlines(), delimiter="\t"):

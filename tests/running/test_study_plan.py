@@ -60,7 +60,10 @@ def test_everything_is_shown_where_all_data_are_simulated(study):
         *("table_1", "table_2", "tests"),
     ]
     assert study.shown_figures == [*study.shown[:6], "training_curves", "claims"]
-    assert study.shown_compared == ["controls", "dose_response", "losses", "architectures", "label_sets"]
+    assert study.instrument_figures == [
+        *("controls", "decomposition", "dose_response", "losses", "architectures", "label_sets", "augmentation"),
+    ]
+    assert study.shown_compared == [*study.instrument_figures, "training_length"]
     assert study.instrument_tables == [*study.shown_compared, "tests_instrument"]
     assert study.left_out == ""
 

@@ -250,36 +250,3 @@ rule instrument:
         rules.claims_instrument.input,
         rules.biomarkers.input if STUDY.biomarker_models else [],
         rules.shortcut.input if STUDY.probed_models else [],
-
-
-rule report:
-    message:
-        "Put the study and the instrument on one page."
-    input:
-        models=rules.models.input,
-        release=rules.release.output,
-        tables=rules.tables.input,
-        figures=rules.figures.input,
-        record=rules.run_record.output,
-        instrument=rules.instrument.input,
-        scores=expand("<results>/scores/{model}.csv", model=STUDY.experiments),
-        predictions=expand("<results>/predictions/{model}.npz", model=STUDY.experiments),
-        imports=expand("<data>/cases/{dataset}/report.json", dataset=STUDY.datasets),
-        sheets=expand("<data>/cases/{dataset}/contact_sheet.png", dataset=STUDY.datasets),
-        cones=expand("<data>/cones/{dataset}/worst.png", dataset=STUDY.datasets),
-        template="src/labeldropout/publication/report/report.html.jinja",
-    output:
-        page="<results>/report.html",
-        folder=directory("<results>/report"),
-    log:
-        "<results>/logs/report/log.log",
-    benchmark:
-        "<results>/benchmarks/report/all.tsv"
-    resources:
-        mem_mb=2000,
-        runtime=30,
-    params:
-        code=fingerprint("publication.report.page:build_report"),
-        results=subpath(output.page, parent=True),
-    shell:
-        "labeldropout report --results {params.results:q} --output {output.page:q} > {log:q} 2>&1"

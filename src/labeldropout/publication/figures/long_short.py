@@ -14,7 +14,7 @@ from labeldropout.publication.figures.style import STRUCTURE_TITLES, by_known_or
 
 _ORDER = ("benchmark", "adaptive", "single", "marginal")
 
-_SHIFT = 0.012
+_SHIFT = 0.03
 """Offset between the lines as a share of the range of steps, so that their bars do not hide each other."""
 
 
@@ -37,7 +37,7 @@ def draw(table: pd.DataFrame, titles: Mapping[str, str], *, simulated: bool) -> 
     for axes, (dataset, structure, rows) in zip(
         figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels, strict=True
     ):
-        handles |= _draw_panel(axes, rows)
+        handles |= _draw_panel(axes, rows, sorted(set(table.loc[table["probability"] > 0, "probability"])))
         by_observer = " (observer)" if (rows["reference"] == "observer").all() else ""
         axes.set_title(f"{STRUCTURE_TITLES[structure]}, {titles.get(dataset, dataset)}{by_observer}", fontsize=7.5)
         axes.set_xlabel(f"Optimisation steps\n{counted(rows)}")
@@ -88,7 +88,7 @@ def _look(name: str, probability: float, probabilities: list[float]) -> Look:
     """The look of a kind; label dropout with several probabilities has a line each."""
     if name != "single":
         return LOOKS[name]
-    lines = ("--", ":", "-.", "-")
+    lines = (":", "-.", "--", "-")
     return replace(
         LOOKS[name],
         title=f"Adaptive loss, {100 * probability:g} % label dropout",
@@ -96,13 +96,12 @@ def _look(name: str, probability: float, probabilities: list[float]) -> Look:
     )
 
 
-def _draw_panel(axes: Axes, rows: pd.DataFrame) -> dict[str, object]:
+def _draw_panel(axes: Axes, rows: pd.DataFrame, probabilities: list[float]) -> dict[str, object]:
     """One line per model; returns a handle for the legend by kind and probability."""
     rows = one_per_kind(rows, "kind", "probability", "study")
     models = rows.drop_duplicates("model")
     kinds = by_known_order(models["kind"].tolist(), _ORDER)
     models = sorted(models.itertuples(), key=lambda row: (kinds.index(row.kind), row.probability))
-    probabilities = sorted({row.probability for row in models if row.kind == "single"})
     steps = sorted(rows["steps"].unique())
     handles = {}
     for index, model in enumerate(models):
