@@ -334,8 +334,8 @@ ITEMS: dict[str, Item] = {
         caption="Validation Dice of every data set and structure over the optimisation steps; what a model was not"
         " shown is drawn apart.",
         alternative="One small panel per model with the validation Dice score of every data set and structure over the"
-        " optimisation steps as a mean over seeds, in full lines for what the model was shown labels of, and dashed"
-        " with one thin line per seed for what it was not; panels of models that are not trained have a title that says so.",
+        " optimisation steps, averaged over seeds; what a model was not shown is dashed in red, with a thin line per"
+        " seed, and the title of a panel says if the model is not trained.",
         further_tables=("soundness",),
     ),
     "soundness": Item(
