@@ -11,6 +11,9 @@ from labeldropout.messages import did_you_mean
 LOSS_NAMES = keys_of("losses", "LOSSES")
 
 
+AUGMENTATIONS = ("none", "published", "strong")
+"""From none to most; what the last two draw stands in the configuration."""
+
 DROPOUT_MODES = ("single", "pattern")
 
 
@@ -49,7 +52,8 @@ class Experiment:
     """Labels hidden from the training parts."""
     loss: str
     """One of `LOSS_NAMES`."""
-    augmentation: bool
+    augmentation: str
+    """One of `AUGMENTATIONS`."""
     dropout_structures: tuple[Structure, ...]
     """Structures that label dropout may hide; empty without label dropout."""
     dropout_probability: float
@@ -186,7 +190,7 @@ def parse_row(row: dict[str, str], datasets: tuple[str, ...], where: str = "conf
         structures=structures,
         hidden=hidden,
         loss=_one_of(cells["loss"], LOSS_NAMES, at["loss"]),
-        augmentation=_one_of(cells["augmentation"], ("yes", "no"), at["augmentation"]) == "yes",
+        augmentation=_one_of(cells["augmentation"], AUGMENTATIONS, at["augmentation"]),
         dropout_structures=dropout_structures,
         dropout_probability=probability,
         dropout_mode=mode,
@@ -222,7 +226,7 @@ def experiment_of(config: Mapping[str, Any], seeds: str, shown_in: str) -> Exper
                 for item in config["hidden"]
             ),
             loss=config["loss"],
-            augmentation=config["augmentation"] is not None,
+            augmentation=(config["augmentation"] or {"name": AUGMENTATIONS[0]})["name"],
             dropout_structures=tuple(Structure[name] for name in dropout["structures"]),
             dropout_probability=dropout["probability"],
             dropout_mode=dropout["mode"],

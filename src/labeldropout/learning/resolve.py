@@ -28,7 +28,9 @@ def resolve(experiment: Experiment, settings: dict[str, Any], selected: dict[str
             for item in experiment.hidden
         ],
         "loss": experiment.loss,
-        "augmentation": settings["augmentation"] if experiment.augmentation else None,
+        "augmentation": None
+        if experiment.augmentation == "none"
+        else {"name": experiment.augmentation, "transforms": settings["augmentation"][experiment.augmentation]},
         "label_dropout": {
             "structures": [structure.name for structure in experiment.dropout_structures],
             "probability": experiment.dropout_probability,
