@@ -42,9 +42,9 @@ same domain may therefore leave the tolerance by chance.
 
 Seen on the sheets below, beside a free real four-chamber clip:
 
-- atria, above all the right one, are even rings, where a real wall fades along the beam and drops out between the atria;
+- atria, above all the right one, are even rings, where real walls fade along the beam and between the atria;
 - closed leaflets are one unbroken line from hinge to hinge, of the same thickness throughout;
-- blood has the same grain from wall to wall, where real haze is smooth near the probe;
+- blood has the same grain from wall to wall; real haze is smooth near the probe;
 - the surroundings are blotches of speckle without the layers of lung, liver and chest wall;
 - dark sectors hold pixels of exactly 0, where four of five dark pixels of the real clip are 1 to 7;
 - the atrium may be darker or brighter than the ventricle right from the valve on, where real haze changes slowly.
