@@ -147,9 +147,9 @@ def test_data_at_a_severity_of_their_own_lie_in_a_tree_of_their_own(study):
     """The tree follows from the row, and the severity from the tree; the study's own severity needs none."""
     assert study.tree_of("e6-adaptive-s000") == "severity-0/"
     assert study.tree_of("e4-p00") == ""
-    assert (study.severity_of("severity-0.25/"), study.severity_of("")) == ("0.25", 0.5)
+    assert (study.severity_of("severity-0.25/"), study.severity_of("")) == ("0.25", 1.0)
     assert study.training_data("e6-adaptive-s000")[0] == "<results>/severity-0/prepared/camus/cases.csv"
-    same = plan(edited("e4-p00", severity="0.5"))
+    same = plan(edited("e4-p00", severity="1"))
     assert same.tree_of("e4-p00") == ""
 
 

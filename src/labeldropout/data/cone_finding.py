@@ -44,6 +44,10 @@ GOOD_FAN_IOU = 0.93
 """The same, at and above which no lower threshold is tried."""
 
 
+DOUBTFUL_IOU = 0.8
+"""The same for network and fit where the fan fails too: the bright region of a dark sector shows less of it."""
+
+
 AREA_SHARE = (0.15, 0.98)
 """Share of the frame that a cone may cover."""
 
@@ -250,6 +254,15 @@ def _checked_fit(region: Bool[np.ndarray, "h w"], least_iou: float) -> tuple[Con
     return cone, iou, "" if _acceptable_area(drawn) else f"covers {drawn.mean():.3f} of the frame"
 
 
+def _fan_fit(regions: list[Bool[np.ndarray, "h w"]]) -> tuple[tuple[Cone | None, float | None] | None, str]:
+    """The sector fitted to one of the bright regions, from high to low thresholds, or what is wrong with the first."""
+    fits = [_checked_fit(region, FAN_IOU) for region in regions]
+    accepted = [(cone, iou) for cone, iou, wrong in fits if not wrong]
+    # A higher threshold picks up less compression noise around the fan; a lower one must give a better fit.
+    accepted.sort(key=lambda fit: (fit[1] or 0.0) < GOOD_FAN_IOU)
+    return (accepted[0] if accepted else None), fits[0][2]
+
+
 def _is_clean(brightest: UInt8[np.ndarray, "h w"], fan: Bool[np.ndarray, "h w"]) -> bool:
     """Whether nothing bright lies beyond the fan."""
     bright = brightest > BRIGHT
@@ -266,7 +279,8 @@ def find_cone(
     With a network's mask, this is the sector fitted to the mask, if the two agree (`NETWORK_IOU`). Without a network, a
     fan alone on black is taken as it is, and nothing is blanked. Otherwise it is the first of these that covers a
     plausible share of the frame: the sector fitted to the bright region (`FAN_IOU`; at the first of several thresholds
-    where the two agree well), the hull of that region, or the whole frame.
+    where the two agree well), the sector fitted to a network's mask that agrees less well (`DOUBTFUL_IOU`), the hull of
+    the bright region, or the whole frame.
 
     Args:
         frames: All frames of one clip, or one still.
@@ -307,25 +321,27 @@ def find_cone(
     alone = clean_fan(brightest)
     is_clean = _is_clean(brightest, alone)
     reasons = []
+    doubtful = None
     if network_mask is not None:
         region = ndimage.binary_fill_holes(largest_component(_resized_mask(network_mask, working)))
         cone, iou, wrong = _checked_fit(region, NETWORK_IOU)
         if not wrong:
             return found(region, "network+fit", cone, iou, "")
         reasons.append(f"network: {wrong}")
+        if not _checked_fit(region, DOUBTFUL_IOU)[2]:
+            doubtful = cone, iou
     elif is_clean:
         cone, iou, wrong = _checked_fit(alone, FAN_IOU)
         if not wrong:
             return found(alone, "geometry", cone, iou, "")
     moving = _resized(moving_part(frames), working, Image.Resampling.BOX)
     regions = [fan_mask(moving, threshold) for threshold in (BRIGHT, *DARKER)] + [alone] * is_clean
-    fits = [_checked_fit(region, FAN_IOU) for region in regions]
-    accepted = [(cone, iou) for cone, iou, wrong in fits if not wrong]
-    # A higher threshold picks up less compression noise around the fan; a lower one must give a better fit.
-    for cone, iou in sorted(accepted, key=lambda fit: (fit[1] or 0.0) < GOOD_FAN_IOU):
-        return found(regions[0], "fit", cone, iou, "; ".join(reasons))
-    reasons.append(f"fan: {fits[0][2]}")
-    for region in regions:
-        if _acceptable_area(region):
-            return found(region, "hull", None, None, "; ".join(reasons))
-    return found(np.ones(working, bool), "whole-frame", None, None, "; ".join(reasons))
+    fan, wrong = _fan_fit(regions)
+    if fan:
+        return found(regions[0], "fit", *fan, "; ".join(reasons))
+    reasons.append(f"fan: {wrong}")
+    if doubtful:
+        return found(regions[0], "network+fit", *doubtful, "; ".join(reasons))
+    hull = next(filter(_acceptable_area, regions), None)
+    region, method = (np.ones(working, bool), "whole-frame") if hull is None else (hull, "hull")
+    return found(region, method, None, None, "; ".join(reasons))
