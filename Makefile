@@ -1,4 +1,4 @@
-# make reproduce: from nothing to every figure and table. make test: the same environment, then the whole test suite.
+# make reproduce: from nothing to every figure and table, and one page with all that is there. make test: the same environment, then the whole test suite.
 # make check: lint, and every test that is not slow. make pull: the finished study from a DVC remote (make remote names one).
 # Needs Python 3.11 or newer (PYTHON=... names another one), make and pip.
 PYTHON ?= python3
@@ -22,6 +22,7 @@ REFUSAL := These files are not those that dvc.lock names, so nothing was marked 
 
 reproduce: $(READY)
 	$(BIN)/labeldropout reproduce --cores $(CORES)
+	$(BIN)/labeldropout report
 
 # Several tests at a time; those that kill a study at chosen moments come last, one after the other.
 test: $(READY)

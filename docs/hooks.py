@@ -43,6 +43,9 @@ COLUMNS = {
         "labeldropout.analysis.paper_tables:TESTS",
         "labeldropout.analysis.summarise:TRAINING_CURVES",
         "labeldropout.analysis.soundness:SOUNDNESS",
+        "labeldropout.analysis.decomposition:DECOMPOSITION",
+        "labeldropout.analysis.lengths:LONG_SHORT",
+        "labeldropout.analysis.spreads:LENGTH_TABLE",
         "labeldropout.analysis.claims.judge:CLAIMS",
     ),
     "Tables of our own experiments": (

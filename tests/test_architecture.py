@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "labeldropout"
 
 LIBRARY = ("losses", "label_dropout", "metrics", "label_sets")
 """What users take into their own training."""
-WORDS = ("labels", "case", "cone", "items", "messages")
+WORDS = ("labels", "case", "cone", "item", "items", "messages")
 TOOLS = ("files", "configuration", "fingerprint", "provenance", "devices", "drawing")
 ROAD = ("simulation", "data", "learning", "analysis", "running", "publication", "predict", "cli")
 """A package per stretch of the data's road, from top to bottom."""

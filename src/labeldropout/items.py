@@ -5,105 +5,8 @@ its table and its test.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from enum import StrEnum
 
-
-class Kind(StrEnum):
-    """What an item is."""
-
-    FIGURE = "figure"
-    """Drawn, from the table of the same name."""
-    TABLE = "table"
-    """A table without a figure."""
-
-
-class Whose(StrEnum):
-    """Which experiments an item shows."""
-
-    STUDY = "study"
-    """The paper's."""
-    INSTRUMENT = "instrument"
-    """Our own."""
-
-
-class Section(StrEnum):
-    """Where the report shows an item."""
-
-    CLAIMS = "claims"
-    """The paper's claims at a glance."""
-    OWN_CLAIMS = "own claims"
-    PAPER = "paper"
-    """Beside the paper's item of the same title."""
-    OWN = "own"
-    """What our own experiments show."""
-    BIOMARKERS = "biomarkers"
-    TRAINING = "training"
-    BEHIND = "behind"
-    """Not on its own: a table behind a figure."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Item:
-    """A figure or table."""
-
-    name: str
-    """Name of its files in `figures` and `tables`, and on the command line."""
-    section: Section
-    title: str
-    """Title in the report."""
-    question: str
-    """What it answers."""
-    caption: str = ""
-    """Caption in the report, beneath the title."""
-    alternative: str = ""
-    """What a figure shows, in one plain sentence without a result, for readers who cannot see it. Tables have none."""
-    numbers: str = ""
-    """Beginning of its table's caption; only for tables that `compare` makes."""
-    further_tables: tuple[str, ...] = ()
-    """Tables that a figure is drawn from besides the one with its own name."""
-    shows_pictures: bool = False
-    """Whether it shows images of cases, and so needs their stores and predictions."""
-    needs_observer: bool = False
-    """Whether it needs the masks that an observer drew."""
-    is_listed: bool = False
-    """Whether rows of the list of experiments name it in `shown_in`."""
-    is_summarised: bool = False
-    """Whether its numbers are among the main ones of `tables/summary.json`."""
-    made_with: str = ""
-    """The item whose target makes it, if not its own."""
-
-    @property
-    def kind(self) -> Kind:
-        """Figure or table."""
-        return Kind.FIGURE if self.alternative else Kind.TABLE
-
-    @property
-    def whose(self) -> Whose:
-        """Whether it shows the paper's experiments or our own."""
-        is_own = self.section in {Section.OWN, Section.OWN_CLAIMS, Section.BIOMARKERS}
-        return Whose.INSTRUMENT if is_own else Whose.STUDY
-
-    @property
-    def target(self) -> str:
-        """The Snakemake target that makes it."""
-        return self.made_with or self.name
-
-    @property
-    def tables(self) -> tuple[str, ...]:
-        """Every table that it needs, its own first."""
-        return (self.name, *self.further_tables)
-
-    @property
-    def picture_table(self) -> str:
-        """The table of the cases that it shows as pictures; empty if it shows none."""
-        return self.tables[-1] if self.shows_pictures else ""
-
-    @property
-    def is_compared(self) -> bool:
-        """Whether `compare` makes its table."""
-        return bool(self.numbers)
-
+from labeldropout.item import Item, Kind, Section, Whose
 
 ITEMS: dict[str, Item] = {
     "figure_1": Item(
@@ -192,12 +95,28 @@ ITEMS: dict[str, Item] = {
         section=Section.OWN,
         title="Experiment 5: what would settle the explanation",
         question="Does the hidden structure come back when labels are hidden whatever the domain?",
-        caption="The same data, loss and share of hidden labels, but hidden whatever the domain; and one data set"
-        " alone.",
+        caption="The same data, loss and number of hidden labels, but hidden whatever the domain; an oracle that leaves"
+        " out the hidden pixels; and one data set alone. Hidden whatever the domain also means that some labels are in"
+        " the other domain, which the paper's set-up does not have.",
         alternative="Dice score of the left atrium in the data set where it was hidden, with 95 percent intervals and"
-        " one dot per seed, for five ways to train: all labels, hidden in the whole data set without and with label"
-        " dropout, the same number of labels hidden whatever the data set, and the other data set alone.",
+        " one dot per seed, for six ways to train: all labels, hidden in the whole data set without and with label"
+        " dropout and with an oracle, as many labels hidden whatever the data set, and the other data set alone.",
         numbers="Experiment 5: label presence independent of the domain, and other controls.",
+        is_listed=True,
+    ),
+    "decomposition": Item(
+        name="decomposition",
+        section=Section.OWN,
+        title="Experiment 5: missing labels, or background in their place",
+        question="How much of the Dice that is lost do the missing labels cost, and how much the background that stands"
+        " in their place?",
+        caption="From all labels to an oracle whose loss leaves out the pixels of the hidden structure, and from there"
+        " to the adaptive loss; beside it the other data set alone.",
+        alternative="On the left, the Dice score of the left atrium where it was hidden for all labels, the oracle, the"
+        " adaptive loss and the other data set alone, with one dot per seed and bars from one to the next; on the"
+        " right, the Dice lost to missing labels, to the background in their place and to the domain alone, with 95"
+        " percent intervals.",
+        numbers="Experiment 5: Dice lost where labels are hidden, in parts.",
         is_listed=True,
     ),
     "dose_response": Item(
@@ -247,6 +166,37 @@ ITEMS: dict[str, Item] = {
         " standard loss, adaptive loss, adaptive loss with either mode of label dropout, and marginal loss.",
         numbers="Experiment 4b with other cures for several missing structures.",
         is_listed=True,
+    ),
+    "augmentation": Item(
+        name="augmentation",
+        section=Section.OWN,
+        title="Experiment 10: augmentation in place of label dropout",
+        question="How far does augmentation stand in for label dropout?",
+        caption="Without augmentation, with nnU-Net's published default and with strong ranges on every image.",
+        alternative="Dice score of the left atrium in the data set where it was hidden, one panel each for no, the"
+        " published and strong augmentation, for five ways to train: all labels, adaptive loss without and with two"
+        " probabilities of label dropout, and marginal loss.",
+        numbers="Experiment 10: the same models without, with the published and with strong augmentation.",
+        is_listed=True,
+    ),
+    "training_length": Item(
+        name="training_length",
+        section=Section.OWN,
+        title="Dice after this study's length of training",
+        question="What do the models of the longer study reach after this study's length of training?",
+        caption="The models of the longer study, config/long.yaml, as trained in this one.",
+        numbers="The models that the longer study trains as well.",
+        is_listed=True,
+    ),
+    "long_short": Item(
+        name="long_short",
+        section=Section.OWN,
+        title="A longer training: does the shortcut grow or fade?",
+        question="Does a shortcut grow or fade with the length of training?",
+        caption="The same models after this study's optimisation steps and after those of the longer study.",
+        alternative="Dice score of the structures that lack labels over the number of optimisation steps, one panel per"
+        " data set and structure, with one line per model from the short to the long study, standard deviations over"
+        " seeds and one dot per seed.",
     ),
     "shortcut": Item(
         name="shortcut",
@@ -407,7 +357,7 @@ def needs_observer(name: str) -> bool:
 
 
 INSTRUMENT_ITEMS = listed(Whose.INSTRUMENT)
-"""Figures of our own experiments, as the column `shown_in` of the list names them."""
+"""Figures and tables of our own experiments, as the column `shown_in` of the list names them."""
 
 LEDGERS = {one.name: one.whose.value for one in figures(Section.CLAIMS, Section.OWN_CLAIMS)}
 """Tables of claims, and whose claims each judges."""

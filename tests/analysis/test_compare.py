@@ -28,7 +28,8 @@ SETTINGS = {
     "statistics": {"draws": 2000, "seed": 0},
     "kit": {"images": 6, "shown": 4},
     "seed": 2026,
-    "severity": 0.5,
+    "severity": 1.0,
+    "steps": 1200,
     "simulated": True,
 }
 NAN = math.nan
@@ -620,7 +621,11 @@ def whole_list(tmp_path_factory):
     return run
 
 
-INSTRUMENT = {"controls", "dose_response", "losses", "architectures", "label_sets"}
+INSTRUMENT = {
+    *("controls", "decomposition", "dose_response", "losses", "architectures", "label_sets", "augmentation"),
+    "training_length",
+}
+"""Tables of our own experiments."""
 
 
 def is_shown(items: set[str], item: str) -> bool:
@@ -652,12 +657,12 @@ def test_the_whole_list_of_experiments_has_its_tests(whole_list):
 
 
 def test_our_own_experiments_have_their_declared_tests(whole_list):
-    """Families and their sizes are those declared: four controls, five severities, twelve remedies in each setting."""
+    """Families and their sizes are those declared: six controls, five severities, twelve remedies in each setting."""
     tests = whole_list("tests_instrument")
     assert list(tests.columns) == list(TESTS)
     images = tests[tests["unit"] == "image"]
     assert images.groupby("family")["family_size"].first().to_dict() == {
-        "experiment 5: controls": 4,
+        "experiment 5: controls": 6,
         "experiment 6: dose-response": 5,
         "experiment 7: across domains, LA hidden: LA": 12,
         "experiment 7: across domains, LVM and LA hidden: LVM": 12,
@@ -667,6 +672,7 @@ def test_our_own_experiments_have_their_declared_tests(whole_list):
         "experiment 7: within a domain, LVM and LA hidden: LA": 12,
         "experiment 8: architectures": 3,
         "experiment 4b: label sets": 9,
+        **dict.fromkeys([f"experiment 10: augmentation {one}" for one in ("none", "published", "strong")], 4),
     }
     assert (images.groupby("family").size() == images.groupby("family")["family_size"].first()).all()
     assert tests["p"].between(0, 1).all()
@@ -689,16 +695,24 @@ def test_our_own_experiments_compare_what_was_declared(whole_list):
         ("e4-p00", "e4-p05"),
         ("e4-p00", "e5-camus-only"),
         ("e4-benchmark", "e5-random"),
+        ("e4-p00", "e5-oracle"),
+        ("e5-oracle", "e4-benchmark"),
     }
     equivalence = tests[tests["equivalent"].notna()]
     assert set(zip(equivalence["model_a"], equivalence["model_b"], strict=True)) == {("e4-benchmark", "e5-random")}
     own = {("e4-benchmark", "e4-p00")}
-    shifts = ("000", "025", "075", "100")
+    shifts = ("000", "025", "050", "075")
     assert pairs("experiment 6") == own | {(f"e6-benchmark-s{shift}", f"e6-adaptive-s{shift}") for shift in shifts}
     assert pairs("experiment 8") == {
         ("e4-p00", "e4-p05"),
         ("e8-attention-p00", "e8-attention-p05"),
         ("e8-swin-p00", "e8-swin-p05"),
+    }
+    assert pairs("experiment 10: augmentation none") == {
+        ("e10-none-p00", f"e10-none-{one}") for one in ("benchmark", "p01", "p05", "marginal")
+    }
+    assert pairs("experiment 10: augmentation published") == {
+        ("e4-p00", one) for one in ("e4-benchmark", "e4-p01", "e4-p05", "e7-across1-marginal-none")
     }
     remedies = ("e4b-label-dropout", "e4b-pattern", "e4b-marginal")
     assert pairs("experiment 4b") == {("e2-adaptive-aug", model) for model in remedies}

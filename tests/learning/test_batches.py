@@ -10,7 +10,7 @@ from workflow_copy import CONFIGURATION
 from labeldropout.data.parts import PATIENTS
 from labeldropout.files import read_table
 from labeldropout.labels import FOREGROUND, Part, Structure
-from labeldropout.learning.batches import Batches, draw_unlabelled_cases, hide_labels, load_cases
+from labeldropout.learning.batches import IGNORED, Batches, draw_unlabelled_cases, hide_labels, load_cases
 
 AUGMENTATION = {"name": "strong", "transforms": CONFIGURATION["training"]["augmentation"]["strong"]}
 DROPOUT = {"structures": ["LA"], "probability": 0.5, "mode": "single"}
@@ -75,10 +75,46 @@ def test_a_hidden_label_is_gone_from_target_and_annotation(small_study):
     loses = draw_unlabelled_cases(
         cases.table, [{"structure": "LA", "dataset": "first", "share": 1.0}], FOREGROUND, study_seed=1
     )
-    without = hide_labels(cases, loses)
+    without = hide_labels(cases, loses, ignore=False)
     assert not without.annotated[:, 3].any()
     assert not (without.targets == Structure.LA).any()
     assert (cases.targets == Structure.LA).any()
+
+
+def test_the_oracle_ignores_the_pixels_of_hidden_labels(small_study):
+    """Hidden atria are ignored pixels, not background, and unannotated; all other pixels stay (decision 33b)."""
+    cases = load(small_study)
+    loses = draw_unlabelled_cases(
+        cases.table, [{"structure": "LA", "dataset": "first", "share": 1.0}], FOREGROUND, study_seed=1
+    )
+    oracle, without = (hide_labels(cases, loses, ignore=ignore) for ignore in (True, False))
+    of_hidden = torch.from_numpy(loses[:, 3])[:, None, None] & (cases.targets == Structure.LA)
+    assert of_hidden.any()
+    assert torch.equal(oracle.targets == IGNORED, of_hidden)
+    assert torch.equal(oracle.targets[~of_hidden], cases.targets[~of_hidden])
+    assert torch.equal(oracle.annotated, without.annotated)
+
+
+def test_augmentation_moves_ignored_pixels_with_the_heart(small_study):
+    """Turned and scaled, an ignored atrium is still one: no new value, and nothing of it becomes background at once."""
+    cases = load(small_study)
+    loses = draw_unlabelled_cases(
+        cases.table, [{"structure": "LA", "dataset": "first", "share": 1.0}], FOREGROUND, study_seed=1
+    )
+    oracle, full = (
+        Batches(one, 24, AUGMENTATION, None, FOREGROUND, seed=2, whole_batches=True).draw()
+        for one in (hide_labels(cases, loses, ignore=True), cases)
+    )
+    lost = torch.from_numpy(loses[full.rows, 3])[:, None, None]
+    assert torch.equal(oracle.target == IGNORED, lost & (full.target == Structure.LA))
+    assert (oracle.target == IGNORED).any()
+
+
+def test_the_oracle_without_hidden_labels_is_refused(small_study):
+    """An oracle that has nothing to know would be the adaptive loss under another name."""
+    cases = load(small_study)
+    with pytest.raises(ValueError, match=r"oracle .* no training case loses one"):
+        hide_labels(cases, np.zeros((24, 4), bool), ignore=True)
 
 
 def stream(study, n_batches, *, whole_batches, **changes):

@@ -67,6 +67,16 @@ def test_severity_is_written_out_only_where_a_row_has_one():
     assert resolve(own, SETTINGS, {})["severity"] == 0
 
 
+def test_the_oracle_is_the_adaptive_loss_that_ignores_hidden_pixels():
+    """A row with the oracle trains the adaptive loss, says what it ignores, and comes back as the oracle."""
+    without = {"dropout_structures": "", "dropout_probability": "", "dropout_mode": ""}
+    oracle = parse_row(ROW | without | {"loss": "oracle"}, DATASETS)
+    config = resolve(oracle, SETTINGS, {})
+    plain = resolve(parse_row(ROW | without, DATASETS), SETTINGS, {})
+    assert config == plain | {"ignore_hidden": True}
+    assert experiment_of(config, "0,1,2", "figure_4+table_2") == oracle
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -84,6 +94,8 @@ def test_severity_is_written_out_only_where_a_row_has_one():
         ({"hidden": "LA@unity:1.5"}, ["1.5"]),
         ({"hidden": "LA@echonet:1.0"}, ["echonet"]),
         ({"loss": "adaptve"}, ["adaptve", "adaptive"]),
+        ({"loss": "oracle"}, ["loss", "oracle", "no label dropout", "'LA'"]),
+        ({"loss": "oracle", "hidden": ""}, ["oracle", "hidden"]),
         ({"augmentation": "yes"}, ["yes", "none, published, strong"]),
         ({"dropout_probability": "1.5"}, ["1.5"]),
         ({"dropout_probability": "half"}, ["half"]),
@@ -127,7 +139,7 @@ def test_seeds_and_places_do_not_change_the_settings():
     assert resolve(parse_row(other, DATASETS), SETTINGS, {}) == resolve(parse_row(ROW, DATASETS), SETTINGS, {})
 
 
-@pytest.mark.parametrize("name", ["experiments.tsv", "experiments_smoke.tsv"])
+@pytest.mark.parametrize("name", ["experiments.tsv", "experiments_smoke.tsv", "experiments_long.tsv"])
 def test_every_row_of_the_lists_is_valid(name):
     """What is listed can be run."""
     rows = list(csv.DictReader((ROOT / "config" / name).read_text().splitlines(), delimiter="\t"))
@@ -150,7 +162,7 @@ def test_the_list_is_the_papers():
     assert all(len(row.seeds) == 3 for row in (*fourth, *arms))
 
 
-@pytest.mark.parametrize("name", ["experiments.tsv", "experiments_smoke.tsv"])
+@pytest.mark.parametrize("name", ["experiments.tsv", "experiments_smoke.tsv", "experiments_long.tsv"])
 def test_every_row_comes_back_from_its_settings(name):
     """What `resolve` wrote, read back with its seeds and items, is the row that it was made from."""
     for row in csv.DictReader((ROOT / "config" / name).read_text().splitlines(), delimiter="\t"):

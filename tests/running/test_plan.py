@@ -22,12 +22,13 @@ from labeldropout.running.plan import (
     plan_study,
 )
 from labeldropout.running.speed import Speed
-from labeldropout.running.study_plan import StudyPlan, read_list
+from labeldropout.running.study_list import read_list
+from labeldropout.running.study_plan import StudyPlan
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {
     "study": "small",
-    "pathvars": {"results": "results"},
+    "pathvars": {"results": "results", "data": "<results>"},
     "experiments": "experiments.tsv",
     "severity": 0.5,
     "grid_size": 16,
@@ -37,7 +38,7 @@ SMALL = {
     },
     "split": {"fractions": {"training": 0.6, "validation": 0.2, "test": 0.2}},
     "training": {"optimisation": {"steps": None, "epochs": 3, "validations": 20}},
-    "selection": {"model": "one", "learning_rate": [0.1, 0.01], "batch_size": [4, 16, 8]},
+    "selection": {"model": "one", "learning_rate": [0.1, 0.01], "batch_size": [4, 16, 8], "taken_from": None},
     "kit": {"dataset": "echonet", "drawn": None},
 }
 

@@ -11,7 +11,8 @@ import pytest
 from labeldropout.configuration import overlay, read_configuration
 from labeldropout.items import LEDGERS
 from labeldropout.running.rule_code import RuleCode
-from labeldropout.running.study_plan import HOW_TO_DRAW, StudyPlan, read_list
+from labeldropout.running.study_list import read_list
+from labeldropout.running.study_plan import HOW_TO_DRAW, StudyPlan
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT = read_configuration(ROOT / "config" / "config.yaml", ROOT)
@@ -59,7 +60,10 @@ def test_everything_is_shown_where_all_data_are_simulated(study):
         *("table_1", "table_2", "tests"),
     ]
     assert study.shown_figures == [*study.shown[:6], "training_curves", "claims"]
-    assert study.shown_compared == ["controls", "dose_response", "losses", "architectures", "label_sets"]
+    assert study.instrument_figures == [
+        *("controls", "decomposition", "dose_response", "losses", "architectures", "label_sets", "augmentation"),
+    ]
+    assert study.shown_compared == [*study.instrument_figures, "training_length"]
     assert study.instrument_tables == [*study.shown_compared, "tests_instrument"]
     assert study.left_out == ""
 

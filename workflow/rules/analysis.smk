@@ -160,7 +160,7 @@ rule summarise_tables:
         "Collect the main numbers in one small file."
     input:
         tables=expand("<results>/tables/{item}.csv", item=STUDY.summarised),
-        selected="<results>/grid/selected.json",
+        selected=ask(STUDY.selected),
     output:
         summary="<results>/tables/summary.json",
         provenance="<results>/tables/summary.provenance.json",
@@ -176,6 +176,32 @@ rule summarise_tables:
     shell:
         "labeldropout summarise tables --tables {input.tables:q} --selected {input.selected:q}"
         " --simulated {params.simulated} --output {output.summary:q} > {log:q} 2>&1"
+
+
+rule long_short_table:
+    message:
+        "Put this study's models beside the same ones of the longer study."
+    input:
+        short="<results>/tables/training_length.csv",
+        long=ask(STUDY.lengths_of_long_study),
+    output:
+        csv="<results>/tables/long_short.csv",
+        markdown="<results>/tables/long_short.md",
+        latex="<results>/tables/long_short.tex",
+        provenance="<results>/tables/long_short.provenance.json",
+    log:
+        "<results>/logs/long_short_table/log.log",
+    localrule: True
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=fingerprint("analysis.lengths:write_lengths"),
+        simulated=STUDY.study_simulated(),
+        stem=subpath(output.csv, strip_suffix=".csv"),
+    shell:
+        "labeldropout long-short --short {input.short:q} --long {input.long:q}"
+        " --simulated {params.simulated} --output {params.stem:q} > {log:q} 2>&1"
 
 
 rule biomarkers_measure:
@@ -315,6 +341,13 @@ rule tests:
         "<results>/tables/tests.csv",
         "<results>/tables/tests.md",
         "<results>/tables/tests.tex",
+
+
+rule training_length:
+    message:
+        "What the models of the longer study reach in this one."
+    input:
+        "<results>/tables/training_length.csv",
 
 
 rule tests_instrument:

@@ -2,15 +2,15 @@ rule simulate:
     message:
         "Simulate {wildcards.dataset}, in the data set's own format."
     output:
-        manifest="<results>/{tree}raw/{dataset}/manifest.csv",
-        truth="<results>/{tree}truth/{dataset}/cases.csv",
-        truth_images="<results>/{tree}truth/{dataset}/images.u8",
-        truth_targets="<results>/{tree}truth/{dataset}/targets.u8",
-        hearts="<results>/{tree}truth/{dataset}/hearts.csv",
+        manifest="<data>/{tree}raw/{dataset}/manifest.csv",
+        truth="<data>/{tree}truth/{dataset}/cases.csv",
+        truth_images="<data>/{tree}truth/{dataset}/images.u8",
+        truth_targets="<data>/{tree}truth/{dataset}/targets.u8",
+        hearts="<data>/{tree}truth/{dataset}/hearts.csv",
     log:
-        "<results>/logs/simulate/{tree}{dataset}.log",
+        "<data>/logs/simulate/{tree}{dataset}.log",
     benchmark:
-        "<results>/benchmarks/simulate/{tree}{dataset}.tsv"
+        "<data>/benchmarks/simulate/{tree}{dataset}.tsv"
     priority: 100
     resources:
         mem_mb=2000,
@@ -35,16 +35,16 @@ rule import_dataset:
         raw=ask(STUDY.raw_data),
         curation=ask(STUDY.curation_list),
     output:
-        cases="<results>/{tree}cases/{dataset}/cases.csv",
-        images="<results>/{tree}cases/{dataset}/images.u8",
-        targets="<results>/{tree}cases/{dataset}/targets.u8",
-        summary="<results>/{tree}cases/{dataset}/report.json",
-        rejected="<results>/{tree}cases/{dataset}/rejected.csv",
-        contact_sheet="<results>/{tree}cases/{dataset}/contact_sheet.png",
+        cases="<data>/{tree}cases/{dataset}/cases.csv",
+        images="<data>/{tree}cases/{dataset}/images.u8",
+        targets="<data>/{tree}cases/{dataset}/targets.u8",
+        summary="<data>/{tree}cases/{dataset}/report.json",
+        rejected="<data>/{tree}cases/{dataset}/rejected.csv",
+        contact_sheet="<data>/{tree}cases/{dataset}/contact_sheet.png",
     log:
-        "<results>/logs/import_dataset/{tree}{dataset}.log",
+        "<data>/logs/import_dataset/{tree}{dataset}.log",
     benchmark:
-        "<results>/benchmarks/import_dataset/{tree}{dataset}.tsv"
+        "<data>/benchmarks/import_dataset/{tree}{dataset}.tsv"
     priority: 100
     resources:
         mem_mb=4000,
@@ -69,12 +69,12 @@ rule train_cone:
     input:
         masks=config["cone_network"]["masks"] or [],
     output:
-        network="<results>/cone_network/network.safetensors",
-        plans="<results>/cone_network/plans.json",
+        network="<data>/cone_network/network.safetensors",
+        plans="<data>/cone_network/plans.json",
     log:
-        "<results>/logs/train_cone/log.log",
+        "<data>/logs/train_cone/log.log",
     benchmark:
-        "<results>/benchmarks/train_cone/all.tsv"
+        "<data>/benchmarks/train_cone/all.tsv"
     priority: 100
     resources:
         gpu=1,
@@ -98,17 +98,17 @@ rule segment_cone:
     message:
         "Find the cone of every case of {wildcards.dataset}."
     input:
-        cases="<results>/{tree}cases/{dataset}/cases.csv",
-        images="<results>/{tree}cases/{dataset}/images.u8",
+        cases="<data>/{tree}cases/{dataset}/cases.csv",
+        images="<data>/{tree}cases/{dataset}/images.u8",
         network=ask(STUDY.cone_network),
     output:
-        cones="<results>/{tree}cones/{dataset}/cones.csv",
-        masks="<results>/{tree}cones/{dataset}/masks.u8",
-        worst="<results>/{tree}cones/{dataset}/worst.png",
+        cones="<data>/{tree}cones/{dataset}/cones.csv",
+        masks="<data>/{tree}cones/{dataset}/masks.u8",
+        worst="<data>/{tree}cones/{dataset}/worst.png",
     log:
-        "<results>/logs/segment_cone/{tree}{dataset}.log",
+        "<data>/logs/segment_cone/{tree}{dataset}.log",
     benchmark:
-        "<results>/benchmarks/segment_cone/{tree}{dataset}.tsv"
+        "<data>/benchmarks/segment_cone/{tree}{dataset}.tsv"
     priority: 100
     resources:
         gpu=1,
@@ -132,19 +132,19 @@ rule prepare:
     message:
         "Crop {wildcards.dataset} to its cones and resize it to the network's grid."
     input:
-        cases="<results>/{tree}cases/{dataset}/cases.csv",
-        images="<results>/{tree}cases/{dataset}/images.u8",
-        targets="<results>/{tree}cases/{dataset}/targets.u8",
-        cones="<results>/{tree}cones/{dataset}/cones.csv",
-        masks="<results>/{tree}cones/{dataset}/masks.u8",
+        cases="<data>/{tree}cases/{dataset}/cases.csv",
+        images="<data>/{tree}cases/{dataset}/images.u8",
+        targets="<data>/{tree}cases/{dataset}/targets.u8",
+        cones="<data>/{tree}cones/{dataset}/cones.csv",
+        masks="<data>/{tree}cones/{dataset}/masks.u8",
     output:
-        cases="<results>/{tree}prepared/{dataset}/cases.csv",
-        images="<results>/{tree}prepared/{dataset}/images.npy",
-        targets="<results>/{tree}prepared/{dataset}/targets.npy",
+        cases="<data>/{tree}prepared/{dataset}/cases.csv",
+        images="<data>/{tree}prepared/{dataset}/images.npy",
+        targets="<data>/{tree}prepared/{dataset}/targets.npy",
     log:
-        "<results>/logs/prepare/{tree}{dataset}.log",
+        "<data>/logs/prepare/{tree}{dataset}.log",
     benchmark:
-        "<results>/benchmarks/prepare/{tree}{dataset}.tsv"
+        "<data>/benchmarks/prepare/{tree}{dataset}.tsv"
     priority: 100
     resources:
         mem_mb=4000,
@@ -166,13 +166,13 @@ rule split:
     message:
         "Assign every patient of {wildcards.dataset} to training, validation or test."
     input:
-        cases="<results>/cases/{dataset}/cases.csv",
+        cases="<data>/cases/{dataset}/cases.csv",
     output:
-        parts="<results>/splits/{dataset}.csv",
+        parts="<data>/splits/{dataset}.csv",
     log:
-        "<results>/logs/split/{dataset}.log",
+        "<data>/logs/split/{dataset}.log",
     benchmark:
-        "<results>/benchmarks/split/{dataset}.tsv"
+        "<data>/benchmarks/split/{dataset}.tsv"
     priority: 100
     localrule: True
     resources:
@@ -194,12 +194,12 @@ rule annotation_kit_export:
     message:
         "Export test images for an observer to draw on."
     input:
-        cases=expand("<results>/cases/{dataset}/cases.csv", dataset=config["kit"]["dataset"]),
-        split=expand("<results>/splits/{dataset}.csv", dataset=config["kit"]["dataset"]),
+        cases=expand("<data>/cases/{dataset}/cases.csv", dataset=config["kit"]["dataset"]),
+        split=expand("<data>/splits/{dataset}.csv", dataset=config["kit"]["dataset"]),
     output:
-        kit="<results>/annotation/kit/kit.csv",
+        kit="<data>/annotation/kit/kit.csv",
     log:
-        "<results>/logs/annotation_kit_export/log.log",
+        "<data>/logs/annotation_kit_export/log.log",
     priority: 40
     resources:
         mem_mb=2000,
@@ -220,12 +220,12 @@ rule observe:
     message:
         "Let the simulated observer draw on the exported images."
     input:
-        kit="<results>/annotation/kit/kit.csv",
-        truth=expand("<results>/truth/{dataset}/cases.csv", dataset=config["kit"]["dataset"]),
+        kit="<data>/annotation/kit/kit.csv",
+        truth=expand("<data>/truth/{dataset}/cases.csv", dataset=config["kit"]["dataset"]),
     output:
-        drawn="<results>/annotation/drawn/drawn.csv",
+        drawn="<data>/annotation/drawn/drawn.csv",
     log:
-        "<results>/logs/observe/log.log",
+        "<data>/logs/observe/log.log",
     priority: 40
     resources:
         mem_mb=2000,
@@ -245,15 +245,15 @@ rule annotation_kit_import:
     message:
         "Read the drawn masks into a store of cases."
     input:
-        cases=expand("<results>/cases/{dataset}/cases.csv", dataset=config["kit"]["dataset"]),
-        kit="<results>/annotation/kit/kit.csv",
+        cases=expand("<data>/cases/{dataset}/cases.csv", dataset=config["kit"]["dataset"]),
+        kit="<data>/annotation/kit/kit.csv",
         drawn=ask(STUDY.drawn_masks),
     output:
-        cases="<results>/annotation/observed/cases.csv",
-        images="<results>/annotation/observed/images.u8",
-        targets="<results>/annotation/observed/targets.u8",
+        cases="<data>/annotation/observed/cases.csv",
+        images="<data>/annotation/observed/images.u8",
+        targets="<data>/annotation/observed/targets.u8",
     log:
-        "<results>/logs/annotation_kit_import/log.log",
+        "<data>/logs/annotation_kit_import/log.log",
     priority: 40
     resources:
         mem_mb=2000,

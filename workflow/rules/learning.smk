@@ -91,7 +91,7 @@ rule resolve:
     message:
         "Write out every setting of {wildcards.model}."
     input:
-        selected="<results>/grid/selected.json",
+        selected=ask(STUDY.selected),
     output:
         config="<results>/models/{model}/config.json",
     log:
@@ -155,7 +155,7 @@ rule grid:
     message:
         "The grid search."
     input:
-        rules.select_hyperparameters.output,
+        rules.select_hyperparameters.output if STUDY.candidates else [],
 
 
 rule evaluate:

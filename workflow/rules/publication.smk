@@ -108,6 +108,15 @@ rule controls:
         "<results>/figures/controls.png",
 
 
+rule decomposition:
+    message:
+        "Experiment 5: what the missing labels cost, and what the background in their place."
+    input:
+        "<results>/tables/decomposition.csv",
+        "<results>/figures/decomposition.svg",
+        "<results>/figures/decomposition.png",
+
+
 rule dose_response:
     message:
         "Experiment 6: the missing structure against the shift between domains."
@@ -133,6 +142,24 @@ rule architectures:
         "<results>/tables/architectures.csv",
         "<results>/figures/architectures.svg",
         "<results>/figures/architectures.png",
+
+
+rule augmentation:
+    message:
+        "Experiment 10: how far augmentation stands in for label dropout."
+    input:
+        "<results>/tables/augmentation.csv",
+        "<results>/figures/augmentation.svg",
+        "<results>/figures/augmentation.png",
+
+
+rule long_short:
+    message:
+        "Does a shortcut grow or fade with training? This study beside the longer one."
+    input:
+        "<results>/tables/long_short.csv",
+        "<results>/figures/long_short.svg",
+        "<results>/figures/long_short.png",
 
 
 rule label_sets:
@@ -215,44 +242,11 @@ rule run_record:
 
 rule instrument:
     message:
-        "Everything beyond the paper: controls, dose-response, losses, architectures, label sets, biomarkers, shortcut."
+        "Everything beyond the paper: our own experiments, the claims that they test, biomarkers and the probe."
     input:
         expand("<results>/tables/{item}.csv", item=STUDY.instrument_tables),
-        expand("<results>/figures/{item}.svg", item=STUDY.shown_compared),
+        expand("<results>/figures/{item}.svg", item=STUDY.instrument_figures),
         "<results>/tables/soundness_instrument.csv",
         rules.claims_instrument.input,
         rules.biomarkers.input if STUDY.biomarker_models else [],
         rules.shortcut.input if STUDY.probed_models else [],
-
-
-rule report:
-    message:
-        "Put the study and the instrument on one page."
-    input:
-        models=rules.models.input,
-        release=rules.release.output,
-        tables=rules.tables.input,
-        figures=rules.figures.input,
-        record=rules.run_record.output,
-        instrument=rules.instrument.input,
-        scores=expand("<results>/scores/{model}.csv", model=STUDY.experiments),
-        predictions=expand("<results>/predictions/{model}.npz", model=STUDY.experiments),
-        imports=expand("<results>/cases/{dataset}/report.json", dataset=STUDY.datasets),
-        sheets=expand("<results>/cases/{dataset}/contact_sheet.png", dataset=STUDY.datasets),
-        cones=expand("<results>/cones/{dataset}/worst.png", dataset=STUDY.datasets),
-        template="src/labeldropout/publication/report/report.html.jinja",
-    output:
-        page="<results>/report.html",
-        folder=directory("<results>/report"),
-    log:
-        "<results>/logs/report/log.log",
-    benchmark:
-        "<results>/benchmarks/report/all.tsv"
-    resources:
-        mem_mb=2000,
-        runtime=30,
-    params:
-        code=fingerprint("publication.report.page:build_report"),
-        results=subpath(output.page, parent=True),
-    shell:
-        "labeldropout report --results {params.results:q} --output {output.page:q} > {log:q} 2>&1"

@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from labeldropout.analysis.decomposition import decomposition
 from labeldropout.analysis.panels import figure_4_cases, one_case_per_dataset, supplementary_figure_1
 from labeldropout.analysis.paper_tables import table_1, table_2, tests, tests_instrument
-from labeldropout.analysis.spreads import figure_table, instrument_table
+from labeldropout.analysis.spreads import figure_table, instrument_table, length_table
 from labeldropout.analysis.study import Content, Study, per_image, read_cases, read_models, read_reported, read_scores
 from labeldropout.analysis.typesetting import latex, markdown
 from labeldropout.files import replacing, write_table
@@ -29,6 +30,9 @@ TABLES: dict[str, Callable[[Study, Item], Content]] = {
     "losses": instrument_table,
     "architectures": instrument_table,
     "label_sets": instrument_table,
+    "decomposition": decomposition,
+    "augmentation": instrument_table,
+    "training_length": length_table,
     "tests_instrument": tests_instrument,
 }
 """How `compare` makes the table of an item."""
@@ -57,7 +61,7 @@ def compare(
         cases: Stores of cases.
         split: Tables `PATIENTS` of their data sets.
         reported: The paper's numbers, `config/reported.yaml`.
-        settings: `statistics` (draws, seed), `kit` (shown), `seed` and `severity` of the study, `simulated`.
+        settings: `statistics` (draws, seed), `kit` (shown), `seed`, `severity` and `steps` of the study, `simulated`.
         output: Path of the table, with or without its extension.
 
     Raises:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from labeldropout.analysis.statistics import NO_DIFFERENCE
 from labeldropout.analysis.study import CELL, MEAN, STRUCTURES, Study
-from labeldropout.learning.experiments import Experiment
+from labeldropout.learning.experiments import AUGMENTATIONS, ORACLE, Experiment
 
 SHOWN_PROBABILITY = 0.5
 """Probability of label dropout whose predictions the paper shows and, we assume, tests."""
@@ -159,6 +159,7 @@ def _controls(study: Study) -> Iterator[Contrast]:
         return
     independent = [one for one in models if any(item.as_many_as for item in one.hidden)]
     dropping = [one for one in models if one.dropout_probability]
+    oracles = [one for one in models if one.loss == ORACLE]
     benchmarks = [one for one in models if not one.hidden and set(one.train_on) == set(without.train_on)]
     plain = [one for one in models if not one.hidden and set(one.train_on) < set(without.train_on)]
     pairs = [
@@ -167,6 +168,12 @@ def _controls(study: Study) -> Iterator[Contrast]:
             for b in independent
         ),
         *((without, b, f"label dropout p = {b.dropout_probability:g} against p = 0", math.nan) for b in dropping),
+        *((without, b, "pixels of the hidden structure left out against background", math.nan) for b in oracles),
+        *(
+            (b, a, "benchmark against pixels of the hidden structure left out", math.nan)
+            for a in benchmarks
+            for b in oracles
+        ),
         *((without, b, f"trained on {'+'.join(b.train_on)} alone against p = 0", math.nan) for b in plain),
         *(
             (a, b, "labels hidden independently of the domain against benchmark", NO_DIFFERENCE)
@@ -240,10 +247,24 @@ def _label_sets(study: Study) -> Iterator[Contrast]:
                 yield Contrast("experiment 4b: label sets", words, without, b, *cell)
 
 
+def _augmentation(study: Study) -> Iterator[Contrast]:
+    models = _of(study, "augmentation")
+    for augmentation in AUGMENTATIONS:
+        same = [one for one in models if one.augmentation == augmentation]
+        without = _untreated(same)
+        for b in [one for one in same if without is not None and one is not without]:
+            words = f"{_remedy(b)} p = {b.dropout_probability:g}" if b.dropout_probability else _remedy(b)
+            words = words if b.hidden else "benchmark"
+            for cell in _hidden_cells(study, without, b, without):
+                family = f"experiment 10: augmentation {augmentation}"
+                yield Contrast(family, f"{words} against adaptive loss", without, b, *cell)
+
+
 def declared_instrument(study: Study) -> list[Contrast]:
     """Every comparison of our own experiments that the models at hand allow.
 
-    Families: the controls; the severities; each setting and structure of the losses; the networks; the label sets.
+    Families: the controls; the severities; each setting and structure of the losses; the networks; the label sets; each
+    augmentation.
     """
-    experiments = (_controls, _dose_response, _losses, _architectures, _label_sets)
+    experiments = (_controls, _dose_response, _losses, _architectures, _label_sets, _augmentation)
     return [contrast for declare in experiments for contrast in declare(study)]

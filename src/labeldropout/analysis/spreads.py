@@ -53,8 +53,12 @@ INSTRUMENT_TABLE = {
     "hidden": "labels hidden from the training part, as STRUCTURE@DATASET:SHARE joined by +; @any:DATASET: from all"
     " data sets alike, as many as DATASET has; empty if none",
     "dropout_mode": "mode of label dropout, single or pattern; empty without",
+    "augmentation": "none, published or strong",
 }
 """`tables/<item>.csv` of our own experiments: the columns behind a figure, and what sets the models apart."""
+
+LENGTH_TABLE = {**INSTRUMENT_TABLE, "steps": "optimisation steps of every training; empty where epochs are counted"}
+"""`tables/training_length.csv`: what a study of another length is compared with."""
 
 OWN_REFERENCE = ("dataset",)
 """The figures of the paper score only against the data sets' own labels."""
@@ -73,6 +77,8 @@ def _set_apart(study: Study, experiment: Experiment) -> dict[str, Any]:
             f"{one.structure.name}@{one.dataset}:{one.as_many_as or one.share}" for one in experiment.hidden
         ),
         "dropout_mode": experiment.dropout_mode,
+        "augmentation": experiment.augmentation,
+        "steps": study.settings["steps"],
     }
 
 
@@ -177,3 +183,8 @@ def figure_table(study: Study, item: Item) -> Content:
 def instrument_table(study: Study, item: Item) -> Content:
     """The table of one of our own experiments, one row per model, seed, data set, structure and reference."""
     return _content(study, item, INSTRUMENT_TABLE, ALL_REFERENCES)
+
+
+def length_table(study: Study, item: Item) -> Content:
+    """The same with the length of the trainings."""
+    return _content(study, item, LENGTH_TABLE, ALL_REFERENCES)

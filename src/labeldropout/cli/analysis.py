@@ -285,6 +285,31 @@ def soundness(arguments: argparse.Namespace) -> None:
     )
 
 
+def _long_short_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--simulated", choices=("yes", "no"), required=True)
+    add_paths(parser, "short", "long", "output")
+
+
+def long_short(arguments: argparse.Namespace) -> None:
+    """Verb `long-short`."""
+    from labeldropout.analysis.lengths import write_lengths
+    from labeldropout.running.sidecars import models_in_tables, sidecar_of
+
+    simulated = arguments.simulated == "yes"
+    inputs = [arguments.short, arguments.long]
+    files = write_lengths(*inputs, arguments.output.with_suffix(""), simulated=simulated)
+    write_sidecar(
+        arguments,
+        sidecar_of(files[0]),
+        files=files,
+        inputs=inputs,
+        settings={"simulated": simulated},
+        models=models_in_tables(files[:1]),
+        simulated=simulated,
+        target="long_short",
+    )
+
+
 def _put_ledger_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder of a study's results")
     parser.add_argument("--root", type=Path, default=Path(), help="root of the repository; default: the current folder")
@@ -319,6 +344,7 @@ VERBS = (
         _soundness_flags,
         soundness,
     ),
+    Verb("long-short", "put two lengths of training side by side", _long_short_flags, long_short),
     Verb(
         "put-ledger", "put the results of the claims into README.md and docs/claims.md", _put_ledger_flags, put_ledger
     ),

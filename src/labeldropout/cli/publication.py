@@ -53,7 +53,9 @@ def report(arguments: argparse.Namespace) -> None:
     """Verb `report`."""
     from labeldropout.publication.report.page import build_report
 
-    build_report(arguments.results, arguments.root, arguments.output or arguments.results / "report.html")
+    page = arguments.output or arguments.results / "report.html"
+    build_report(arguments.results, arguments.root, page)
+    print(page)
 
 
 def _write_up_flags(parser: argparse.ArgumentParser) -> None:

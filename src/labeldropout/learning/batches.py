@@ -18,6 +18,9 @@ from labeldropout.labels import Part, Structure, is_annotated
 from labeldropout.learning.augmentation import augment, draw_augmentation
 from labeldropout.learning.experiments import ANY
 
+IGNORED = 255
+"""Value of the target's pixels that the loss leaves out (decision 33b)."""
+
 
 @dataclass(frozen=True)
 class Cases:
@@ -26,7 +29,7 @@ class Cases:
     images: Tensor
     """uint8 (N, H, W)."""
     targets: Tensor
-    """uint8 (N, H, W): channel of the network, not value of `Structure`."""
+    """uint8 (N, H, W): channel of the network, not value of `Structure`; `IGNORED` where the loss leaves pixels out."""
     annotated: Tensor
     """bool (N, C), on the CPU, where label dropout draws; channel 0 is always true."""
     table: pd.DataFrame
@@ -122,12 +125,25 @@ def draw_unlabelled_cases(
     return loses
 
 
-def hide_labels(cases: Cases, loses: np.ndarray) -> Cases:
-    """The cases with their hidden labels removed."""
+def hide_labels(cases: Cases, loses: np.ndarray, *, ignore: bool) -> Cases:
+    """The cases with their hidden labels removed.
+
+    Args:
+        cases: Training cases.
+        loses: Which case loses which label, from `draw_unlabelled_cases`.
+        ignore: Whether the pixels of a hidden structure become `IGNORED` in place of background.
+
+    Raises:
+        ValueError: Pixels are to be ignored, but no label is hidden.
+    """
+    if ignore and not loses.any():
+        raise ValueError("The oracle ignores the pixels of hidden labels, but no training case loses one (found 0).")
     hidden = torch.from_numpy(loses)
     targets, _ = hide_annotations(
         cases.targets, cases.annotated.to(cases.targets.device), hidden.to(cases.targets.device)
     )
+    if ignore:
+        targets = torch.where(targets == cases.targets, targets, IGNORED)
     return Cases(cases.images, targets, cases.annotated & ~hidden, cases.table)
 
 

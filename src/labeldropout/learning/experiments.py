@@ -8,7 +8,13 @@ from labeldropout.fingerprint import keys_of
 from labeldropout.labels import FOREGROUND, Structure
 from labeldropout.messages import did_you_mean
 
-LOSS_NAMES = keys_of("losses", "LOSSES")
+ORACLE = "oracle"
+"""A row's loss: the adaptive one without the pixels of a structure where it was hidden (decision 33b).
+
+It has to know the hidden labels, so it is a control for labels that we hide ourselves."""
+
+LOSS_NAMES = (*keys_of("losses", "LOSSES"), ORACLE)
+"""What a row may say; all but `ORACLE` are keys of `LOSSES`."""
 
 
 AUGMENTATIONS = ("none", "published", "strong")
@@ -41,7 +47,7 @@ class Experiment:
     model: str
     """Name of the row and of the model's folder."""
     experiment: str
-    """Number in the paper: 1 to 4, 4b; 5 to 9 are ours."""
+    """Number in the paper: 1 to 4, 4b; 5 to 10 are ours."""
     shown_in: tuple[str, ...]
     """Figures and tables that need this model."""
     train_on: tuple[str, ...]
@@ -51,7 +57,7 @@ class Experiment:
     hidden: tuple[Hidden, ...]
     """Labels hidden from the training parts."""
     loss: str
-    """One of `LOSS_NAMES`."""
+    """One of `LOSS_NAMES`; `ORACLE` is the only one that `LOSSES` does not have."""
     augmentation: str
     """One of `AUGMENTATIONS`."""
     dropout_structures: tuple[Structure, ...]
@@ -68,6 +74,16 @@ class Experiment:
     severity: float | None = None
     """Domain shift of the simulated data sets of this model, in [0, 1]; None for the study's own."""
 
+    @property
+    def datasets(self) -> set[str]:
+        """Data sets that it is trained or evaluated on."""
+        return {*self.train_on, *self.evaluated_on}
+
+    @property
+    def loss_function(self) -> str:
+        """Key of `LOSSES`."""
+        return "adaptive" if self.loss == ORACLE else self.loss
+
 
 def code_choices(loss: str, network: str) -> dict[str, list[str]]:
     """The entries that a model runs in the tables of losses and networks: `choices` for its code's fingerprint."""
@@ -75,6 +91,14 @@ def code_choices(loss: str, network: str) -> dict[str, list[str]]:
 
 
 COLUMNS = tuple(field.name for field in fields(Experiment))
+
+
+def order_of_the_paper(row: Experiment) -> tuple[Any, ...]:
+    """Sort key: by experiment, then from all labels to fewer and from no remedy to more, as in the panels' columns."""
+    number = int(row.experiment.rstrip("ab") or 0) if row.experiment.rstrip("ab").isdigit() else 0
+    loss, augmentation = LOSS_NAMES.index(row.loss), AUGMENTATIONS.index(row.augmentation)
+    place = (number, row.experiment, bool(row.hidden), loss, augmentation)
+    return *place, row.dropout_probability, row.model
 
 
 def _names(cell: str) -> tuple[str, ...]:
@@ -143,6 +167,16 @@ def _label_dropout(cells: dict[str, str], at: dict[str, str], where: str) -> tup
     return probability, mode
 
 
+def _loss(cells: dict[str, str], at: dict[str, str]) -> str:
+    loss = _one_of(cells["loss"], LOSS_NAMES, at["loss"])
+    if loss == ORACLE and (not cells["hidden"] or cells["dropout_structures"]):
+        raise ValueError(
+            f"{at['loss']}: the oracle leaves out the pixels of hidden labels (expected labels in 'hidden' and no label"
+            f" dropout, found {cells['hidden']!r} and {cells['dropout_structures']!r})."
+        )
+    return loss
+
+
 def _seeds(cell: str, where: str) -> tuple[int, ...]:
     try:
         seeds = tuple(int(seed) for seed in cell.split(","))
@@ -189,7 +223,7 @@ def parse_row(row: dict[str, str], datasets: tuple[str, ...], where: str = "conf
         train_on=_names(cells["train_on"]),
         structures=structures,
         hidden=hidden,
-        loss=_one_of(cells["loss"], LOSS_NAMES, at["loss"]),
+        loss=_loss(cells, at),
         augmentation=_one_of(cells["augmentation"], AUGMENTATIONS, at["augmentation"]),
         dropout_structures=dropout_structures,
         dropout_probability=probability,
@@ -225,7 +259,7 @@ def experiment_of(config: Mapping[str, Any], seeds: str, shown_in: str) -> Exper
                 Hidden(Structure[item["structure"]], item["dataset"], item.get("share"), item.get("as_many_as"))
                 for item in config["hidden"]
             ),
-            loss=config["loss"],
+            loss=ORACLE if config.get("ignore_hidden") else config["loss"],
             augmentation=(config["augmentation"] or {"name": AUGMENTATIONS[0]})["name"],
             dropout_structures=tuple(Structure[name] for name in dropout["structures"]),
             dropout_probability=dropout["probability"],

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from labeldropout.devices import choose_device
 from labeldropout.files import read_json, replacing, write_json, write_table
 from labeldropout.fingerprint import fingerprint
 from labeldropout.labels import Part, Structure
-from labeldropout.learning.batches import Batches, Cases, draw_unlabelled_cases, hide_labels, load_cases
+from labeldropout.learning.batches import IGNORED, Batches, Cases, draw_unlabelled_cases, hide_labels, load_cases
 from labeldropout.learning.checkpoints import Checkpoints, hold
 from labeldropout.learning.duration import duration_of
 from labeldropout.learning.experiments import code_choices
@@ -132,7 +133,9 @@ def train_steps(
     Returns:
         Loss of every batch, float64 on the CPU (fetched once, so that a GPU never waits), and the rows of every batch.
     """
-    loss_function = LOSSES[model.config["loss"]]
+    loss_function = partial(
+        LOSSES[model.config["loss"]], ignore_index=IGNORED if model.config.get("ignore_hidden") else None
+    )
     losses, rows = [], []
     model.network.train()
     for _ in range(n_steps):
@@ -333,7 +336,8 @@ def train_model(
         restart = None
         if checkpoints:
             restart = held.enter_context(hold(checkpoints / _key(settings, seed, inputs, chosen, threads)))
-        trained = train(settings, seed, hide_labels(training, loses), validation, chosen, restart)
+        seen = hide_labels(training, loses, ignore=settings.get("ignore_hidden", False))
+        trained = train(settings, seed, seen, validation, chosen, restart)
         record = {
             "model": settings["model"],
             "seed": seed,

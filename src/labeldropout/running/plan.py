@@ -21,7 +21,8 @@ from labeldropout.learning.duration import duration_of
 from labeldropout.learning.model import build_model
 from labeldropout.learning.resolve import resolve
 from labeldropout.running.speed import BUDGET_S, Speed, measure
-from labeldropout.running.study_plan import StudyPlan, read_list
+from labeldropout.running.study_list import read_list
+from labeldropout.running.study_plan import StudyPlan
 
 _PREDICTION_SHARE = 0.01
 """Bytes of a compressed label map per pixel, rounded up: 0.006 to 0.007 in the smoke study."""

@@ -4,16 +4,14 @@ The rules of the workflow and `labeldropout plan` use the same `StudyPlan`. It c
 only checks which folders exist. Parsing the Snakefile imports this module, so it imports nothing heavy.
 """
 
-import csv
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from labeldropout.configuration import check_columns
-from labeldropout.items import INSTRUMENT_ITEMS, ITEMS, LEDGERS, Section, Whose, figures, is_of_the_study
+from labeldropout.items import INSTRUMENT_ITEMS, ITEMS, LEDGERS, Kind, Section, Whose, figures, is_of_the_study
 from labeldropout.learning.duration import check_duration
-from labeldropout.learning.experiments import AUGMENTATIONS, COLUMNS, LOSS_NAMES, Experiment, parse_row
+from labeldropout.learning.experiments import order_of_the_paper, parse_row
 
 PAPER_FIGURES = tuple(item.name for item in figures(Section.PAPER))
 PAPER_ITEMS, COMPARED_ITEMS = (
@@ -44,33 +42,12 @@ def yes_or_no(answer: bool) -> str:
     return "yes" if answer else "no"
 
 
-def read_list(path: Path) -> list[dict[str, str]]:
-    """The rows of a list of experiments as they stand: cells by column.
-
-    Raises:
-        ValueError: A column is not one of `COLUMNS`, or two rows have the same name; the message says which.
-    """
-    with path.open(newline="", encoding="utf-8") as table:
-        reader = csv.DictReader(table, delimiter="\t")
-        check_columns(list(reader.fieldnames or []), COLUMNS, str(path))
-        rows = list(reader)
-    if n_repeated := reader.line_num - 1 - len({row["model"] for row in rows}):
-        raise ValueError(f"{path}: {n_repeated} rows repeat a model's name, or are empty.")
-    return rows
-
-
-def _in_order_of_the_paper(row: Experiment) -> tuple[Any, ...]:
-    """Sort key: by experiment, then from all labels to fewer and from no remedy to more, as in the panels' columns."""
-    loss, augmentation = LOSS_NAMES.index(row.loss), AUGMENTATIONS.index(row.augmentation)
-    return row.experiment, bool(row.hidden), loss, augmentation, row.dropout_probability, row.model
-
-
 class StudyPlan:
     """A configuration and its list of experiments, interpreted.
 
     Arguments of the methods are named after the wildcards of the rules: `model` is a row of the list, `item` a figure
     or a table, `tree` the folder below the results for data at a severity of their own (`severity-0.25/`, or empty).
-    Paths begin with `<results>`, which Snakemake fills in.
+    Paths begin with `<results>` or `<data>`, which Snakemake fills in.
     """
 
     def __init__(self, config: Mapping[str, Any], rows: Sequence[Mapping[str, str]], root: Path = Path()) -> None:
@@ -87,14 +64,20 @@ class StudyPlan:
         self.config = config
         self.root = root
         self.results: str = config["pathvars"]["results"]
+        self.data: str = config["pathvars"]["data"].replace("<results>", self.results)
+        """Where data are, from raw files to prepared arrays and splits: another study's results, or its own."""
         known = tuple(config["datasets"])
         parsed = [parse_row(dict(row), known, config["experiments"]) for row in rows]
         # The shift between real data sets cannot be chosen.
-        parsed = [row for row in parsed if row.severity is None or self._is_all_simulated(row)]
-        self.experiments = {row.model: row for row in sorted(parsed, key=_in_order_of_the_paper)}
+        parsed = [
+            row
+            for row in parsed
+            if row.severity is None or all(self._raw(name) == "simulated" for name in row.datasets)
+        ]
+        self.experiments = {row.model: row for row in sorted(parsed, key=order_of_the_paper)}
         """The rows by model, in the order in which figures show them."""
         self._cells = {row["model"]: {key: cell for key, cell in row.items() if cell} for row in rows}
-        named = {config["kit"]["dataset"]}.union(*(self._datasets_of_row(row) for row in parsed))
+        named = {config["kit"]["dataset"]}.union(*(row.datasets for row in parsed))
         self.datasets = [name for name in known if name in named]
         """Data sets of the configuration that a row, or the observer, uses."""
         self.simulated = [name for name in self.datasets if self._raw(name) == "simulated"]
@@ -104,8 +87,9 @@ class StudyPlan:
             f"lr-{rate:g}_batch-{batch}": {"learning_rate": rate, "batch_size": batch}
             for rate in config["selection"]["learning_rate"]
             for batch in config["selection"]["batch_size"]
+            if not config["selection"]["taken_from"]
         }
-        """Initial learning rate and batch size by candidate of the grid search."""
+        """Initial learning rate and batch size by candidate of the grid search; none if another study made it."""
         drawn = config["kit"]["drawn"]
         self.has_simulated_observer = config["kit"]["dataset"] in self.simulated
         self.has_observer = self.has_simulated_observer or bool(drawn and (root / drawn).is_dir())
@@ -127,8 +111,9 @@ class StudyPlan:
         self.shown_figures = [item for item in self.shown if item in PAPER_FIGURES] + ["training_curves", "claims"]
         self.summarised = [item for item in self.shown if ITEMS[item].is_summarised]
         self.shown_compared = [item for item in COMPARED_ITEMS if item in chosen]
-        """Our own comparisons that this study makes: tables and figures."""
+        """Our own comparisons that this study makes."""
         self.instrument_tables = self.shown_compared + (["tests_instrument"] if self.shown_compared else [])
+        self.instrument_figures = [item for item in self.shown_compared if ITEMS[item].kind is Kind.FIGURE]
         self.study_models = [model for model, row in rows if is_of_the_study(row.shown_in)]
         """Models of the paper's study; a row that only our own experiments show is part neither of it nor of `all`."""
         self.biomarker_models = [
@@ -145,19 +130,11 @@ class StudyPlan:
         check_duration(self.config["training"]["optimisation"])
         if self.searched not in self.experiments:
             raise ValueError(f"configuration: selection.model {self.searched!r} is not a row of the list.")
-        known = [*PAPER_ITEMS, *INSTRUMENT_ITEMS]
-        if unknown := self.listed - set(known):
+        if unknown := self.listed - set(known := [*PAPER_ITEMS, *INSTRUMENT_ITEMS]):
             raise ValueError(f"{self.config['experiments']}: shown_in names {sorted(unknown)} (expected {known}).")
-
-    @staticmethod
-    def _datasets_of_row(row: Experiment) -> set[str]:
-        return {*row.train_on, *row.evaluated_on}
 
     def _raw(self, dataset: str) -> str:
         return str(self.config["datasets"][dataset]["raw"])
-
-    def _is_all_simulated(self, row: Experiment) -> bool:
-        return all(self._raw(name) == "simulated" for name in self._datasets_of_row(row))
 
     def is_simulated(self, names: Iterable[str]) -> bool:
         """Whether any of these data sets is simulated."""
@@ -171,8 +148,8 @@ class StudyPlan:
     # Data -------------------------------------------------------------------------------------------------------------
 
     def _is_there(self, name: str) -> bool:
-        """Whether a result exists."""
-        return (self.root / self.results / name).is_file()
+        """Whether a file of the data exists."""
+        return (self.root / self.data / name).is_file()
 
     def raw_data(self, tree: str, dataset: str) -> str | list[str]:
         """The manifest of a simulated data set, or the user's folder of a real one.
@@ -184,7 +161,7 @@ class StudyPlan:
         """
         raw = self._raw(dataset)
         if dataset in self.simulated:
-            return f"<results>/{tree}raw/{dataset}/manifest.csv"
+            return f"<data>/{tree}raw/{dataset}/manifest.csv"
         if (self.root / raw).is_dir() or self._is_there(f"cases/{dataset}/cases.csv"):
             return raw
         if self._is_there(f"splits/{dataset}.csv"):
@@ -196,7 +173,7 @@ class StudyPlan:
 
     def raw_folder(self, tree: str, dataset: str) -> str:
         """The folder that the importer reads."""
-        return f"{self.results}/{tree}raw/{dataset}" if dataset in self.simulated else self._raw(dataset)
+        return f"{self.data}/{tree}raw/{dataset}" if dataset in self.simulated else self._raw(dataset)
 
     def curation_list(self, dataset: str) -> str | list[str]:
         """The list of Unity images that take part; it names images of the real release, so a simulated one has none."""
@@ -221,18 +198,18 @@ class StudyPlan:
 
     def data_of(self, model: str, kind: str, names: Iterable[str]) -> list[str]:
         """Tables of cases of one kind (stores, prepared arrays) of these data sets, as a model sees them."""
-        return [f"<results>/{self.tree_of(model)}{kind}/{name}/cases.csv" for name in names]
+        return [f"<data>/{self.tree_of(model)}{kind}/{name}/cases.csv" for name in names]
 
     def cone_network(self, dataset: str) -> str | list[str]:
         """The cone network, if it finds the data set's cones."""
         by_geometry = self.config["datasets"][dataset]["cone"] == "geometry"
-        return [] if by_geometry else "<results>/cone_network/network.safetensors"
+        return [] if by_geometry else "<data>/cone_network/network.safetensors"
 
     def cone_method(self, dataset: str) -> list[str]:
         """Flags that say how the cones of a data set are found."""
         if not self.cone_network(dataset):
             return ["--method", "geometry"]
-        return ["--method", "network", "--network", f"{self.results}/cone_network"]
+        return ["--method", "network", "--network", f"{self.data}/cone_network"]
 
     def split_settings(self, dataset: str) -> str:
         """How a data set is divided, as JSON."""
@@ -251,13 +228,13 @@ class StudyPlan:
             ValueError: There is no observer.
         """
         if self.has_simulated_observer:
-            return "<results>/annotation/drawn/drawn.csv"
+            return "<data>/annotation/drawn/drawn.csv"
         self._check_available("table_2")
         return str(self.config["kit"]["drawn"])
 
     def drawn_folder(self) -> str:
         """The folder of the drawn masks."""
-        return f"{self.results}/annotation/drawn" if self.has_simulated_observer else str(self.config["kit"]["drawn"])
+        return f"{self.data}/annotation/drawn" if self.has_simulated_observer else str(self.config["kit"]["drawn"])
 
     # Models -----------------------------------------------------------------------------------------------------------
 
@@ -268,7 +245,7 @@ class StudyPlan:
 
     def model_settings(self, model: str) -> str:
         """What all models share, for the data sets of this one, as JSON."""
-        names = sorted(self._datasets_of_row(self.experiments[model]))
+        names = sorted(self.experiments[model].datasets)
         return as_json(
             {
                 **self.config["training"],
@@ -279,6 +256,31 @@ class StudyPlan:
                 "study_seed": self.config["seed"],
             }
         )
+
+    def selected(self) -> str:
+        """The outcome of the grid search, this study's or that of the study from which it is taken.
+
+        Raises:
+            ValueError: The other study has not made it; the message says how to.
+        """
+        other = self.config["selection"]["taken_from"]
+        if other and not (self.root / other).is_file():
+            raise ValueError(
+                f"{other}: not there (expected another study's grid search): snakemake --cores all {other}"
+            )
+        return other or "<results>/grid/selected.json"
+
+    def lengths_of_long_study(self) -> str:
+        """The table of the longer study, config/long.yaml, beside which this one is put.
+
+        Raises:
+            ValueError: It is not there; the message says how to make it.
+        """
+        table = "results/long/tables/training_length.csv"
+        if not (self.root / table).is_file():
+            how = "snakemake --cores all training_length --configfile config/long.yaml"
+            raise ValueError(f"{table}: not there (expected the table of the longer study): {how}")
+        return table
 
     def candidate_values(self, candidate: str) -> str:
         """Initial learning rate and batch size of a candidate as JSON."""
@@ -294,11 +296,11 @@ class StudyPlan:
 
     def training_splits(self, model: str) -> list[str]:
         """Parts of the patients of the data sets that the model is trained on."""
-        return [f"<results>/splits/{name}.csv" for name in self.experiments[model].train_on]
+        return [f"<data>/splits/{name}.csv" for name in self.experiments[model].train_on]
 
     def test_splits(self, model: str) -> list[str]:
         """Parts of the patients of the data sets that the model is evaluated on."""
-        return [f"<results>/splits/{name}.csv" for name in self.experiments[model].evaluated_on]
+        return [f"<data>/splits/{name}.csv" for name in self.experiments[model].evaluated_on]
 
     def test_cases(self, model: str) -> list[str]:
         """Stores of the data sets that the model is evaluated on."""
@@ -307,7 +309,7 @@ class StudyPlan:
     def true_hearts(self, model: str) -> list[str]:
         """Volumes of the simulated hearts that the model is evaluated on."""
         names = [name for name in self.experiments[model].evaluated_on if name in self.simulated]
-        return [f"<results>/{self.tree_of(model)}truth/{name}/hearts.csv" for name in names]
+        return [f"<data>/{self.tree_of(model)}truth/{name}/hearts.csv" for name in names]
 
     def segmented_structures(self, model: str) -> list[str]:
         """Names of what the model segments."""
@@ -316,7 +318,7 @@ class StudyPlan:
     def observed_masks(self, model: str) -> list[str]:
         """The observer's masks, for models that are evaluated on the data set they were drawn on."""
         is_observed = self.has_observer and self.config["kit"]["dataset"] in self.experiments[model].evaluated_on
-        return ["<results>/annotation/observed/cases.csv"] if is_observed else []
+        return ["<data>/annotation/observed/cases.csv"] if is_observed else []
 
     def known_structures(self, model: str) -> list[str]:
         """Stores that show structures which a data set does not label: the truth, or the observer's masks."""
@@ -403,11 +405,11 @@ class StudyPlan:
 
     def item_cases(self, item: str) -> list[str]:
         """Stores that an item counts: all for Table 1, otherwise those on which its models are evaluated."""
-        return [f"<results>/cases/{name}/cases.csv" for name in self._datasets_of_item(item)]
+        return [f"<data>/cases/{name}/cases.csv" for name in self._datasets_of_item(item)]
 
     def item_splits(self, item: str) -> list[str]:
         """Parts of the patients of these data sets."""
-        return [f"<results>/splits/{name}.csv" for name in self._datasets_of_item(item)]
+        return [f"<data>/splits/{name}.csv" for name in self._datasets_of_item(item)]
 
     def ledger_part(self, ledger: str) -> str:
         """Whose claims a ledger judges."""
@@ -421,6 +423,7 @@ class StudyPlan:
                 "kit": {"images": self.config["kit"]["images"], "shown": self.config["kit"]["shown"]},
                 "seed": self.config["seed"],
                 "severity": self.config["severity"],
+                "steps": self.config["training"]["optimisation"]["steps"],
                 "simulated": self.is_simulated(self.datasets),
             }
         )
@@ -437,7 +440,7 @@ class StudyPlan:
         """Stores whose images a figure shows; the observer's masks come last."""
         if not ITEMS[item].shows_pictures:
             return []
-        observed = ["<results>/annotation/observed/cases.csv"] if item == "supplementary_figure_1" else []
+        observed = ["<data>/annotation/observed/cases.csv"] if item == "supplementary_figure_1" else []
         return self.item_cases(item) + observed
 
     def figure_predictions(self, item: str) -> list[str]:

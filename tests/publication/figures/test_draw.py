@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from labeldropout.analysis.decomposition import DECOMPOSITION, GAP, IN_PLACE, LOST, MISSING
+from labeldropout.analysis.lengths import LONG_SHORT
 from labeldropout.analysis.panels import PANEL_TABLE
 from labeldropout.analysis.soundness import SOUNDNESS
 from labeldropout.analysis.spreads import FIGURE_TABLE, INSTRUMENT_TABLE
@@ -115,7 +117,7 @@ def _write_figure_table(rows, path):
 
 
 PAPER = [item for item in FIGURES if "figure" in item]
-INSTRUMENT = ("controls", "dose_response", "losses", "architectures", "label_sets")
+INSTRUMENT = ("controls", "dose_response", "losses", "architectures", "label_sets", "augmentation")
 
 
 def _instrument_rows(item):
@@ -138,9 +140,9 @@ def _instrument_rows(item):
                             "seed": seed,
                             "probability": float(line["dropout_probability"] or 0),
                             "reference": "observer" if by_observer else "dataset",
-                            "severity": float(line["severity"] or 0.5),
-                            "study_severity": 0.5,
-                            **{name: line[name] for name in ("network", "hidden", "dropout_mode")},
+                            "severity": float(line["severity"] or 1),
+                            "study_severity": 1.0,
+                            **{name: line[name] for name in ("network", "hidden", "dropout_mode", "augmentation")},
                         }
                     )
     return rows
@@ -566,14 +568,17 @@ def test_models_without_a_score_leave_their_place_empty(item, tmp_path):
 
 
 def test_controls_show_what_would_settle_the_explanation(tmp_path):
-    """Five ways to train in their order, with the table's mean and interval of the hidden structure."""
+    """Six ways to train in their order, with the table's mean and interval of the hidden structure."""
     texts = _draw_instrument("controls", _instrument_rows("controls"), tmp_path)
     assert [text for text in texts if "[" in text] == [
         "0.91 [0.89, 0.93]",
-        *["0.61 [0.59, 0.63]"] * 3,
+        *["0.61 [0.59, 0.63]"] * 4,
         "0.91 [0.89, 0.93]",
     ]
-    lines = ("(benchmark)", "no label dropout", "50 % label dropout", "whatever the data set", "(plain domain gap)")
+    lines = (
+        *("(benchmark)", "no label dropout", "50 % label dropout", "pixels left out (oracle)"),
+        *("whatever the data set", "(plain domain gap)"),
+    )
     assert [text for text in texts if text in lines] == list(lines)
     assert any("What would settle the explanation" in text for text in texts)
     assert "Dice score, left atrium, Unity Imaging (n = 30 images, 30 patients)" in texts
@@ -625,6 +630,88 @@ def test_networks_have_a_panel_each(tmp_path):
     texts = _draw_instrument("architectures", rows, tmp_path)
     networks = ["U-Net", "Attention U-Net", "unetr"]
     assert [text for text in texts if text in networks] == networks
+
+
+def test_augmentations_have_a_panel_each(tmp_path):
+    """From none to strong, with the same five ways to train in each."""
+    texts = _draw_instrument("augmentation", _instrument_rows("augmentation"), tmp_path)
+    titles = ["No augmentation", "nnU-Net's default", "Strong, on every image"]
+    assert [text for text in texts if text in titles] == titles
+    remedies = ["(benchmark)", "10 % label dropout", "50 % label dropout", "Marginal loss"]
+    assert [text for text in texts if text in remedies] == remedies
+
+
+def _decomposition_rows(**lost):
+    """Rows of each part with these losses of Dice, from a benchmark of 0.9; two seeds and all."""
+    return [
+        {
+            "part": part,
+            "model": "b",
+            "against": "a",
+            "dataset": "unity",
+            "structure": "LA",
+            "seed": seed,
+            "dice": 0.9 - lost[key],
+            "dice_against": 0.9,
+            "lost": lost[key],
+            "lost_low": lost[key] - 0.02,
+            "lost_high": lost[key] + 0.02,
+            "interval": "typed",
+            "lost_sd_seeds": 0.01,
+            "n": 30,
+            "n_patients": 20,
+            "data": "simulated",
+        }
+        for key, part in (("both", LOST), ("missing", MISSING), ("place", IN_PLACE), ("gap", GAP))
+        if key in lost
+        for seed in ("0", "1", "all")
+    ]
+
+
+def _draw_table(item, rows, columns, folder):
+    """The texts of a figure whose table has columns of its own."""
+    path = folder / f"{item}.csv"
+    write_table(pd.DataFrame(rows)[list(columns)], path, columns)
+    draw_figure(item=item, tables=[path], cases=[], predictions=[], simulated=True, output=folder / "f")
+    return _texts(folder / "f")
+
+
+def test_the_decomposition_shows_every_part_with_its_number(tmp_path):
+    """What is lost, its two parts and the plain domain gap; without the single data set three parts remain."""
+    rows = _decomposition_rows(both=0.35, missing=0.15, place=0.2, gap=0.05)
+    texts = _draw_table("decomposition", rows, DECOMPOSITION, tmp_path)
+    assert [text for text in texts if re.fullmatch(r"[+−-]\d\.\d\d", text)] == ["+0.35", "+0.15", "+0.20", "+0.05"]
+    assert "pixels left out (oracle)" in texts
+    assert any("(simulated data)" in text for text in texts)
+    texts = _draw_table("decomposition", [row for row in rows if row["part"] != GAP], DECOMPOSITION, tmp_path)
+    assert "Other data set alone" not in texts
+
+
+def test_a_decomposition_of_two_cells_or_models_is_refused(tmp_path):
+    """One mark would hide another."""
+    rows = _decomposition_rows(both=0.35, missing=0.15, place=0.2)
+    with pytest.raises(ValueError, match=r"decomposition.csv: expected one hidden structure in one data set"):
+        _draw_table("decomposition", [*rows, rows[0] | {"structure": "LVM"}], DECOMPOSITION, tmp_path)
+    with pytest.raises(ValueError, match=r"decomposition.csv: .*expected once, found in several models"):
+        _draw_table("decomposition", [*rows, rows[0] | {"model": "other"}], DECOMPOSITION, tmp_path)
+
+
+def test_two_lengths_of_training_stand_side_by_side(tmp_path):
+    """A panel where labels are hidden, and one for each structure that only an observer drew; both lengths on the axis."""
+    rows = [
+        row | {"steps": steps, "study": study}
+        for study, steps in (("short", 600), ("long", 2400))
+        for row in _instrument_rows("training_length")
+    ]
+    texts = _draw_table("long_short", rows, LONG_SHORT, tmp_path)
+    titles = [
+        "Left atrium, Unity Imaging",
+        *(f"{one}, EchoNet-Dynamic (observer)" for one in ("Myocardium", "Left atrium")),
+    ]
+    assert [text for text in texts if text in titles] == titles
+    assert texts.count("600") == texts.count("2400") == 3
+    for words in ("All labels (benchmark)", "Adaptive loss, 10 % label dropout", "Marginal loss"):
+        assert words in texts
 
 
 def test_label_sets_say_whose_reference_counts(tmp_path):

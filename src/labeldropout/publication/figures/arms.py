@@ -22,6 +22,7 @@ LOOKS = {
     "standard": Look("Standard loss", "#3F8FCB", "X"),
     "adaptive": Look("Adaptive loss", "#B8447E", "o", "--"),
     "single": Look("Adaptive loss, label dropout", "#E69F00", "^", ":"),
+    "oracle": Look("Adaptive loss, hidden pixels left out", "#8A6D3B", "h"),
     "pattern": Look("Adaptive loss, label dropout\nof whole label sets", "#5E3C99", "v"),
     "marginal": Look("Marginal loss", "#1F3A68", "D", "-."),
     "independent": Look("Hidden whatever the data set", "#56B4E9", "*"),

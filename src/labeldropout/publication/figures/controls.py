@@ -9,11 +9,11 @@ from labeldropout.publication.figures.arms import LOOKS, kind, where_hidden
 from labeldropout.publication.figures.points import counted, draw_column, note, one_per_kind, select
 from labeldropout.publication.figures.style import STRUCTURE_TITLES, set_title
 
-_ORDER = ("benchmark", "adaptive", "single", "independent", "without")
+_ORDER = ("benchmark", "adaptive", "single", "oracle", "independent", "without")
 
 
 def draw(table: pd.DataFrame, titles: Mapping[str, str], *, simulated: bool) -> Figure:
-    """Draw the Dice score of the hidden structure, in the data set where it is hidden, for five ways to train.
+    """Draw the Dice score of the hidden structure, in the data set where it is hidden, for six ways to train.
 
     Args:
         table: `INSTRUMENT_TABLE` of experiment 5.
@@ -40,6 +40,7 @@ def draw(table: pd.DataFrame, titles: Mapping[str, str], *, simulated: bool) -> 
         "benchmark": "All labels\n(benchmark)",
         "adaptive": f"Hidden in all of {title},\nno label dropout",
         "single": f"Hidden in all of {title},\n{100 * probability:g} % label dropout",
+        "oracle": f"Hidden in all of {title},\npixels left out (oracle)",
         "independent": "As many hidden,\nwhatever the data set",
         "without": f"{others} alone\n(plain domain gap)",
     }
@@ -48,7 +49,7 @@ def draw(table: pd.DataFrame, titles: Mapping[str, str], *, simulated: bool) -> 
     if "independent" in kinds:
         axes.set_title(
             "If the tie of a label to a data set does the damage, the star lies with the square;\n"
-            "if the number of missing labels does it, with the circle.",
+            "if the number of missing labels does it, with the circle. The star also has labels in the other data set.",
             fontsize=7.5,
             loc="left",
         )

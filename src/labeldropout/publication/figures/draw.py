@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from labeldropout.analysis.biomarkers.agree import BIOMARKER_AGREEMENT
 from labeldropout.analysis.biomarkers.measure import BIOMARKERS
 from labeldropout.analysis.claims.judge import CLAIMS, CLAIMS_TEXT
+from labeldropout.analysis.decomposition import DECOMPOSITION
+from labeldropout.analysis.lengths import LENGTH_TEXT, LONG_SHORT
 from labeldropout.analysis.panels import PANEL_TABLE
 from labeldropout.analysis.shortcut.table import SHORTCUT
 from labeldropout.analysis.soundness import SOUNDNESS
@@ -23,14 +25,17 @@ from labeldropout.files import read_table
 from labeldropout.labels import Structure, is_annotated
 from labeldropout.publication.figures import (
     architectures,
+    augmentation,
     biomarkers,
     claims,
     controls,
+    decomposition,
     dose_response,
     figure_1,
     figure_3,
     figure_4,
     label_sets,
+    long_short,
     losses,
     panels,
     shortcut,
@@ -77,7 +82,7 @@ def _read_figure_table(path: Path) -> pd.DataFrame:
 
 
 def _read_instrument_table(path: Path) -> pd.DataFrame:
-    text = ("train_on", "seed", "hidden", "dropout_mode", "network", "reference", "data")
+    text = ("train_on", "seed", "hidden", "dropout_mode", "augmentation", "network", "reference", "data")
     table = read_table(path, INSTRUMENT_TABLE, text)
     if table.empty:
         raise ValueError(f"{path}: no row (expected at least one model).")
@@ -274,6 +279,20 @@ def _of_instrument(draw: Callable[..., Figure]) -> Callable[[Sources], Figure]:
     return draw_sources
 
 
+def _of_table(draw: Callable[..., Figure], columns: dict[str, str], text: Sequence[str]) -> Callable[[Sources], Figure]:
+    """The same for a figure whose table has columns of its own."""
+
+    def draw_sources(sources: Sources) -> Figure:
+        path = sources.only_table()
+        table = read_table(path, columns, text)
+        try:
+            return draw(table, TITLES, simulated=sources.simulated)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+
+    return draw_sources
+
+
 def _draw_ledger(title: str) -> Callable[[Sources], Figure]:
     def draw_sources(sources: Sources) -> Figure:
         path = sources.only_table()
@@ -317,6 +336,9 @@ FIGURES: dict[str, Callable[[Sources], Figure]] = {
     "supplementary_figure_1": _draw_supplementary_figure_1,
     "training_curves": _draw_training_curves,
     "controls": _of_instrument(controls.draw),
+    "decomposition": _of_table(decomposition.draw, DECOMPOSITION, ("seed", "data")),
+    "augmentation": _of_instrument(augmentation.draw),
+    "long_short": _of_table(long_short.draw, LONG_SHORT, ("study", *LENGTH_TEXT)),
     "dose_response": _of_instrument(dose_response.draw),
     "losses": _of_instrument(losses.draw),
     "architectures": _of_instrument(architectures.draw),

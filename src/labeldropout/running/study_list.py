@@ -1,0 +1,22 @@
+"""The list of experiments of a study, read from its file."""
+
+import csv
+from pathlib import Path
+
+from labeldropout.configuration import check_columns
+from labeldropout.learning.experiments import COLUMNS
+
+
+def read_list(path: Path) -> list[dict[str, str]]:
+    """The rows of a list of experiments as they stand: cells by column.
+
+    Raises:
+        ValueError: A column is not one of `COLUMNS`, or two rows have the same name; the message says which.
+    """
+    with path.open(newline="", encoding="utf-8") as table:
+        reader = csv.DictReader(table, delimiter="\t")
+        check_columns(list(reader.fieldnames or []), COLUMNS, str(path))
+        rows = list(reader)
+    if n_repeated := reader.line_num - 1 - len({row["model"] for row in rows}):
+        raise ValueError(f"{path}: {n_repeated} rows repeat a model's name, or are empty.")
+    return rows
