@@ -83,7 +83,7 @@ def _claims_flags(parser: argparse.ArgumentParser) -> None:
     _add_models(parser)
     parser.add_argument("--settings", type=json_value, required=True, help="statistics and simulated, as JSON")
     add_split_flag(parser)
-    add_paths(parser, "claims", "reported", "output")
+    add_paths(parser, "claims", "reported", "soundness", "output")
 
 
 def claims(arguments: argparse.Namespace) -> None:
@@ -100,6 +100,7 @@ def claims(arguments: argparse.Namespace) -> None:
         shown_in=arguments.shown_in,
         split=arguments.split,
         reported=arguments.reported,
+        soundness=arguments.soundness,
         settings=arguments.settings,
         output=arguments.output,
     )
@@ -108,7 +109,14 @@ def claims(arguments: argparse.Namespace) -> None:
         arguments,
         sidecar_of(files[0]),
         files=files,
-        inputs=[arguments.claims, *arguments.scores, *arguments.configs, *arguments.split, arguments.reported],
+        inputs=[
+            arguments.claims,
+            *arguments.scores,
+            *arguments.configs,
+            *arguments.split,
+            arguments.reported,
+            arguments.soundness,
+        ],
         settings={"part": arguments.part, "settings": arguments.settings, **_cells(arguments)},
         models=models_in_tables(arguments.scores),
         simulated=bool(arguments.settings["simulated"]),
