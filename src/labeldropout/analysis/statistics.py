@@ -79,8 +79,8 @@ class Interval:
     low: float
     high: float
     kind: Literal["BCa", "percentile", "simultaneous", "none"]
-    """What was computed: `simultaneous` covers the differences of all pairs of several means at once (`crossed`), `none`
-    with fewer than two patients."""
+    """What was computed: `simultaneous` covers the differences of all pairs of several means at once (`crossed`),
+    `none` with fewer than two patients."""
 
 
 @dataclass(frozen=True)

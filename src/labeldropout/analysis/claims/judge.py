@@ -39,7 +39,7 @@ CLAIMS = {
     "images": "all test images, or those of the annotation kit",
     "outcome": "of the comparison: holds, contradicted, open, not testable, not trained, shown",
     "why": "why it cannot be tested; else empty",
-    "not_trained": "which of its models had not learned what they were shown, with cells, values and limits; else empty",
+    "not_trained": "which of its models had not learned what they were shown: cells, values, limits; else empty",
     "effect": effects_in_words(),
     "low": "lower end of the interval that the comparison is judged by, bootstrap over patients and seeds",
     "high": "upper end of that interval",

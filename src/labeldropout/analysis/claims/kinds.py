@@ -54,7 +54,7 @@ class Numbers:
     p_holm: float
     """Two-sided p after Holm's correction, for the kinds that a p value decides; NaN proves nothing."""
     rank_biserial: float
-    """From the same test: a p counts in the direction in which most patients point, whatever an outlier does to the mean."""
+    """From the same test: a p counts in the direction in which the ranks point, whatever an outlier does to the mean."""
     bound: float
     """Margin or limit; NaN for the kinds that have none."""
     level: float
@@ -88,7 +88,7 @@ class Kind:
     is_contradicted: Rule | None = None
     """When the opposite was found; None if it is only shown."""
     is_decided_by_p: bool = False
-    """Whether it also takes a p below the level to hold. Such comparisons of a claim are one family for Holm's correction."""
+    """Whether it takes a p below the level, too, to hold. Such comparisons of a claim are one family of Holm's."""
     region: Callable[[float], tuple[float, float]] = lambda _: (-math.inf, math.inf)
     """Where the interval has to lie, given the bound."""
     axis: str = ""

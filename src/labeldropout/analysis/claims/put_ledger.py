@@ -38,7 +38,8 @@ def result_lines(claims: Sequence[Claim]) -> str:
         row = claim.deciding_row
         found = row.why if math.isnan(row.effect) else judged_effect(row)
         lines.append(
-            f"- **{claim.name}, {claim.verdict}**: {claim.sentence} Decided by: {row.comparison}, {cell_words(row)}: {found}"
+            f"- **{claim.name}, {claim.verdict}**: {claim.sentence} Decided by: {row.comparison},"
+            f" {cell_words(row)}: {found}"
         )
     return "\n".join(
         textwrap.fill(line, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
@@ -61,8 +62,8 @@ def claims_page(
         "| Verdict | In one sentence | Claim | In the paper | Command | File | Minutes |",
         "| --- | --- | --- | --- | --- | --- | ---: |",
         *(
-            f"| **{claim.verdict}** ({claim.tally}) | {claim.sentence} | {claim.name}. {claim.statement} | {claim.where}"
-            f" | `snakemake {claim.target}` | [{claim.target}.csv](../results/tables/{claim.target}.csv)"
+            f"| **{claim.verdict}** ({claim.tally}) | {claim.sentence} | {claim.name}. {claim.statement}"
+            f" | {claim.where} | `snakemake {claim.target}` | [{claim.target}.csv](../results/tables/{claim.target}.csv)"
             f" | {minutes_of(claim.target, experiments, record)[1]} |"
             for claim in claims
         ),
@@ -72,7 +73,8 @@ def claims_page(
         paper = "; ".join(reported_words(claim.rows))
         parts += [
             f"## {claim.name}. {claim.statement}",
-            f"**{claim.verdict}** ({claim.tally}). {claim.sentence} {claim.where}.{f' The paper: {paper}.' if paper else ''}",
+            f"**{claim.verdict}** ({claim.tally}). {claim.sentence} {claim.where}."
+            f"{f' The paper: {paper}.' if paper else ''}",
             "\n".join(f"- {line}" for line in comparison_lines(claim.rows)),
         ]
     return "\n\n".join(parts)

@@ -11,7 +11,7 @@ TEMPLATES = {
     Verdict.REPRODUCED: "In this study it is so that {plain}.",
     Verdict.IN_PART: "This study found only in part that {plain} ({tally}).",
     Verdict.OPEN: "This study cannot tell whether {plain}{could_show}.",
-    Verdict.CONTRADICTED: "This study contradicts that {plain} ({against} of {judged} comparisons came out against it).",
+    Verdict.CONTRADICTED: "This study contradicts that {plain} ({against} of {judged} comparisons against it).",
     Verdict.NOT_TRAINED: "This study cannot tell whether {plain}: a network that is needed had not learned its task.",
     Verdict.NOT_TESTABLE: "This study cannot test whether {plain}: {why}.",
 }
