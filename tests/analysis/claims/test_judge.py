@@ -57,7 +57,7 @@ def experiment(model, **cells):
 
 
 def scored(model, values, structure="LA", dataset="unity", reference="dataset", seeds=SEEDS, per_patient=1):
-    """Scores of one model on images 0, 1, ..., under seeds that differ by so much; successive images share a patient."""
+    """Scores of one model on images 0, 1, ..., under seeds that differ by so much; so many images per patient."""
     return [
         {
             **dict.fromkeys(SCORES, 1),
@@ -501,7 +501,7 @@ def test_made_up_scores_give_the_verdicts_that_numbers_decide(judge, expected):
     begins = {
         "reproduced": "In this study it is so that it does.",
         "contradicted": "This study contradicts that it does (1 of 1 comparisons against it).",
-        "open": f"This study cannot tell whether it does: differences in Dice below about {row['could_show']:.2f} are lost",
+        "open": f"This study cannot tell whether it does: differences in Dice below about {row['could_show']:.2f}",
     }
     assert row["sentence"].startswith(begins[expected])
 

@@ -54,7 +54,7 @@ class Numbers:
     p_holm: float
     """Two-sided p after Holm's correction, for the kinds that a p value decides; NaN proves nothing."""
     rank_biserial: float
-    """From the same test: a p counts in the direction in which the ranks point, whatever an outlier does to the mean."""
+    """From the same test: a p counts in the direction in which the ranks point, whatever an outlier does to means."""
     bound: float
     """Margin or limit; NaN for the kinds that have none."""
     level: float

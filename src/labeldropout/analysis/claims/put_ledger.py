@@ -63,7 +63,8 @@ def claims_page(
         "| --- | --- | --- | --- | --- | --- | ---: |",
         *(
             f"| **{claim.verdict}** ({claim.tally}) | {claim.sentence} | {claim.name}. {claim.statement}"
-            f" | {claim.where} | `snakemake {claim.target}` | [{claim.target}.csv](../results/tables/{claim.target}.csv)"
+            f" | {claim.where} | `snakemake {claim.target}`"
+            f" | [{claim.target}.csv](../results/tables/{claim.target}.csv)"
             f" | {minutes_of(claim.target, experiments, record)[1]} |"
             for claim in claims
         ),
@@ -71,10 +72,10 @@ def claims_page(
     parts = [caption, "\n".join(table)]
     for claim in claims:
         paper = "; ".join(reported_words(claim.rows))
+        words = [f"**{claim.verdict}** ({claim.tally}).", claim.sentence, f"{claim.where}."]
         parts += [
             f"## {claim.name}. {claim.statement}",
-            f"**{claim.verdict}** ({claim.tally}). {claim.sentence} {claim.where}."
-            f"{f' The paper: {paper}.' if paper else ''}",
+            " ".join([*words, *([f"The paper: {paper}."] if paper else [])]),
             "\n".join(f"- {line}" for line in comparison_lines(claim.rows)),
         ]
     return "\n\n".join(parts)

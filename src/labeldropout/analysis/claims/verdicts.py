@@ -45,8 +45,8 @@ _LOOKS = {
     Verdict.IN_PART: ("part", "◐"),
     Verdict.OPEN: ("open", "?"),
     Verdict.CONTRADICTED: ("no", "✗"),
-    Verdict.NOT_TRAINED: ("open", "–"),
-    Verdict.NOT_TESTABLE: ("open", "–"),
+    Verdict.NOT_TRAINED: ("untested", "–"),
+    Verdict.NOT_TESTABLE: ("untested", "–"),
 }
 """Class on the page, and a symbol."""
 DECIDING = (Outcome.CONTRADICTED, Outcome.NOT_TRAINED, Outcome.NOT_TESTABLE, Outcome.OPEN, Outcome.HOLDS)
@@ -84,7 +84,7 @@ class Claim:
 
     @property
     def kind(self) -> str:
-        """Class of its verdict on the page: yes, part, open or no."""
+        """Class of its verdict on the page: yes, part, open, no or untested."""
         return _LOOKS[Verdict(self.verdict)][0]
 
     @property
