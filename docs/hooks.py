@@ -43,6 +43,9 @@ COLUMNS = {
         "labeldropout.analysis.paper_tables:TESTS",
         "labeldropout.analysis.summarise:TRAINING_CURVES",
         "labeldropout.analysis.claims.judge:CLAIMS",
+        "labeldropout.analysis.soundness:SOUNDNESS",
+        "labeldropout.analysis.compare_machines:MACHINES",
+        "labeldropout.analysis.compare_machines:MACHINE_VERDICTS",
     ),
     "Tables of our own experiments": (
         "labeldropout.analysis.spreads:INSTRUMENT_TABLE",

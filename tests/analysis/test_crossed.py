@@ -7,7 +7,7 @@ import pytest
 import scipy
 
 from labeldropout.analysis.claims.kinds import KINDS
-from labeldropout.analysis.crossed import crossed_interval, draw_means
+from labeldropout.analysis.crossed import crossed_interval, crossed_p, draw_means
 from labeldropout.analysis.statistics import bootstrap_mean, resample_patients
 
 DRAWS = 2000
@@ -109,6 +109,18 @@ def test_undefined_effects_and_one_patient_have_no_interval():
     assert crossed_interval(drawn({"a": np.ones((3, 40)), "b": np.zeros((3, 40))}), gain, 0.95).kind == "none"
     alone = drawn({"a": np.ones((3, 4)), "b": np.ones((3, 4))}, patients=np.array(["p"] * 4))
     assert crossed_interval(alone, DIFFERENCE, 0.95).kind == "none"
+
+
+def test_p_and_interval_say_the_same():
+    """Where the 95 % interval just excludes 0, p is just below 0.05; equal scores have p 1, one patient none."""
+    scores = {"a": 0.8 + noise(3, 40, seed=1), "b": 0.8 + noise(3, 40, seed=2)}
+    interval = crossed_interval(drawn(scores), DIFFERENCE, 0.95)
+    shifted = {"a": scores["a"] - interval.low, "b": scores["b"]}
+    assert crossed_p(drawn(shifted), DIFFERENCE) == pytest.approx(0.05, abs=0.015)
+    same = np.full((3, 40), 0.8)
+    assert crossed_p(drawn({"a": same, "b": same}), DIFFERENCE) == 1
+    alone = drawn({"a": np.ones((3, 4)), "b": np.ones((3, 4))}, patients=np.array(["p"] * 4))
+    assert math.isnan(crossed_p(alone, DIFFERENCE))
 
 
 def test_counts_for_other_patients_are_refused():

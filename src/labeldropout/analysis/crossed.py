@@ -141,3 +141,27 @@ def crossed_interval(drawn: Drawn, estimate: Estimate, confidence: float, *, is_
         return Interval(max(0.0, effect - reach), effect + reach, "simultaneous")
     low, high = np.quantile(found, [tail, 1 - tail])
     return Interval(effect + float(low), effect + float(high), "percentile")
+
+
+def crossed_p(drawn: Drawn, estimate: Estimate) -> float:
+    """Return the two-sided p of an effect of 0, over patients and seeds.
+
+    It is that of Student's t: the effect over its standard error under resampling, with the degrees of freedom of
+    `crossed_interval`. Unlike a share of draws it has no smallest value.
+
+    Args:
+        drawn: From `draw_means`.
+        estimate: The effect of means, a difference.
+
+    Returns:
+        1 where neither effect nor spread is above 0; NaN with fewer than two patients.
+    """
+    if drawn.apart[0][1] < 1:
+        return math.nan
+    effect = round(float(estimate(drawn.means[:, None])[0]), 9)
+    spread = math.sqrt(float(((estimate(drawn.together) - effect) ** 2).mean()))
+    variances = [float(((estimate(means) - effect) ** 2).mean()) for means, _ in drawn.apart]
+    freedom = _degrees_of_freedom(variances, [freedom for _, freedom in drawn.apart])
+    if math.isinf(freedom):
+        return float(effect == 0)
+    return float(2 * scipy.stats.t.sf(abs(effect) / spread, freedom))

@@ -260,6 +260,43 @@ def summarise(arguments: argparse.Namespace) -> None:
     )
 
 
+def _compare_machines_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--scores", type=Path, nargs=2, required=True, help="folders of scores of the first and of the second machine"
+    )
+    parser.add_argument(
+        "--fully-labelled", nargs="+", required=True, help="models that were trained with every label: e4-benchmark"
+    )
+    parser.add_argument("--claims", type=Path, nargs=2, default=[], help="claims.csv of both machines")
+    parser.add_argument("--settings", type=json_value, required=True, help="statistics and simulated, as JSON")
+    add_paths(parser, "output")
+
+
+def compare_machines(arguments: argparse.Namespace) -> None:
+    """Verb `compare-machines`."""
+    from labeldropout.analysis.compare_machines import compare_machines
+    from labeldropout.running.sidecars import files_of, models_in_tables, sidecar_of
+
+    files = compare_machines(
+        scores=arguments.scores,
+        fully_labelled=arguments.fully_labelled,
+        claims=arguments.claims,
+        settings=arguments.settings,
+        output=arguments.output,
+    )
+    models = models_in_tables([files[0]])
+    write_sidecar(
+        arguments,
+        sidecar_of(files[0]),
+        files=files,
+        inputs=[*files_of(arguments.scores, [f"{model}.csv" for model in models]), *arguments.claims],
+        settings={"settings": arguments.settings, "fully_labelled": arguments.fully_labelled},
+        models=models,
+        simulated=bool(arguments.settings["simulated"]),
+        target="compare-machines",
+    )
+
+
 def _put_ledger_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder of a study's results")
     parser.add_argument("--root", type=Path, default=Path(), help="root of the repository; default: the current folder")
@@ -287,6 +324,12 @@ VERBS = (
         "put all training curves into one table, or the main numbers into one file",
         _summarise_flags,
         summarise,
+    ),
+    Verb(
+        "compare-machines",
+        "hold the scores and verdicts of the same study on two machines against each other",
+        _compare_machines_flags,
+        compare_machines,
     ),
     Verb(
         "put-ledger", "put the results of the claims into README.md and docs/claims.md", _put_ledger_flags, put_ledger

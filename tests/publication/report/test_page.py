@@ -115,7 +115,7 @@ def hashes(folder):
 
 
 def test_page_opens_with_the_ledger(page):
-    """The first section is the claims; an open claim is printed as open, in one sentence and with its numbers and the paper's."""
+    """The first section is the claims; an open claim is printed so, in a sentence and with all numbers."""
     text = page.read_text()
     ledger = text.partition("<section")[2].partition("</section>")[0]
     assert "? open</span>" in ledger
@@ -159,7 +159,7 @@ def test_page_claims_no_more_than_is_so(page):
     """When the rules were written, what an effect is, and which experiments are tested, is said as it is."""
     text = page.read_text()
     assert "before the results it judges" not in text
-    assert "after the first results of the simulated study for C1 to C10" in text
+    assert "config/claims.yaml has the rules and says when each was fixed" in text
     assert "for a trend the growth per step" in text
     assert "5 to 8 and 4b" in ITEMS["tests_instrument"].caption
 
