@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from labeldropout.analysis.decomposition import decomposition
+from labeldropout.analysis.cross_domain import cross_domain
 from labeldropout.analysis.panels import figure_4_cases, one_case_per_dataset, supplementary_figure_1
 from labeldropout.analysis.paper_tables import table_1, table_2, tests, tests_instrument
 from labeldropout.analysis.spreads import figure_table, instrument_table, length_table
@@ -17,6 +18,7 @@ from labeldropout.items import ITEMS, Item
 TABLES: dict[str, Callable[[Study, Item], Content]] = {
     "table_1": table_1,
     "figure_1": figure_table,
+    "cross_domain": cross_domain,
     "figure_2": one_case_per_dataset,
     "figure_3": figure_table,
     "figure_4": figure_table,

@@ -415,6 +415,10 @@ class StudyPlan:
         """Whose claims a ledger judges."""
         return LEDGERS[ledger]
 
+    def ledger_soundness(self, ledger: str) -> str:
+        """Table of which of the models that a ledger judges are trained."""
+        return f"<results>/tables/{'soundness' if LEDGERS[ledger] == 'study' else 'soundness_instrument'}.csv"
+
     def comparison_settings(self) -> str:
         """What the tables need to know about the study, as JSON."""
         return as_json(
