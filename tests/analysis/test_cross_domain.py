@@ -55,6 +55,7 @@ def made(tmp_path):
 
 
 def test_loss_is_dice_within_minus_dice_across(made):
+    """Means over images and seeds, by hand."""
     table = pd.read_csv(made)
     assert list(table.columns) == list(CROSS_DOMAIN)
     ours = table[table["source"] == "this study"].set_index(["trained_on", "tested_on"])
@@ -65,6 +66,7 @@ def test_loss_is_dice_within_minus_dice_across(made):
 
 
 def test_published_losses_stand_below_and_are_real(made):
+    """A simulated study shows real numbers beside its own; each row says which it is."""
     table = pd.read_csv(made)
     published = table[table["source"] != "this study"]
     assert len(published) == len(PUBLISHED)
@@ -73,6 +75,7 @@ def test_published_losses_stand_below_and_are_real(made):
 
 
 def test_caption_says_simulated_and_gives_both_medians(made):
+    """The comparison in one line."""
     text = made.with_suffix(".md").read_text()
     assert "Simulated data." in text
     assert "Median loss here 0.23 (0.10 to 0.35), published 0.11 (0.01 to 0.33)" in text

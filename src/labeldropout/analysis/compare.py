@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from labeldropout.analysis.decomposition import decomposition
 from labeldropout.analysis.cross_domain import cross_domain
+from labeldropout.analysis.decomposition import decomposition
 from labeldropout.analysis.panels import figure_4_cases, one_case_per_dataset, supplementary_figure_1
 from labeldropout.analysis.paper_tables import table_1, table_2, tests, tests_instrument
 from labeldropout.analysis.spreads import figure_table, instrument_table, length_table

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from labeldropout.analysis.decomposition import DECOMPOSITION, GAP, IN_PLACE, LOST, MISSING
+from labeldropout.analysis.decomposition import DECOMPOSITION, GAP, IN_PLACE, LOST, MISSING as MISSING_LABELS
 from labeldropout.analysis.lengths import LONG_SHORT
 from labeldropout.analysis.panels import PANEL_TABLE
 from labeldropout.analysis.soundness import SOUNDNESS
@@ -662,7 +662,7 @@ def _decomposition_rows(**lost):
             "n_patients": 20,
             "data": "simulated",
         }
-        for key, part in (("both", LOST), ("missing", MISSING), ("place", IN_PLACE), ("gap", GAP))
+        for key, part in (("both", LOST), ("missing", MISSING_LABELS), ("place", IN_PLACE), ("gap", GAP))
         if key in lost
         for seed in ("0", "1", "all")
     ]
@@ -697,7 +697,7 @@ def test_a_decomposition_of_two_cells_or_models_is_refused(tmp_path):
 
 
 def test_two_lengths_of_training_stand_side_by_side(tmp_path):
-    """A panel where labels are hidden, and one for each structure that only an observer drew; both lengths on the axis."""
+    """A panel where labels are hidden, and one for each structure that only an observer drew; both lengths."""
     rows = [
         row | {"steps": steps, "study": study}
         for study, steps in (("short", 600), ("long", 2400))
