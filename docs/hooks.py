@@ -47,6 +47,9 @@ COLUMNS = {
         "labeldropout.analysis.lengths:LONG_SHORT",
         "labeldropout.analysis.spreads:LENGTH_TABLE",
         "labeldropout.analysis.claims.judge:CLAIMS",
+        "labeldropout.analysis.soundness:SOUNDNESS",
+        "labeldropout.analysis.compare_machines:MACHINES",
+        "labeldropout.analysis.compare_machines:MACHINE_VERDICTS",
     ),
     "Tables of our own experiments": (
         "labeldropout.analysis.spreads:INSTRUMENT_TABLE",

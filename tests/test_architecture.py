@@ -30,6 +30,7 @@ SCIENCE = [
     "learning/networks.py",
     "learning/resolve.py",
     "analysis/contrasts.py",
+    "analysis/crossed.py",
     "analysis/outcomes.py",
     "analysis/statistics.py",
     "analysis/typesetting.py",

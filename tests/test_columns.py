@@ -3,7 +3,17 @@
 import pandas as pd
 import pytest
 
-from labeldropout.analysis import decomposition, lengths, panels, paper_tables, soundness, spreads, summarise
+from labeldropout.analysis import (
+    compare_machines,
+    cross_domain,
+    decomposition,
+    lengths,
+    panels,
+    paper_tables,
+    soundness,
+    spreads,
+    summarise,
+)
 from labeldropout.analysis.biomarkers import agree, measure
 from labeldropout.analysis.claims import judge
 from labeldropout.analysis.shortcut import table as shortcut
@@ -15,6 +25,8 @@ from labeldropout.predict import measures
 
 DATA = (annotation_kit, case_store, parts, prepared, segment_cone, simulate)
 ANALYSIS = (
+    compare_machines,
+    cross_domain,
     decomposition,
     lengths,
     panels,

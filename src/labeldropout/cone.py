@@ -42,7 +42,7 @@ class Cone:
 
 
 def is_within(cone: Cone, row: Float[np.ndarray, "h 1"], column: Float[np.ndarray, "1 w"]) -> Bool[np.ndarray, "h w"]:
-    """Whether the points of a grid lie in the cone, whose half angle is below 90 degrees.
+    """Whether the points of a grid lie in the cone.
 
     Args:
         cone: The sector.
@@ -52,7 +52,8 @@ def is_within(cone: Cone, row: Float[np.ndarray, "h 1"], column: Float[np.ndarra
     depth, lateral = row - cone.apex_row, column - cone.apex_column
     squared = depth**2 + lateral**2
     inside = (squared >= cone.near_px**2) & (squared <= cone.far_px**2)
-    return inside & (np.abs(lateral) <= depth * np.tan(cone.half_angle_rad))
+    # The angle to the axis is at most h if sin(h - angle) >= 0; no angle need be computed.
+    return inside & (np.abs(lateral) * np.cos(cone.half_angle_rad) <= depth * np.sin(cone.half_angle_rad))
 
 
 def cone_mask(cone: Cone, shape: tuple[int, int]) -> Bool[np.ndarray, "h w"]:

@@ -47,6 +47,34 @@ def test_a_sector_is_recovered_from_its_mask(name):
     assert fitted.near_px == pytest.approx(cone.near_px, abs=2)
 
 
+@pytest.mark.parametrize("name", [*CONES, "beyond a half circle"])
+def test_a_mask_has_the_pixels_whose_distance_and_angle_lie_in_the_sector(name):
+    """The definition, worked out pixel by pixel: distance from the apex, and angle to the vertical."""
+    cone = CONES.get(name, Cone(90.0, 130.0, 2.0, 10.0, 60.0))
+    row, column = np.indices(SHAPE, dtype=float)
+    radius = np.hypot(row - cone.apex_row, column - cone.apex_column)
+    angle = np.abs(np.arctan2(column - cone.apex_column, row - cone.apex_row))
+    expected = (radius >= cone.near_px) & (radius <= cone.far_px) & (angle <= cone.half_angle_rad)
+    np.testing.assert_array_equal(cone_mask(cone, SHAPE), expected)
+
+
+def test_a_doubtful_mask_of_a_network_comes_before_the_hull_of_what_is_bright():
+    """A sector of which only a small part is bright: a network's mask with a bite gives it back, and says why."""
+    cone = CONES["wide"]
+    sector = cone_mask(cone, SHAPE)
+    image = np.zeros((1, *SHAPE), np.uint8)
+    image[0, 50:165, 75:170] = 90
+    bitten = sector.copy()
+    bitten[100:, :70] = False
+    found = find_cone(image, 1.0, bitten)
+    assert found.method == "network+fit"
+    assert found.verdict.startswith("replaced (network: IoU")
+    assert "fan: " in found.verdict
+    hull = find_cone(image, 1.0)
+    assert hull.method == "hull"
+    assert intersection_over_union(found.mask, sector) > 1.3 * intersection_over_union(hull.mask, sector)
+
+
 def test_bites_and_spikes_do_not_bend_the_fit():
     """A mask with a missing piece and a foreign one still gives the sector."""
     cone = CONES["wide"]

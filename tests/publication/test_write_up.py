@@ -16,7 +16,7 @@ CONFIG = ROOT / "config" / "config.yaml"
 TEXT = (ROOT / "src" / "labeldropout" / "publication" / TEMPLATE).read_text()
 
 
-def claim(name, verdict, holds, **cells):
+def claim(name, verdict, outcome, **cells):
     """A row of a claims table."""
     row = dict.fromkeys(CLAIMS, "")
     row |= {
@@ -31,7 +31,10 @@ def claim(name, verdict, holds, **cells):
         "structure": "LA",
         "reference": "dataset",
         "images": "all",
-        "holds": holds,
+        "outcome": outcome,
+        "sentence": f"A sentence on {name}.",
+        "could_show": "0.075",
+        "n_seeds": "3",
         "effect": "0.1234",
         "low": "0.05",
         "high": "0.2",
@@ -99,41 +102,49 @@ def test_template_has_no_number_of_its_own():
 
 
 def test_claim_stands_under_its_verdict(written):
-    """A claim that fails is printed as failed, with the comparison that failed; one that holds, as holding."""
+    """A claim that is contradicted is printed so, with the comparison that decided; one that holds, as holding."""
     text = written(
-        claim("C1", "reproduced", "yes"),
-        claim("C6", "not reproduced", "no", effect="-0.3", low="-0.4", high="-0.2"),
-        claim("C8", "not testable on these data", "not testable", effect="", n="3", why="3 patients (at least 6)"),
+        claim("C1", "reproduced", "holds"),
+        claim("C6", "contradicted", "contradicted", effect="-0.3", low="-0.4", high="-0.2"),
+        claim("C7", "in part", "holds"),
+        claim("C8", "not testable", "not testable", effect="", n="3", why="3 patients (at least 6)"),
+        claim("C9", "not trained", "not trained", not_trained="one: seed 1"),
+        claim("C10", "open", "open"),
     )
+    assert "### C7. " in section(text, "What agrees in part")
+    assert "- open: one above other" in section(text, "What stays open")
+    assert "could show 0.075; one: seed 1" in section(text, "What could not be tested")
     assert "### C1. " in section(text, "What agrees with the paper")
     assert "+0.123 [+0.050, +0.200]; 30 images of 28 patients" in section(text, "What agrees with the paper")
-    failed = section(text, "What does not")
-    assert "### C6. " in failed
-    assert "**fails**: one above other, LA on unity: −0.300 [−0.400, −0.200]" in failed
-    assert "### C1. " not in failed
+    against = section(text, "What contradicts it")
+    assert "### C6. " in against
+    assert "**contradicted**: one above other, LA on unity: −0.300 [−0.400, −0.200]" in against
+    assert "### C1. " not in against
     assert "3 patients (at least 6)" in section(text, "What could not be tested")
-    assert "1 reproduced, 1 not reproduced, 1 not testable on these data." in text
+    assert "1 reproduced, 1 in part, 1 open, 1 contradicted, 1 not trained, 1 not testable." in text
+    assert "A sentence on C8." in section(text, "What could not be tested")
 
 
 @pytest.mark.parametrize(
-    ("verdict", "holds", "words"),
+    ("verdict", "outcome", "words"),
     [
-        ("reproduced", "yes", "**C13 is reproduced**"),
-        ("not reproduced", "no", "**C13 is not reproduced**"),
-        ("not testable on these data", "not testable", "**C13 has not been tested**"),
+        ("reproduced", "holds", "**C13 is reproduced**"),
+        ("contradicted", "contradicted", "**Not every prediction of C13 was shown to hold**"),
+        ("in part", "holds", "**Not every prediction of C13 was shown to hold**"),
+        ("not testable", "not testable", "**C13 has not been tested**"),
     ],
 )
-def test_prediction_for_the_losses_is_held_against_the_verdict(written, verdict, holds, words):
+def test_prediction_for_the_losses_is_held_against_the_verdict(written, verdict, outcome, words):
     """What the later comparison predicts is stated, and then what came of it."""
-    text = written(claim("C1", "reproduced", "yes"), instrument=[claim("C13", verdict, holds)])
+    text = written(claim("C1", "reproduced", "holds"), instrument=[claim("C13", verdict, outcome)])
     found = section(text, "What the authors' later comparison predicts for C13")
     assert words in found
-    assert len(re.findall(r"\*\*C13 ", found)) == 1
+    assert len(re.findall(r"\*\*[^*]*C13 ", found)) == 1
 
 
 def test_nothing_is_said_of_what_is_not_there(written):
     """Without tables of scores no sentence speaks of a gap, and the missing instrument is named."""
-    text = written(claim("C1", "reproduced", "yes"))
+    text = written(claim("C1", "reproduced", "holds"))
     assert "How much there is to mend" not in text
     assert "snakemake instrument" in text
     assert "nan" not in text.lower().split()
@@ -155,25 +166,25 @@ def test_unknown_verdict_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("holds", "words"),
+    ("outcomes", "words"),
     [
-        (("yes", "no"), "missing labels cost something whatever they are tied to"),
-        (("no", "yes"), "too little to repair to settle anything"),
-        (("no", "no"), "was not shown to cost more than the missing labels themselves"),
+        (("holds", "open"), "missing labels cost something whatever they are tied to"),
+        (("open", "holds"), "too little to repair to settle anything"),
+        (("open", "open"), "was not shown to cost more than the missing labels themselves"),
     ],
 )
-def test_sentence_on_the_control_follows_from_what_failed(written, holds, words):
+def test_sentence_on_the_control_follows_from_what_failed(written, outcomes, words):
     """A failed control means different things, depending on which of its two comparisons failed."""
-    rows = [claim("C11", "not reproduced", one) for one in holds]
-    text = section(written(claim("C1", "reproduced", "yes"), instrument=rows), "Why we think so")
+    rows = [claim("C11", "in part", one) for one in outcomes]
+    text = section(written(claim("C1", "reproduced", "holds"), instrument=rows), "Why we think so")
     assert words in text
     assert text.count("C11") == 1
 
 
 def test_what_is_shown_beside_a_claim_is_written(written):
     """Numbers that are not judged, such as the relative gain, stand under their claim, and are not said to hold."""
-    gain = claim("C10", "not reproduced", "shown", kind="gain", comparison="relative gain of one over other")
-    text = section(written(claim("C10", "not reproduced", "no"), gain), "What does not")
+    gain = claim("C10", "contradicted", "shown", kind="gain", comparison="relative gain of one over other")
+    text = section(written(claim("C10", "contradicted", "contradicted"), gain), "What contradicts it")
     assert "- shown, not judged: relative gain of one over other, LA on unity: +12 % [+5, +20]" in text
 
 
@@ -188,6 +199,6 @@ def test_untested_gain_is_not_called_chance(written, tmp_path):
         writer.writeheader()
         for model, mean in (("e4-benchmark", 0.9), ("e4-p00", 0.7), ("e4-p05", 0.8)):
             writer.writerow(row | {"model": model, "dice_mean": mean, "probability": "0.5"})
-    text = written(claim("C6", "not testable on these data", "not testable", why="3 patients (at least 6)"))
+    text = written(claim("C6", "not testable", "not testable", why="3 patients (at least 6)"))
     assert "No test of it could be made (C6)." in text
     assert "more than chance" not in text

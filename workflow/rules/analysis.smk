@@ -46,6 +46,7 @@ rule claims_table:
         configs=ask(STUDY.item_configs, item="ledger"),
         split=ask(STUDY.item_splits, item="ledger"),
         reported=config["reported"],
+        soundness=ask(STUDY.ledger_soundness),
     output:
         csv="<results>/tables/{ledger}.csv",
         markdown="<results>/tables/{ledger}.md",
@@ -71,7 +72,7 @@ rule claims_table:
         " --scores {input.scores:q} --configs {input.configs:q}"
         " --seeds {params.seeds:q} --shown-in {params.shown_in:q}"
         " --settings {params.settings:q} --split {input.split:q}"
-        " --reported {input.reported:q} --output {params.stem:q} > {log:q} 2>&1"
+        " --reported {input.reported:q} --soundness {input.soundness:q} --output {params.stem:q} > {log:q} 2>&1"
 
 
 rule summarise_histories:

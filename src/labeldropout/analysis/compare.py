@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from labeldropout.analysis.cross_domain import cross_domain
 from labeldropout.analysis.decomposition import decomposition
 from labeldropout.analysis.panels import figure_4_cases, one_case_per_dataset, supplementary_figure_1
 from labeldropout.analysis.paper_tables import table_1, table_2, tests, tests_instrument
@@ -17,6 +18,7 @@ from labeldropout.items import ITEMS, Item
 TABLES: dict[str, Callable[[Study, Item], Content]] = {
     "table_1": table_1,
     "figure_1": figure_table,
+    "cross_domain": cross_domain,
     "figure_2": one_case_per_dataset,
     "figure_3": figure_table,
     "figure_4": figure_table,

@@ -9,6 +9,7 @@ import pandas as pd
 
 from labeldropout.analysis.contrasts import Contrast
 from labeldropout.analysis.statistics import (
+    Counts,
     Interval,
     bootstrap_mean,
     detectable_difference,
@@ -54,18 +55,23 @@ class Resampling:
         self.draws, self.seed = int(settings["draws"]), int(settings["seed"])
         self._counts: dict[int, np.ndarray] = {}
 
-    def interval(self, values: np.ndarray, patients: np.ndarray, confidence: float) -> Interval:
-        """Interval for the mean of the values, by resampling patients."""
-        n = len(set(patients[~np.isnan(values)]))
-        if n and n not in self._counts:
+    def counts(self, n_patients: int) -> Counts:
+        """How often each of so many patients is in each sample; no patients, no samples."""
+        if not n_patients:
+            return np.zeros((1, 0), np.int32)
+        if n_patients not in self._counts:
             while len(self._counts) >= KEPT_COUNTS:
                 self._counts.pop(next(iter(self._counts)))
-            self._counts[n] = resample_patients(n, self.draws, np.random.default_rng(self.seed))
-        return bootstrap_mean(values, patients, self._counts.get(n, np.zeros((1, 0), np.int32)), confidence)
+            self._counts[n_patients] = resample_patients(n_patients, self.draws, np.random.default_rng(self.seed))
+        return self._counts[n_patients]
 
-    def words(self, found: Interval) -> str:
-        """What kind of interval it is."""
-        return "none" if found.kind == "none" else f"{found.kind}, {self.draws} draws over patients, seed {self.seed}"
+    def interval(self, values: np.ndarray, patients: np.ndarray, confidence: float) -> Interval:
+        """Interval for the mean of the values, by resampling patients."""
+        return bootstrap_mean(values, patients, self.counts(len(set(patients[~np.isnan(values)]))), confidence)
+
+    def words(self, found: Interval, over: str = "patients") -> str:
+        """What kind of interval it is, and what was resampled."""
+        return "none" if found.kind == "none" else f"{found.kind}, {self.draws} draws over {over}, seed {self.seed}"
 
 
 def _side(values: np.ndarray, patients: np.ndarray, resampling: Resampling, side: str) -> dict[str, Any]:

@@ -317,8 +317,8 @@ def write_soundness(
     reading = pd.DataFrame({"Model": models["model"], "Verdict": models["verdict"], "Missed": models["why"]})
     caption = (
         f"Whether every model was trained to its end: validation Dice of each cell that it was shown, at least {SHARE}"
-        " of the highest of the paper's experiments at the same severity, in more than two thirds of its seeds; with all"
-        f" labels in every seed, and changing by less than {SETTLED} over the last quarter."
+        " of the highest of the paper's experiments at the same severity, in more than two thirds of its seeds; with"
+        f" all labels in every seed, and changing by less than {SETTLED} over the last quarter."
     )
     caption = f"Simulated data. {caption}" if simulated else caption
     files = [output.with_suffix(ending) for ending in (".csv", ".md", ".tex")]

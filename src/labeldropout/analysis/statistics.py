@@ -78,8 +78,9 @@ class Interval:
 
     low: float
     high: float
-    kind: Literal["BCa", "percentile", "none"]
-    """What was computed: `percentile` where BCa is undefined, `none` with fewer than two patients."""
+    kind: Literal["BCa", "percentile", "simultaneous", "none"]
+    """What was computed: `simultaneous` covers the differences of all pairs of several means at once (`crossed`),
+    `none` with fewer than two patients."""
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ def _claims_flags(parser: argparse.ArgumentParser) -> None:
     _add_models(parser)
     parser.add_argument("--settings", type=json_value, required=True, help="statistics and simulated, as JSON")
     add_split_flag(parser)
-    add_paths(parser, "claims", "reported", "output")
+    add_paths(parser, "claims", "reported", "soundness", "output")
 
 
 def claims(arguments: argparse.Namespace) -> None:
@@ -100,6 +100,7 @@ def claims(arguments: argparse.Namespace) -> None:
         shown_in=arguments.shown_in,
         split=arguments.split,
         reported=arguments.reported,
+        soundness=arguments.soundness,
         settings=arguments.settings,
         output=arguments.output,
     )
@@ -108,7 +109,14 @@ def claims(arguments: argparse.Namespace) -> None:
         arguments,
         sidecar_of(files[0]),
         files=files,
-        inputs=[arguments.claims, *arguments.scores, *arguments.configs, *arguments.split, arguments.reported],
+        inputs=[
+            arguments.claims,
+            *arguments.scores,
+            *arguments.configs,
+            *arguments.split,
+            arguments.reported,
+            arguments.soundness,
+        ],
         settings={"part": arguments.part, "settings": arguments.settings, **_cells(arguments)},
         models=models_in_tables(arguments.scores),
         simulated=bool(arguments.settings["simulated"]),
@@ -252,6 +260,43 @@ def summarise(arguments: argparse.Namespace) -> None:
     )
 
 
+def _compare_machines_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--scores", type=Path, nargs=2, required=True, help="folders of scores of the first and of the second machine"
+    )
+    parser.add_argument(
+        "--fully-labelled", nargs="+", required=True, help="models that were trained with every label: e4-benchmark"
+    )
+    parser.add_argument("--claims", type=Path, nargs=2, default=[], help="claims.csv of both machines")
+    parser.add_argument("--settings", type=json_value, required=True, help="statistics and simulated, as JSON")
+    add_paths(parser, "output")
+
+
+def compare_machines(arguments: argparse.Namespace) -> None:
+    """Verb `compare-machines`."""
+    from labeldropout.analysis.compare_machines import compare_machines
+    from labeldropout.running.sidecars import files_of, models_in_tables, sidecar_of
+
+    files = compare_machines(
+        scores=arguments.scores,
+        fully_labelled=arguments.fully_labelled,
+        claims=arguments.claims,
+        settings=arguments.settings,
+        output=arguments.output,
+    )
+    models = models_in_tables([files[0]])
+    write_sidecar(
+        arguments,
+        sidecar_of(files[0]),
+        files=files,
+        inputs=[*files_of(arguments.scores, [f"{model}.csv" for model in models]), *arguments.claims],
+        settings={"settings": arguments.settings, "fully_labelled": arguments.fully_labelled},
+        models=models,
+        simulated=bool(arguments.settings["simulated"]),
+        target="compare-machines",
+    )
+
+
 def _soundness_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--histories", type=Path, nargs="+", required=True, help="<model>/seed-<n>/history.csv")
     parser.add_argument("--configs", type=Path, nargs="+", required=True, help="config.json of these models")
@@ -345,6 +390,12 @@ VERBS = (
         soundness,
     ),
     Verb("long-short", "put two lengths of training side by side", _long_short_flags, long_short),
+    Verb(
+        "compare-machines",
+        "hold the scores and verdicts of the same study on two machines against each other",
+        _compare_machines_flags,
+        compare_machines,
+    ),
     Verb(
         "put-ledger", "put the results of the claims into README.md and docs/claims.md", _put_ledger_flags, put_ledger
     ),

@@ -45,7 +45,7 @@ GOOD_FAN_IOU = 0.93
 
 
 DOUBTFUL_IOU = 0.8
-"""The same for network and fit where the fan fails too: of a dark sector the bright region shows less than the network."""
+"""The same for network and fit where the fan fails too: the bright region of a dark sector shows less of it."""
 
 
 AREA_SHARE = (0.15, 0.98)
@@ -254,6 +254,15 @@ def _checked_fit(region: Bool[np.ndarray, "h w"], least_iou: float) -> tuple[Con
     return cone, iou, "" if _acceptable_area(drawn) else f"covers {drawn.mean():.3f} of the frame"
 
 
+def _fan_fit(regions: list[Bool[np.ndarray, "h w"]]) -> tuple[tuple[Cone | None, float | None] | None, str]:
+    """The sector fitted to one of the bright regions, from high to low thresholds, or what is wrong with the first."""
+    fits = [_checked_fit(region, FAN_IOU) for region in regions]
+    accepted = [(cone, iou) for cone, iou, wrong in fits if not wrong]
+    # A higher threshold picks up less compression noise around the fan; a lower one must give a better fit.
+    accepted.sort(key=lambda fit: (fit[1] or 0.0) < GOOD_FAN_IOU)
+    return (accepted[0] if accepted else None), fits[0][2]
+
+
 def _is_clean(brightest: UInt8[np.ndarray, "h w"], fan: Bool[np.ndarray, "h w"]) -> bool:
     """Whether nothing bright lies beyond the fan."""
     bright = brightest > BRIGHT
@@ -327,15 +336,12 @@ def find_cone(
             return found(alone, "geometry", cone, iou, "")
     moving = _resized(moving_part(frames), working, Image.Resampling.BOX)
     regions = [fan_mask(moving, threshold) for threshold in (BRIGHT, *DARKER)] + [alone] * is_clean
-    fits = [_checked_fit(region, FAN_IOU) for region in regions]
-    accepted = [(cone, iou) for cone, iou, wrong in fits if not wrong]
-    # A higher threshold picks up less compression noise around the fan; a lower one must give a better fit.
-    for cone, iou in sorted(accepted, key=lambda fit: (fit[1] or 0.0) < GOOD_FAN_IOU):
-        return found(regions[0], "fit", cone, iou, "; ".join(reasons))
-    reasons.append(f"fan: {fits[0][2]}")
+    fan, wrong = _fan_fit(regions)
+    if fan:
+        return found(regions[0], "fit", *fan, "; ".join(reasons))
+    reasons.append(f"fan: {wrong}")
     if doubtful:
         return found(regions[0], "network+fit", *doubtful, "; ".join(reasons))
-    for region in regions:
-        if _acceptable_area(region):
-            return found(region, "hull", None, None, "; ".join(reasons))
-    return found(np.ones(working, bool), "whole-frame", None, None, "; ".join(reasons))
+    hull = next(filter(_acceptable_area, regions), None)
+    region, method = (np.ones(working, bool), "whole-frame") if hull is None else (hull, "hull")
+    return found(region, method, None, None, "; ".join(reasons))

@@ -69,18 +69,15 @@ class StudyPlan:
         known = tuple(config["datasets"])
         parsed = [parse_row(dict(row), known, config["experiments"]) for row in rows]
         # The shift between real data sets cannot be chosen.
-        parsed = [
-            row
-            for row in parsed
-            if row.severity is None or all(self._raw(name) == "simulated" for name in row.datasets)
-        ]
+        simulated = {name for name in known if self._raw(name) == "simulated"}
+        parsed = [row for row in parsed if row.severity is None or simulated.issuperset(row.datasets)]
         self.experiments = {row.model: row for row in sorted(parsed, key=order_of_the_paper)}
         """The rows by model, in the order in which figures show them."""
         self._cells = {row["model"]: {key: cell for key, cell in row.items() if cell} for row in rows}
         named = {config["kit"]["dataset"]}.union(*(row.datasets for row in parsed))
         self.datasets = [name for name in known if name in named]
         """Data sets of the configuration that a row, or the observer, uses."""
-        self.simulated = [name for name in self.datasets if self._raw(name) == "simulated"]
+        self.simulated = [name for name in self.datasets if name in simulated]
         self.searched: str = config["selection"]["model"]
         """The row for which the grid is searched."""
         self.candidates = {
@@ -414,6 +411,10 @@ class StudyPlan:
     def ledger_part(self, ledger: str) -> str:
         """Whose claims a ledger judges."""
         return LEDGERS[ledger]
+
+    def ledger_soundness(self, ledger: str) -> str:
+        """Table of which of the models that a ledger judges are trained."""
+        return f"<results>/tables/{'soundness' if LEDGERS[ledger] == 'study' else 'soundness_instrument'}.csv"
 
     def comparison_settings(self) -> str:
         """What the tables need to know about the study, as JSON."""

@@ -12,6 +12,7 @@ from labeldropout.analysis.decomposition import DECOMPOSITION, GAP, IN_PLACE, LO
 from labeldropout.analysis.decomposition import MISSING as MISSING_LABELS
 from labeldropout.analysis.lengths import LONG_SHORT
 from labeldropout.analysis.panels import PANEL_TABLE
+from labeldropout.analysis.soundness import SOUNDNESS
 from labeldropout.analysis.spreads import FIGURE_TABLE, INSTRUMENT_TABLE
 from labeldropout.analysis.summarise import TRAINING_CURVES, join_histories
 from labeldropout.case import Case
@@ -205,6 +206,33 @@ MISSING = (Structure.LVM, Structure.LA)
 SHAPES = {"camus": (400, 200), "unity": (180, 240), "echonet": (112, 112)}
 
 
+CURVES = ("e1-camus", "e2-adaptive", "e4-p05", "e4-p10", "e2-x", "e2-y", "e2-z", "e3-x")
+"""Models with training curves; the atrium of Unity is not shown to those of experiment 4."""
+
+
+def _write_history(root, model):
+    """Curves of two seeds in four cells; one of them is lost on the way."""
+    rising = {("camus", "LV"): 0.5, ("camus", "LA"): 0.7, ("unity", "LV"): 0.6, ("all", "all"): 0.6}
+    for seed in (0, 1):
+        rows = []
+        for step in range(100, 1300, 100):
+            dice = {cell: 0.9 - 100 * start / step - 0.05 * seed for cell, start in rising.items()}
+            dice["unity", "LA"] = max(0.1, 0.6 - step / (1200 + 1500 * seed)) if "e4" in model else dice["camus", "LA"]
+            rows += [
+                [step, 0.1, 0.5, dataset, structure, value, 10, int(step in {100, 900})]
+                for (dataset, structure), value in dice.items()
+            ]
+        write_table(pd.DataFrame(rows, columns=list(HISTORY)), root / model / f"seed-{seed}" / "history.csv", HISTORY)
+
+
+def _verdicts():
+    """Hidden cells, and one model that is not trained."""
+    key = ["model", "seed", "dataset", "structure", "verdict"]
+    hidden = [[model, seed, "unity", "LA", "not shown"] for model in CURVES if "e4" in model for seed in (0, 1)]
+    models = [[model, "all", "all", "all", "not trained" if model == "e3-x" else "trained"] for model in CURVES]
+    return pd.DataFrame(hidden + models, columns=key).reindex(columns=list(SOUNDNESS))
+
+
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     """Stores, predictions and tables of all figures."""
@@ -261,27 +289,13 @@ def study(tmp_path_factory):
     _write_figure_table(_figure_1_rows(), root / "figure_1.csv")
     _write_figure_table(_figure_3_rows(), root / "figure_3.csv")
     _write_figure_table(_figure_4_rows(), root / "figure_4.csv")
-    for number, model in enumerate(("e1-camus", "e2-adaptive", "e4-p05", "e4-p10", "e2-x", "e2-y", "e2-z", "e3-x")):
-        for seed in (0, 1):
-            rows = [
-                {
-                    "epoch": epoch,
-                    "learning_rate": 0.1,
-                    "loss": 1.2 / epoch + 0.1 * seed,
-                    "dataset": dataset,
-                    "structure": "all" if dataset == "all" else "LV",
-                    "dice": 0.9 - (0.5 + 0.05 * number) / epoch - 0.05 * seed,
-                    "n": 10,
-                    "best": int(epoch in {1, 4, 9}),
-                }
-                for epoch in range(1, 13)
-                for dataset in ("camus", "all")
-            ]
-            write_table(pd.DataFrame(rows), root / model / f"seed-{seed}" / "history.csv", HISTORY)
+    for model in CURVES:
+        _write_history(root, model)
     for item in INSTRUMENT:
         _write_instrument_table(_instrument_rows(item), root / f"{item}.csv")
     curves = join_histories(sorted(root.glob("*/seed-*/history.csv")), simulated=True)
     write_table(curves, root / "training_curves.csv", TRAINING_CURVES)
+    write_table(_verdicts(), root / "soundness.csv", SOUNDNESS)
     return root
 
 
@@ -294,6 +308,8 @@ def _inputs(study, item):
         "supplementary_figure_1": list(style.MODEL_TITLES)[2:4],
     }.get(item, [])
     tables = [study / f"{item}.csv"]
+    if item == "training_curves":
+        tables.append(study / "soundness.csv")
     if item == "figure_4":
         tables.append(study / "figure_4_cases.csv")
     cases = [study / "cases" / name for name in SHAPES] if predictions else []
@@ -325,6 +341,28 @@ def test_a_figure_is_written_twice_with_the_same_bytes(item, study, tmp_path):
     with Image.open(tmp_path / "first" / f"{item}.png") as picture:
         assert min(picture.size) > 400
         assert "Software" not in picture.info
+
+
+def test_training_curves_show_what_was_hidden_apart_and_who_is_not_trained(study, tmp_path):
+    """Dashed lines in the colour of no structure, for the hidden cells alone; a failed model's title says so."""
+    draw_figure(**_inputs(study, "training_curves"), simulated=True, output=tmp_path / "curves")
+    picture = (tmp_path / "curves.svg").read_text().lower()
+    dashed = [style for style in re.findall(r'style="([^"]*)"', picture) if "stroke: #cc3311" in style]
+    n_hidden = sum("e4" in model for model in CURVES)
+    assert len(dashed) == 3 * n_hidden + 1  # two seeds and their mean, and the legend
+    assert all("stroke-dasharray" in style for style in dashed)
+    said = _texts(tmp_path / "curves")
+    assert said.count("not trained") == 1
+    assert "not shown to the model (thin: seeds)" in said
+
+
+def test_training_curves_without_a_verdict_are_refused(study, tmp_path):
+    """The message names the table and the model."""
+    inputs = _inputs(study, "training_curves")
+    short = tmp_path / "soundness.csv"
+    write_table(_verdicts().iloc[:-1], short, SOUNDNESS)
+    with pytest.raises(ValueError, match=r"soundness\.csv: no verdict on e3-x"):
+        draw_figure(**{**inputs, "tables": [inputs["tables"][0], short]}, simulated=True, output=tmp_path / "curves")
 
 
 @pytest.mark.parametrize("item", ["figure_1", "figure_5"])

@@ -25,10 +25,10 @@ IMAGES = ("all", "kit")
 """All test images, or those of the annotation kit."""
 
 
-_FILE_KEYS = ("level", "margin", "limit", "fewest_patients", "claims")
+_FILE_KEYS = ("level", "margin", "limit", "fewest_patients", "fewest_seeds", "claims")
 
 
-_CLAIM_KEYS = ("statement", "where", "item", "part", "reported", "comparisons", "shows")
+_CLAIM_KEYS = ("statement", "plain", "where", "item", "part", "reported", "comparisons", "shows")
 
 
 _PAIRED = ("better", "worse")
@@ -52,6 +52,11 @@ class Comparison:
     images: str
 
     @property
+    def models(self) -> tuple[str, ...]:
+        """Its models, each once."""
+        return tuple(dict.fromkeys(name for names in self.sides for name in names))
+
+    @property
     def is_paired(self) -> bool:
         """Whether it has a better and a worse side."""
         return self.kind.form is Form.PAIR
@@ -63,6 +68,8 @@ class Claim:
 
     name: str
     statement: str
+    plain: str
+    """The statement as a clause after "that", for readers who know hearts and not networks."""
     where: str
     item: str
     part: str
@@ -80,6 +87,7 @@ class Declared:
     margin: float
     limit: float
     fewest_patients: int
+    fewest_seeds: int
     claims: tuple[Claim, ...]
 
     def bound(self, kind: Kind) -> float:
@@ -180,6 +188,7 @@ def _claim(name: Any, content: Any, file: Path) -> Claim:
     return Claim(
         name=str(name),
         statement=_text(content, "statement", where),
+        plain=_text(content, "plain", where),
         where=_text(content, "where", where),
         item=item,
         part=_word(content, "part", PARTS, where),
@@ -210,6 +219,13 @@ def _number(content: Mapping[str, Any], key: str, file: Path) -> float:
     return value
 
 
+def _count(content: Mapping[str, Any], key: str, file: Path) -> int:
+    value = content[key]
+    if isinstance(value, bool) or not isinstance(value, int) or value < 2:
+        raise ValueError(f"{file}: {key} is {value!r} (expected a whole number of at least 2).")
+    return value
+
+
 def read_claims(path: Path) -> Declared:
     """Read the declared claims.
 
@@ -225,14 +241,12 @@ def read_claims(path: Path) -> Declared:
     _check_keys(content, _FILE_KEYS, str(path))
     if not isinstance(content["claims"], dict) or not content["claims"]:
         raise ValueError(f"{path}: claims: expected claims by name.")
-    fewest = content["fewest_patients"]
-    if isinstance(fewest, bool) or not isinstance(fewest, int) or fewest < 2:
-        raise ValueError(f"{path}: fewest_patients is {fewest!r} (expected a whole number of at least 2).")
     return Declared(
         level=_number(content, "level", path),
         margin=_number(content, "margin", path),
         limit=_number(content, "limit", path),
-        fewest_patients=fewest,
+        fewest_patients=_count(content, "fewest_patients", path),
+        fewest_seeds=_count(content, "fewest_seeds", path),
         claims=tuple(_claim(name, claim, path) for name, claim in content["claims"].items()),
     )
 

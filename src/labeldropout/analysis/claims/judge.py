@@ -1,8 +1,7 @@
 """From declared claims and the scores of a study to one row per comparison, with its outcome."""
 
 import math
-from collections.abc import Collection, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,39 +9,27 @@ import numpy as np
 import pandas as pd
 
 from labeldropout.analysis.claims.declared import PARTS, Claim, Comparison, Declared, read_claims, words_of
-from labeldropout.analysis.claims.kinds import KINDS, Form, Numbers, effects_in_words, joined, kinds_in_words
+from labeldropout.analysis.claims.kinds import KINDS, Form, Numbers, effects_in_words, kinds_in_words
 from labeldropout.analysis.claims.ledger import caption_of, ledger, typeset
-from labeldropout.analysis.claims.rules import Outcome, is_met, smallest_p, verdict, why_not_testable
+from labeldropout.analysis.claims.rules import Outcome, outcome, smallest_p, verdict, why_not_testable
+from labeldropout.analysis.claims.scored import Scored, scored
+from labeldropout.analysis.claims.sentences import sentence
+from labeldropout.analysis.crossed import crossed_interval, draw_means
 from labeldropout.analysis.outcomes import Resampling
-from labeldropout.analysis.panels import kit_cases
-from labeldropout.analysis.statistics import (
-    Interval,
-    group_means,
-    holm,
-    paired_wilcoxon,
-    resample_patients,
-    standard_deviation,
-)
-from labeldropout.analysis.study import (
-    _DATA,
-    Study,
-    cell_of,
-    per_image,
-    read_cases,
-    read_models,
-    read_reported,
-    read_scores,
-)
+from labeldropout.analysis.soundness import SOUNDNESS
+from labeldropout.analysis.statistics import group_means, holm, paired_wilcoxon, standard_deviation
+from labeldropout.analysis.study import _DATA, Study, per_image, read_cases, read_models, read_reported, read_scores
 from labeldropout.analysis.typesetting import latex, markdown
 from labeldropout.data.parts import named, read_parts
-from labeldropout.files import replacing, write_table
+from labeldropout.files import read_table, replacing, write_table
 from labeldropout.labels import Part
 
 CLAIMS = {
-    "claim": "C1 to C13, as in config/claims.yaml",
+    "claim": "C1 to C14, as in config/claims.yaml",
     "statement": "what is claimed",
     "where": "who says it",
-    "verdict": "of the claim: reproduced, not reproduced, not testable on these data",
+    "verdict": "of the claim: reproduced, in part, open, contradicted, not trained, not testable",
+    "sentence": "the verdict on the claim in one sentence without numbers of tests",
     "kind": f"rule: {kinds_in_words()}",
     "comparison": "what is compared, in words",
     "models": "rows of config/experiments.tsv: sides separated by a semicolon, models averaged per image joined by +",
@@ -50,18 +37,22 @@ CLAIMS = {
     "structure": "LV, LVM or LA; mean = mean over the structures of an image",
     "reference": "dataset, or observer for masks drawn on the annotation kit",
     "images": "all test images, or those of the annotation kit",
-    "holds": "of the comparison: yes, no, not testable, shown",
+    "outcome": "of the comparison: holds, contradicted, open, not testable, not trained, shown",
     "why": "why it cannot be tested; else empty",
+    "not_trained": "which of its models had not learned what they were shown: cells, values, limits; else empty",
     "effect": effects_in_words(),
-    "low": "lower end of the interval that the comparison is judged by, bootstrap over patients",
+    "low": "lower end of the interval that the comparison is judged by, bootstrap over patients and seeds",
     "high": "upper end of that interval",
     "confidence": "coverage of that interval",
+    "could_show": "half the width of that interval, (high - low) / 2: an effect had to lie this far from 0, or from its"
+    " margin or limit, to be told from it; empty with too few seeds",
     "low_95": "lower end of the 95 % interval",
     "high_95": "upper end of the 95 % interval",
     "interval": "kind of bootstrap interval, with its number of draws and its seed",
-    "bound": "margin or limit of the rule; empty where a p decides",
+    "bound": "margin or limit of the rule; empty where it has none",
     "mean_better": "mean Dice of the first of two sides over the images",
     "mean_worse": "mean Dice of the second",
+    "n_seeds": "fewest seeds of any of its models",
     "n_seeds_better": "seeds of the first of two sides of one model each; 0 for other comparisons",
     "n_seeds_worse": "of the second",
     "seed_sd_better": "standard deviation (n - 1) over seeds of the first side's mean Dice; empty with one seed",
@@ -81,7 +72,7 @@ CLAIMS = {
 }
 """`tables/claims.csv` and `tables/claims_instrument.csv`: one row per comparison."""
 
-CLAIMS_TEXT = ("statement", "where", "why", "method", "interval", "reported", "data")
+CLAIMS_TEXT = ("statement", "where", "sentence", "why", "not_trained", "method", "interval", "reported", "data")
 """Columns of `CLAIMS` that are text even where all cells are empty."""
 
 
@@ -111,85 +102,55 @@ def reported_of(study: Study, claim: Claim, comparison: Comparison) -> str:
     return "; ".join(found) or claim.reported
 
 
-def _scored(study: Study, comparison: Comparison) -> tuple[pd.DataFrame, int]:
-    """Dice of every side (columns 0, 1, ...) by patient and case, where all have one; and how many images lack one.
-
-    Raises:
-        LookupError: A model is missing, or has no score here; the message says which.
-    """
-    models = list(dict.fromkeys(name for names in comparison.sides for name in names))
-    rows = {one.model: one for one in study.experiments}
-    if missing := [name for name in models if name not in rows]:
-        others = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise LookupError(f"no row {missing[0]}{others} in the list of experiments")
-    cell = cell_of(study.images, comparison.dataset, comparison.structure, comparison.reference)
-    cell = cell[cell["model"].isin(models)]
-    if comparison.images == "kit":
-        try:
-            kit = kit_cases(replace(study, experiments=tuple(rows[name] for name in models)))
-        except ValueError as error:
-            raise LookupError("no masks drawn by an observer") from error
-        cell = cell[cell["case"].isin(set(kit["case"]))]
-    if absent := [name for name in models if name not in set(cell["model"])]:
-        whose = "" if comparison.reference == "dataset" else " by the observer's masks"
-        raise LookupError(f"{joined(absent)}: {comparison.structure} of {comparison.dataset} not scored{whose}")
-    by_model = {name: rows.set_index(["patient", "case"])["dice"] for name, rows in cell.groupby("model")}
-    wide = pd.concat(by_model, axis=1).sort_index()
-    sides = pd.DataFrame(
-        {place: wide[list(names)].mean(axis=1, skipna=False) for place, names in enumerate(comparison.sides)}
-    )
-    complete = sides.dropna()
-    return complete, len(sides) - len(complete)
-
-
-def _estimate(comparison: Comparison, complete: pd.DataFrame, resampling: Resampling) -> dict[str, Any]:
-    """Effect, intervals and tests of a comparison."""
+def _estimate(comparison: Comparison, found: Scored, resampling: Resampling) -> dict[str, Any]:
+    """Effect, intervals and tests of a comparison; nothing without an image."""
     kind = comparison.kind
-    sides = np.ascontiguousarray(complete.to_numpy(float).T)
-    patients = complete.index.get_level_values("patient").to_numpy()
-    confidences = list(dict.fromkeys([kind.confidence, 0.95]))
-    tests: dict[str, Any] = {}
-    if kind.of_means:
-        n_patients = len(set(patients))
-        rng = np.random.default_rng(resampling.seed)
-        counts = resample_patients(n_patients, resampling.draws if n_patients else 1, rng)
-        effect, intervals = kind.of_means(sides, patients, counts, confidences)
-    else:
-        values = kind.per_image(sides)
-        effect = float(values.mean()) if values.size else math.nan
-        intervals = [resampling.interval(values, patients, confidence) for confidence in confidences]
-        if kind.has_test:
-            of_patients = group_means(values, patients)
-            by_image, by_patient = (paired_wilcoxon(np.zeros_like(one), one) for one in (values, of_patients))
-            tests = {
-                "p_image": by_image.p,
-                "p_patient": by_patient.p,
-                "method": by_patient.method,
-                "rank_biserial": by_patient.rank_biserial,
-            }
-    means = sides.mean(axis=1) if sides.size and comparison.is_paired else (math.nan, math.nan)
-    return {
-        "effect": effect,
-        **_ends(intervals[0], "low", "high"),
-        **_ends(intervals[-1], "low_95", "high_95"),
-        "interval": resampling.words(intervals[0]),
-        "mean_better": means[0],
-        "mean_worse": means[1],
-        **tests,
+    if not found.patients.size:
+        return {}
+    drawn = draw_means(
+        found.models,
+        comparison.sides,
+        found.patients,
+        resampling.counts(found.n_patients),
+        np.random.default_rng(resampling.seed),
+    )
+    judged, usual = (
+        crossed_interval(drawn, kind.estimate, confidence, is_largest=kind.is_largest)
+        for confidence in (kind.confidence, 0.95)
+    )
+    row: dict[str, Any] = {
+        "effect": float(kind.estimate(drawn.means[:, None])[0]),
+        "low": judged.low,
+        "high": judged.high,
+        "low_95": usual.low,
+        "high_95": usual.high,
+        "interval": resampling.words(judged, "patients and seeds"),
     }
+    if comparison.is_paired:
+        row |= {"mean_better": drawn.means[0], "mean_worse": drawn.means[1]}
+    if kind.has_test:
+        values = kind.estimate(found.sides)
+        by_image, by_patient = (
+            paired_wilcoxon(np.zeros_like(one), one) for one in (values, group_means(values, found.patients))
+        )
+        row |= {
+            "p_image": by_image.p,
+            "p_patient": by_patient.p,
+            "method": by_patient.method,
+            "rank_biserial": by_patient.rank_biserial,
+        }
+    return row
 
 
-def _over_seeds(study: Study, comparison: Comparison, cases: Collection[str]) -> dict[str, float | int]:
-    """Number of seeds of both sides, and the standard deviation of their mean Dice over these images."""
+def _over_seeds(comparison: Comparison, found: Scored) -> dict[str, float | int]:
+    """Number of seeds of both sides, and the standard deviation of their mean Dice."""
     if not comparison.is_paired or any(len(names) > 1 for names in comparison.sides):
         return {}
-    found: dict[str, float | int] = {}
+    row: dict[str, float | int] = {}
     for side, (name,) in zip(("better", "worse"), comparison.sides, strict=True):
-        cell = cell_of(study.scores, comparison.dataset, comparison.structure, comparison.reference)
-        own = cell[(cell["model"] == name) & cell["case"].isin(cases)]
-        means = own.groupby("seed")["dice"].mean().to_numpy(float)
-        found |= {f"n_seeds_{side}": len(means), f"seed_sd_{side}": standard_deviation(means)}
-    return found
+        means = found.models[name].mean(axis=1) if found.patients.size else np.zeros(0)
+        row |= {f"n_seeds_{side}": len(means), f"seed_sd_{side}": standard_deviation(means)}
+    return row
 
 
 def _severities(study: Study, comparison: Comparison) -> list[float]:
@@ -205,18 +166,14 @@ def _rise_evenly(severities: Sequence[float]) -> bool:
     return bool((steps > 0).all() and np.allclose(steps, steps[0]))
 
 
-def _ends(found: Interval, low: str, high: str) -> dict[str, float]:
-    return {low: found.low, high: found.high}
-
-
 def _row(
     study: Study, declared: Declared, claim: Claim, comparison: Comparison, resampling: Resampling
 ) -> dict[str, Any]:
     """One row of the table; if the comparison is judged, before its outcome and Holm's correction."""
     bound = declared.bound(comparison.kind)
     row: dict[str, Any] = dict.fromkeys(CLAIMS, math.nan)
-    row |= dict.fromkeys(("why", "method"), "") | {"interval": "none"}
-    row |= dict.fromkeys(("n", "n_patients", "n_left_out", "n_seeds_better", "n_seeds_worse"), 0)
+    row |= dict.fromkeys(("why", "not_trained", "method"), "") | {"interval": "none"}
+    row |= dict.fromkeys(("n", "n_patients", "n_left_out", "n_seeds", "n_seeds_better", "n_seeds_worse"), 0)
     row |= {
         "claim": claim.name,
         "statement": claim.statement,
@@ -235,61 +192,106 @@ def _row(
         "data": study.data,
     }
     try:
-        complete, left_out = _scored(study, comparison)
+        found = scored(study, comparison)
     except LookupError as error:
         row["why"] = str(error)
         return row
-    n_patients = complete.index.get_level_values("patient").nunique()
-    row |= {"n": len(complete), "n_patients": n_patients, "n_left_out": left_out}
-    row |= _estimate(comparison, complete, resampling)
-    row |= _over_seeds(study, comparison, set(complete.index.get_level_values("case")))
-    row["why"] = why_not_testable(
-        comparison.kind, row["effect"], row["low"], row["high"], n_patients, declared.fewest_patients
-    )
-    if comparison.kind.form is Form.PAIRS and not _rise_evenly(found := _severities(study, comparison)):
-        row["why"] = f"severities {', '.join(f'{one:g}' for one in found)} (expected to rise in equal steps)"
+    row |= {"n": found.patients.size, "n_patients": found.n_patients, "n_left_out": found.n_left_out}
+    row["n_seeds"] = min(len(one.seeds) for one in study.experiments if one.model in comparison.models)
+    row |= _estimate(comparison, found, resampling)
+    row |= _over_seeds(comparison, found)
+    if row["n_seeds"] >= declared.fewest_seeds:
+        row["could_show"] = (row["high"] - row["low"]) / 2
+    row["why"] = why_not_testable(row["effect"], row["low"], row["high"], found.n_patients, declared.fewest_patients)
+    if comparison.kind.form is Form.PAIRS and not _rise_evenly(rises := _severities(study, comparison)):
+        row["why"] = f"severities {', '.join(f'{one:g}' for one in rises)} (expected to rise in equal steps)"
     return row
 
 
-def _judge(rows: list[dict[str, Any]], declared: Declared) -> None:
-    """Correct the p values of one claim's comparisons, and say which hold and what follows."""
+def outcomes_of(rows: Sequence[dict[str, Any]], declared: Declared) -> list[Outcome]:
+    """Return the outcomes of one claim's comparisons, which follow from the other cells of their rows alone.
+
+    Args:
+        rows: Rows of `CLAIMS` with all but their outcome, sentence and verdict.
+        declared: The numbers by which they are judged.
+    """
+    names = ("effect", "low", "high", "p_holm", "rank_biserial", "bound")
+    return [
+        outcome(
+            KINDS[row["kind"]],
+            Numbers(**{name: row[name] for name in names}, level=declared.level),
+            why=row["why"],
+            not_trained=row["not_trained"],
+            n_seeds=row["n_seeds"],
+            fewest_seeds=declared.fewest_seeds,
+        )
+        for row in rows
+    ]
+
+
+def _correct(rows: Sequence[dict[str, Any]], level: float) -> None:
+    """Correct the p values of one claim's comparisons, and say which of them could never come below the level."""
     family = [row for row in rows if KINDS[row["kind"]].is_decided_by_p and not row["why"]]
     # Holm's correction multiplies the smallest p of a family by its size, and no other p comes out below that one.
     best = len(family) * min((smallest_p(row["n_patients"]) for row in family), default=0)
     for row in family:
-        if (reach := max(best, smallest_p(row["n_patients"]))) >= declared.level:
+        if (reach := max(best, smallest_p(row["n_patients"]))) >= level:
             row["why"] = f"{row['n_patients']} patients: p after Holm could not come below {reach:.2g}"
     for row, adjusted in zip(family, holm([row["p_patient"] for row in family]), strict=True):
         row |= {"p_holm": adjusted, "family_size": len(family)}
-    for row in rows:
-        kind = KINDS[row["kind"]]
-        if kind.is_shown:
-            row["holds"] = Outcome.SHOWN
-        elif row["why"]:
-            row["holds"] = Outcome.NOT_TESTABLE
-        else:
-            numbers = {key: row[key] for key in ("effect", "low", "high", "p_holm", "rank_biserial", "bound")}
-            row["holds"] = Outcome.YES if is_met(kind, Numbers(**numbers, level=declared.level)) else Outcome.NO
-    found = verdict([row["holds"] for row in rows])
-    for row in rows:
-        row |= {"verdict": found.value, "holds": row["holds"].value}
 
 
-def judged(study: Study, declared: Declared, part: str) -> pd.DataFrame:
+def _untrained(comparison: Comparison, not_trained: Mapping[str, str], where: Path) -> str:
+    """Which models of a comparison are not trained, and why; empty if all are."""
+    for name in comparison.models:
+        if name not in not_trained:
+            raise ValueError(f"{where}: {name}: no row with seed all (expected one for every model).")
+    return "; ".join(f"{name}: {not_trained[name]}" for name in comparison.models if not_trained[name])
+
+
+def read_not_trained(path: Path) -> dict[str, str]:
+    """Why each model of a table `SOUNDNESS` is not trained; empty text for those that are.
+
+    Raises:
+        ValueError: The file is not such a table, or a model has two rows for all its seeds.
+    """
+    table = read_table(path, SOUNDNESS, ("model", "seed", "dataset", "structure", "verdict", "why"))
+    table = table[table["seed"] == "all"]
+    if (twice := table["model"].duplicated()).any():
+        raise ValueError(f"{path}: {table.loc[twice, 'model'].iloc[0]}: two rows with seed all (expected one).")
+    return {
+        row.model: (row.why or "see the table of soundness") if row.verdict == "not trained" else ""
+        for row in table.itertuples()
+    }
+
+
+def judged(study: Study, declared: Declared, part: str, soundness: Path) -> pd.DataFrame:
     """Return the table of the claims of a part: one row per comparison and per number that is only shown.
 
     Args:
         study: Scores and the paper's numbers.
         declared: All claims.
         part: One of `PARTS`.
+        soundness: Table `SOUNDNESS` of the models.
+
+    Raises:
+        ValueError: The table of soundness does not fit, or lacks a model that was scored.
     """
     resampling = Resampling(study.settings["statistics"])
+    not_trained = read_not_trained(soundness)
     rows = []
-    for claim in declared.claims:
-        if claim.part == part:
-            mine = [_row(study, declared, claim, one, resampling) for one in (*claim.comparisons, *claim.shows)]
-            _judge(mine, declared)
-            rows += mine
+    for claim in (one for one in declared.claims if one.part == part):
+        comparisons = (*claim.comparisons, *claim.shows)
+        mine = [_row(study, declared, claim, comparison, resampling) for comparison in comparisons]
+        for row, comparison in zip(mine, comparisons, strict=True):
+            if row["n"]:
+                row["not_trained"] = _untrained(comparison, not_trained, soundness)
+        _correct(mine, declared.level)
+        found = outcomes_of(mine, declared)
+        for row, one in zip(mine, found, strict=True):
+            row["outcome"] = one.value
+        of_claim = {"verdict": verdict(found).value, "sentence": sentence(claim, mine, verdict(found))}
+        rows += [row | of_claim for row in mine]
     return pd.DataFrame(rows, columns=list(CLAIMS))
 
 
@@ -314,6 +316,7 @@ def judge_claims(
     shown_in: Sequence[str],
     split: Sequence[Path],
     reported: Path,
+    soundness: Path,
     settings: dict[str, Any],
     output: Path,
 ) -> None:
@@ -328,6 +331,7 @@ def judge_claims(
         shown_in: Their cells `shown_in`, likewise.
         split: Tables `PATIENTS` of all data sets that were scored.
         reported: The paper's numbers, `config/reported.yaml`.
+        soundness: Table `SOUNDNESS` of these models: which of them are trained.
         settings: `statistics` (draws, seed), `simulated`, `severity`.
         output: Path of the table, with or without its extension.
 
@@ -341,7 +345,7 @@ def judge_claims(
     found = read_scores(scores, rows)
     _check_parts(found, split)
     study = Study(rows, found, per_image(found), read_cases([], split), read_reported(reported), settings)
-    table = judged(study, declared, part)
+    table = judged(study, declared, part, soundness)
     caption = caption_of(declared, part, simulated=bool(settings["simulated"]))
     write_table(table, output.with_suffix(".csv"), CLAIMS)
     for suffix, text in (

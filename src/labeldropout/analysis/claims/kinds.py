@@ -1,8 +1,7 @@
-"""The kinds of comparison: what each estimates, when it holds, and how it is worded.
+"""The kinds of comparison: what each estimates, when it holds, when it is contradicted, and how it is worded.
 
-A comparison is a matrix of Dice scores, one row per side and one column per image (seeds averaged before). Its kind
-says what is estimated from the rows and which number decides; the rules are those at the head of `config/claims.yaml`.
-A new kind is an entry of `KINDS` and its test.
+A comparison is a matrix of mean Dice scores, one row per side. Its kind says what is estimated from the rows and which
+numbers decide; the rules are those at the head of `config/claims.yaml`. A new kind is an entry of `KINDS` and its test.
 """
 
 import math
@@ -11,21 +10,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Float
 
-from labeldropout.analysis.statistics import Groups, Interval, group_sums
+from labeldropout.analysis.crossed import Estimate
 
 Sides = Float[np.ndarray, "sides n"]
-
-
-PerImage = Callable[[Sides], Float[np.ndarray, " n"]]
-"""The number per image whose mean is the effect."""
-
-
-OfMeans = Callable[
-    [Sides, Groups, Integer[np.ndarray, "draws patients"], Sequence[float]], tuple[float, list[Interval]]
-]
-"""The effect and its intervals, where it is not a mean over images."""
+"""Dice of every side, for every draw of a resampling or for every image."""
 
 
 class Form(StrEnum):
@@ -45,7 +35,7 @@ class Bound(StrEnum):
     """The declared number that a kind is judged by."""
 
     NONE = "none"
-    """A p value decides, or nothing does."""
+    """0 decides, or nothing does."""
     MARGIN = "margin"
     """Largest difference that counts as none."""
     LIMIT = "limit"
@@ -64,9 +54,9 @@ class Numbers:
     p_holm: float
     """Two-sided p after Holm's correction, for the kinds that a p value decides; NaN proves nothing."""
     rank_biserial: float
-    """From the same test; it must have the mean's sign, because a single outlier can flip the sign of a mean."""
+    """From the same test: a p counts in the direction in which the ranks point, whatever an outlier does to means."""
     bound: float
-    """Margin or limit, for the kinds that an interval decides."""
+    """Margin or limit; NaN for the kinds that have none."""
     level: float
     """Level of the tests."""
 
@@ -84,20 +74,23 @@ class Kind:
     """What its effect is, as the column `effect` explains it."""
     words: Callable[[Sequence[str], float], str]
     """The comparison in words, from its sides and its bound."""
-    per_image: PerImage | None = None
-    of_means: OfMeans | None = None
-    """Exactly one of `per_image` and `of_means` is given."""
+    estimate: Estimate
+    """The effect, from the sides' means."""
+    is_largest: bool = False
+    """Whether the effect is the largest of several differences, whose interval must cover all of them at once."""
     has_test: bool = False
-    """Whether the numbers per image, and the patients' means of them, are tested against zero."""
+    """Whether the effect of every image, and the patients' means of it, are tested against zero."""
     bound: Bound = Bound.NONE
     confidence: float = 0.95
     """Coverage of the interval that it is judged by: 90 % amounts to a one-sided test at the level of 5 %."""
     holds: Rule | None = None
-    """Whether it holds, if it can be judged; None if it is only shown beside the claim."""
+    """When it holds, if it is judged; None if it is only shown beside the claim."""
+    is_contradicted: Rule | None = None
+    """When the opposite was found; None if it is only shown."""
     is_decided_by_p: bool = False
-    """Such comparisons of a claim form one family for Holm's correction."""
+    """Whether it takes a p below the level, too, to hold. Such comparisons of a claim are one family of Holm's."""
     region: Callable[[float], tuple[float, float]] = lambda _: (-math.inf, math.inf)
-    """Where the interval (for tests, the effect) has to lie, given the bound."""
+    """Where the interval has to lie, given the bound."""
     axis: str = ""
     """What the forest plot's axis shows."""
     is_signed: bool = True
@@ -128,7 +121,7 @@ def _difference(sides: Sides) -> Float[np.ndarray, " n"]:
 
 
 def _growth(sides: Sides) -> Float[np.ndarray, " n"]:
-    """Per image the slope of the pairs' differences over the pair's place (0, 1, ...), by least squares.
+    """The slope of the pairs' differences over the pair's place (0, 1, ...), by least squares.
 
     Args:
         sides: Higher and lower side of the first pair, of the second, ...
@@ -138,86 +131,35 @@ def _growth(sides: Sides) -> Float[np.ndarray, " n"]:
     return (places @ differences) / (places @ places)
 
 
-def _over_draws(
-    sides: Sides, patients: Groups, counts: Integer[np.ndarray, "draws patients"]
-) -> Float[np.ndarray, "sides draws"]:
-    """The mean of every side over the images of every sample of patients."""
-    means = []
-    for side in sides:
-        sums, numbers = group_sums(side, patients)
-        # Rounded: the same patients drawn in another order must not give a different mean.
-        means.append(np.round((counts @ sums) / (counts @ numbers), 12))
-    return np.array(means)
+def _largest_difference(sides: Sides) -> Float[np.ndarray, " n"]:
+    """The largest difference of any two sides."""
+    return sides.max(axis=0) - sides.min(axis=0)
 
 
-def _percentiles(
-    values: Float[np.ndarray, " draws"], confidences: Sequence[float], *, is_defined: bool
-) -> list[Interval]:
-    if not is_defined or not np.isfinite(values).all():
-        return [Interval(math.nan, math.nan, "none") for _ in confidences]
-    tails = [(1 - confidence) / 2 for confidence in confidences]
-    return [Interval(*map(float, np.quantile(values, [tail, 1 - tail])), "percentile") for tail in tails]
-
-
-def largest_difference(
-    sides: Sides,
-    patients: Groups,
-    counts: Integer[np.ndarray, "draws patients"],
-    confidences: Sequence[float],
-) -> tuple[float, list[Interval]]:
-    """Return the largest difference between the means of any two sides, with percentile intervals over patients.
-
-    A largest difference is never below 0 and grows under resampling, so its interval errs upwards: against "they
-    agree", not in its favour. (BCa has no meaning where the two sides that differ most change from sample to sample.)
-
-    Args:
-        sides: Dice scores without NaN.
-        patients: The patient of every image.
-        counts: From `resample_patients`, for as many patients.
-        confidences: Coverage of each interval that is returned.
-    """
-    if not sides.shape[1]:
-        return math.nan, _percentiles(np.zeros(0), confidences, is_defined=False)
-    means = sides.mean(axis=1)
-    drawn = _over_draws(sides, patients, counts)
-    intervals = _percentiles(drawn.max(axis=0) - drawn.min(axis=0), confidences, is_defined=counts.shape[1] > 1)
-    return float(means.max() - means.min()), intervals
-
-
-def relative_gain(
-    sides: Sides,
-    patients: Groups,
-    counts: Integer[np.ndarray, "draws patients"],
-    confidences: Sequence[float],
-) -> tuple[float, list[Interval]]:
-    """Return how far the first side's mean lies above the second's, relative to the second; percentile intervals.
-
-    Args:
-        sides: Dice scores without NaN; two rows.
-        patients: The patient of every image.
-        counts: From `resample_patients`, for as many patients.
-        confidences: Coverage of each interval that is returned.
-
-    Returns:
-        NaN where the second mean is 0; no interval where it is 0 in some sample.
-    """
-    means = sides.mean(axis=1) if sides.shape[1] else np.zeros(2)
-    if not means[1]:
-        return math.nan, _percentiles(np.zeros(0), confidences, is_defined=False)
-    first, second = _over_draws(sides, patients, counts)
-    is_defined = counts.shape[1] > 1 and bool((second > 0).all())
-    gains = (first - second) / second if is_defined else np.zeros(0)
-    return float(means[0] / means[1] - 1), _percentiles(gains, confidences, is_defined=is_defined)
+def _relative_gain(sides: Sides) -> Float[np.ndarray, " n"]:
+    """How far the first side lies above the second, relative to the second; NaN where that is 0."""
+    gains = np.full(sides.shape[1], math.nan)
+    return np.divide(sides[0] - sides[1], sides[1], out=gains, where=sides[1] > 0)
 
 
 def _is_shown_above(numbers: Numbers) -> bool:
-    """Whether mean and ranks point up, and the corrected p lies below the level."""
-    return bool(numbers.effect > 0 and numbers.rank_biserial > 0 and numbers.p_holm < numbers.level)
+    """Whether the interval lies above 0, and the corrected p, in that direction, below the level."""
+    return bool(numbers.low > 0 and numbers.rank_biserial > 0 and numbers.p_holm < numbers.level)
 
 
-def _ends_below(numbers: Numbers) -> bool:
+def _lies_below(numbers: Numbers) -> bool:
     """Whether the whole interval lies below the bound."""
     return bool(numbers.high < numbers.bound)
+
+
+def _lies_above(numbers: Numbers) -> bool:
+    """Whether the whole interval lies above the bound."""
+    return bool(numbers.low > numbers.bound)
+
+
+def _lies_below_minus(numbers: Numbers) -> bool:
+    """Whether the whole interval lies below minus the bound."""
+    return bool(numbers.high < -numbers.bound)
 
 
 def _growing(sides: Sequence[str], _: float) -> str:
@@ -245,9 +187,11 @@ KINDS: dict[str, Kind] = {
         form=Form.PAIR,
         estimates=_DIFFERENCE,
         words=lambda sides, _: f"{sides[0]} above {sides[1]}",
-        per_image=_difference,
+        estimate=_difference,
         has_test=True,
+        bound=Bound.MARGIN,
         holds=_is_shown_above,
+        is_contradicted=_lies_below_minus,
         is_decided_by_p=True,
         region=lambda _: (0.0, math.inf),
         axis=_DIFFERENCE,
@@ -258,11 +202,12 @@ KINDS: dict[str, Kind] = {
         form=Form.PAIR,
         estimates=_DIFFERENCE,
         words=lambda sides, bound: f"{sides[0]} within {bound:g} of {sides[1]}",
-        per_image=_difference,
+        estimate=_difference,
         has_test=True,
         bound=Bound.MARGIN,
         confidence=0.90,
         holds=lambda numbers: bool(-numbers.bound < numbers.low and numbers.high < numbers.bound),
+        is_contradicted=lambda numbers: _lies_below_minus(numbers) or _lies_above(numbers),
         region=lambda bound: (-bound, bound),
         axis=_DIFFERENCE,
     ),
@@ -271,11 +216,12 @@ KINDS: dict[str, Kind] = {
         form=Form.PAIR,
         estimates=_DIFFERENCE,
         words=lambda sides, bound: f"{sides[0]} less than {bound:g} below {sides[1]}",
-        per_image=_difference,
+        estimate=_difference,
         has_test=True,
         bound=Bound.MARGIN,
         confidence=0.90,
         holds=lambda numbers: bool(numbers.low > -numbers.bound),
+        is_contradicted=_lies_below_minus,
         region=lambda bound: (-bound, math.inf),
         axis=_DIFFERENCE,
     ),
@@ -284,9 +230,10 @@ KINDS: dict[str, Kind] = {
         form=Form.ONE,
         estimates=_MEAN,
         words=lambda sides, bound: f"{sides[0]} below {bound:g}",
-        per_image=_first,
+        estimate=_first,
         bound=Bound.LIMIT,
-        holds=_ends_below,
+        holds=_lies_below,
+        is_contradicted=_lies_above,
         region=lambda bound: (-math.inf, bound),
         axis=_MEAN,
         is_signed=False,
@@ -296,9 +243,11 @@ KINDS: dict[str, Kind] = {
         form=Form.EACH,
         estimates="largest difference of means",
         words=lambda sides, bound: f"{joined(sides)} within {bound:g} of each other",
-        of_means=largest_difference,
+        estimate=_largest_difference,
+        is_largest=True,
         bound=Bound.MARGIN,
-        holds=_ends_below,
+        holds=_lies_below,
+        is_contradicted=_lies_above,
         region=lambda bound: (-math.inf, bound),
         axis="largest difference of means",
         is_signed=False,
@@ -308,9 +257,10 @@ KINDS: dict[str, Kind] = {
         form=Form.PAIRS,
         estimates="growth of the difference per pair",
         words=_growing,
-        per_image=_growth,
+        estimate=_growth,
         has_test=True,
         holds=_is_shown_above,
+        is_contradicted=lambda numbers: bool(numbers.high < 0),
         is_decided_by_p=True,
         region=lambda _: (0.0, math.inf),
         axis="growth of the difference per pair",
@@ -320,7 +270,7 @@ KINDS: dict[str, Kind] = {
         form=Form.ONE,
         estimates=_MEAN,
         words=lambda sides, _: f"mean of {sides[0]}",
-        per_image=_first,
+        estimate=_first,
         is_signed=False,
     ),
     "gain": Kind(  # the first side's gain over the second, relative to it; shown and not judged
@@ -328,7 +278,7 @@ KINDS: dict[str, Kind] = {
         form=Form.PAIR,
         estimates="relative gain",
         words=lambda sides, _: f"relative gain of {sides[0]} over {sides[1]}",
-        of_means=relative_gain,
+        estimate=_relative_gain,
         scale=100,
         decimals=0,
         unit=" %",

@@ -10,7 +10,13 @@ import pandas as pd
 from labeldropout.analysis.claims.declared import Declared
 from labeldropout.analysis.claims.kinds import FEW, KINDS, joined
 from labeldropout.analysis.claims.rules import Outcome
-from labeldropout.analysis.claims.words import HOLDS, cell_words, effect_words, seeds_words
+from labeldropout.analysis.claims.words import (
+    cell_words,
+    could_show_words,
+    effect_words,
+    seeds_words,
+    why_undecided,
+)
 from labeldropout.analysis.typesetting import NOTHING, number, p_value
 
 
@@ -21,21 +27,21 @@ def judged_effect(row: Any) -> str:
 
 def _line(row: Any) -> str:
     """A comparison in the ledger."""
-    begin = f"*{HOLDS[Outcome(row.holds)]}*: {row.comparison}, {cell_words(row)}"
-    if row.holds == Outcome.NOT_TESTABLE or math.isnan(row.effect):
+    begin = f"*{row.outcome}*: {row.comparison}, {cell_words(row)}"
+    if row.outcome == Outcome.NOT_TESTABLE or math.isnan(row.effect):
         return f"{begin} ({row.why})" if row.why else begin
     p = f"; p {p_value(row.p_patient)}, Holm {p_value(row.p_holm)}" if KINDS[row.kind].is_decided_by_p else ""
-    seeds = f"; {seeds_words(row)}" if seeds_words(row) else ""
-    return f"{begin}: {judged_effect(row)}; n {row.n} ({row.n_patients}){p}{seeds}"
+    after = [part for part in (seeds_words(row), could_show_words(row), row.not_trained) if part]
+    return "; ".join([f"{begin}: {judged_effect(row)}; n {row.n} ({row.n_patients}){p}", *after])
 
 
 def comparison_lines(rows: Sequence[Any]) -> list[str]:
-    """Comparisons in the ledger; many models against the same one, in the same cell, share a line."""
+    """Comparisons in words; many models against the same one, in the same cell and with one outcome, share a line."""
 
     def alike(row: Any) -> tuple[Any, ...]:
         models = row.models.split("; ")
-        apart = row.holds == Outcome.NOT_TESTABLE or not KINDS[row.kind].several
-        return (id(row) if apart else models[-1], row.kind, cell_words(row), row.n, row.n_patients)
+        apart = why_undecided(row) or not KINDS[row.kind].several
+        return (id(row) if apart else models[-1], row.kind, row.outcome, cell_words(row), row.n, row.n_patients)
 
     lines = []
     for key, group in itertools.groupby(rows, alike):
@@ -44,13 +50,26 @@ def comparison_lines(rows: Sequence[Any]) -> list[str]:
             lines += [_line(row) for row in mine]
             continue
         names = joined([row.models.split("; ")[0] for row in mine])
-        holding = sum(row.holds == Outcome.YES for row in mine)
         effects = [number(end([row.effect for row in mine]), signed=True) for end in (min, max)]
+        worst = could_show_words(max(mine, key=lambda row: row.could_show))
         lines.append(
-            f"*{holding} of {len(mine)} hold*: {names} {KINDS[mine[0].kind].several} {key[0]}, {cell_words(mine[0])}:"
-            f" effects from {effects[0]} to {effects[1]}; n {mine[0].n} ({mine[0].n_patients})"
+            f"*{mine[0].outcome}, all {len(mine)}*: {names} {KINDS[mine[0].kind].several} {key[0]},"
+            f" {cell_words(mine[0])}: effects from {effects[0]} to {effects[1]}; n {mine[0].n} ({mine[0].n_patients});"
+            f" {worst}"
         )
     return lines
+
+
+def tally_of(rows: Sequence[Any]) -> str:
+    """How many of a claim's comparisons hold."""
+    judged = [row for row in rows if row.outcome != Outcome.SHOWN]
+    return f"{sum(row.outcome == Outcome.HOLDS for row in judged)} of {len(judged)} comparisons hold"
+
+
+def _could_show(rows: Sequence[Any]) -> str:
+    """What the comparisons of a claim could have shown, from the finest to the coarsest."""
+    reach = [row.could_show for row in rows if row.outcome != Outcome.SHOWN and not math.isnan(row.could_show)]
+    return " to ".join(dict.fromkeys(number(end(reach), 2) for end in (min, max))) if reach else NOTHING
 
 
 def reported_words(rows: Sequence[Any]) -> list[str]:
@@ -66,23 +85,24 @@ def reported_words(rows: Sequence[Any]) -> list[str]:
 
 
 def ledger(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the ledger for people: one row per claim, its comparisons within it.
+    """Return the ledger for people: one row per claim. Its numbers stand in `typeset` and in `docs/claims.md`.
 
     Args:
         table: `CLAIMS`.
     """
     lines = []
-    for name, rows in table.groupby("claim", sort=False):
-        first = rows.iloc[0]
+    for name, group in table.groupby("claim", sort=False):
+        rows: list[Any] = list(group.itertuples())
+        first = rows[0]
         lines.append(
             {
-                "Verdict": f"**{first['verdict']}**",
-                "Claim": f"{name}. {first['statement']} ({first['where']})",
-                "What came out: effect [95 % interval], n images (patients), p on patients": "<br>".join(
-                    comparison_lines(list(rows.itertuples()))
-                ),
-                "The paper": "<br>".join(reported_words(list(rows.itertuples()))) or NOTHING,
-                "Target": f"`{first['target']}`",
+                "Verdict": f"**{first.verdict}**",
+                "In one sentence": first.sentence,
+                "Claim": f"{name}. {first.statement} ({first.where})",
+                "Comparisons": tally_of(rows),
+                "Could show (Dice)": _could_show(rows),
+                "The paper": "<br>".join(reported_words(rows)) or NOTHING,
+                "Target": f"`{first.target}`",
             }
         )
     return pd.DataFrame(lines)
@@ -100,8 +120,9 @@ def typeset(table: pd.DataFrame) -> pd.DataFrame:
                 "Claim": row.claim,
                 "Verdict": row.verdict,
                 "Comparison": f"{row.comparison}, {cell_words(row)}",
-                "Holds": row.holds,
+                "Outcome": row.outcome,
                 "Effect [interval]": judged_effect(row) if not math.isnan(row.effect) else row.why or NOTHING,
+                "Could show": number(row.could_show),
                 "n (patients)": f"{row.n} ({row.n_patients})",
                 "p, image": p_value(row.p_image),
                 "p, patient (Holm)": f"{p_value(row.p_patient)} ({p_value(row.p_holm)})",
@@ -126,9 +147,9 @@ def caption_of(declared: Declared, part: str, *, simulated: bool) -> str:
     return (
         f"{'Simulated data. ' if simulated else ''}The ledger of {whose} claims, judged by the rules of"
         " config/claims.yaml, which says when each was fixed. Dice averaged over seeds per image; intervals by"
-        " bootstrap over patients, of 95 % unless said otherwise; p by Wilcoxon's signed-rank test on patients' means,"
-        f" Holm's correction within a claim, level {declared.level:g}; margin of no difference {declared.margin:g}; at"
-        f" least {declared.fewest_patients} patients. Intervals and p speak of other patients under the same"
-        " trainings, not of other trainings: for those the SD over seeds stands, better side first. A claim is"
-        " reproduced if all of its comparisons hold; a comparison that could not be shown fails."
+        " bootstrap over patients and seeds, of 95 % unless said otherwise; p by Wilcoxon's signed-rank test on"
+        f" patients' means, Holm's correction within a claim, level {declared.level:g}; margin of no difference"
+        f" {declared.margin:g}; at least {declared.fewest_patients} patients, and open at best with fewer than"
+        f" {declared.fewest_seeds} seeds of any model. What a comparison could show is half the width of its interval."
+        " A claim is contradicted if one comparison is, reproduced if all hold, open if nothing was decided."
     )

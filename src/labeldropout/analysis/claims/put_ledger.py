@@ -9,7 +9,6 @@ from typing import Any
 
 from labeldropout.analysis.claims.ledger import comparison_lines, judged_effect, reported_words
 from labeldropout.analysis.claims.minutes import minutes_of
-from labeldropout.analysis.claims.rules import Outcome
 from labeldropout.analysis.claims.verdicts import Claim, read_ledger, verdict_counts
 from labeldropout.analysis.claims.words import cell_words
 from labeldropout.files import read_json, replacing
@@ -18,16 +17,10 @@ RESULTS_MARK = "<!-- results -->"
 """Marks the beginning and the end of the lines on the results in the README."""
 CLAIMS_MARK = "<!-- claims -->"
 """Marks the beginning and the end of what is made from the tables in `docs/claims.md`."""
-MAIN = ("C6", "C11", "C12", "C13")
+MAIN = ("C6", "C11", "C12", "C14")
 """Claims that have a line of their own in the README: the paper's main one, and those that test its explanation."""
 WIDTH = 150
 """Characters per line of the README."""
-
-
-def _deciding(claim: Claim) -> Any:
-    """The comparison that decided: the first that fails, else the first that cannot be tested, else the first."""
-    order = (Outcome.NO, Outcome.NOT_TESTABLE, Outcome.YES)
-    return min((row for row in claim.rows if row.holds in order), key=lambda row: order.index(row.holds))
 
 
 def result_lines(claims: Sequence[Claim]) -> str:
@@ -42,11 +35,11 @@ def result_lines(claims: Sequence[Claim]) -> str:
     for claim in claims:
         if claim.name not in MAIN:
             continue
-        row = _deciding(claim)
+        row = claim.deciding_row
         found = row.why if math.isnan(row.effect) else judged_effect(row)
         lines.append(
-            f"- **{claim.name}, {claim.verdict}**: {claim.statement} Decided by: {row.comparison}, {cell_words(row)}:"
-            f" {found}"
+            f"- **{claim.name}, {claim.verdict}**: {claim.sentence} Decided by: {row.comparison},"
+            f" {cell_words(row)}: {found}"
         )
     return "\n".join(
         textwrap.fill(line, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
@@ -66,11 +59,12 @@ def claims_page(
         record: `run_record.json`.
     """
     table = [
-        "| Claim | In the paper | Verdict | Command | File | Minutes |",
-        "| --- | --- | --- | --- | --- | ---: |",
+        "| Verdict | In one sentence | Claim | In the paper | Command | File | Minutes |",
+        "| --- | --- | --- | --- | --- | --- | ---: |",
         *(
-            f"| {claim.name}. {claim.statement} | {claim.where} | **{claim.verdict}** ({claim.tally})"
-            f" | `snakemake {claim.target}` | [{claim.target}.csv](../results/tables/{claim.target}.csv)"
+            f"| **{claim.verdict}** ({claim.tally}) | {claim.sentence} | {claim.name}. {claim.statement}"
+            f" | {claim.where} | `snakemake {claim.target}`"
+            f" | [{claim.target}.csv](../results/tables/{claim.target}.csv)"
             f" | {minutes_of(claim.target, experiments, record)[1]} |"
             for claim in claims
         ),
@@ -78,9 +72,10 @@ def claims_page(
     parts = [caption, "\n".join(table)]
     for claim in claims:
         paper = "; ".join(reported_words(claim.rows))
+        words = [f"**{claim.verdict}** ({claim.tally}).", claim.sentence, f"{claim.where}."]
         parts += [
             f"## {claim.name}. {claim.statement}",
-            f"**{claim.verdict}** ({claim.tally}). {claim.where}.{f' The paper: {paper}.' if paper else ''}",
+            " ".join([*words, *([f"The paper: {paper}."] if paper else [])]),
             "\n".join(f"- {line}" for line in comparison_lines(claim.rows)),
         ]
     return "\n\n".join(parts)

@@ -10,9 +10,15 @@ from labeldropout.analysis.claims.kinds import Kind, Numbers
 class Outcome(StrEnum):
     """The outcome of a comparison."""
 
-    YES = "yes"
-    NO = "no"
+    HOLDS = "holds"
+    CONTRADICTED = "contradicted"
+    """The opposite was found."""
+    OPEN = "open"
+    """Neither: the interval is too wide, or there are too few seeds."""
     NOT_TESTABLE = "not testable"
+    """A model or a score is missing, or there are too few patients."""
+    NOT_TRAINED = "not trained"
+    """A model had not learned what it was shown."""
     SHOWN = "shown"
     """Not judged."""
 
@@ -21,8 +27,11 @@ class Verdict(StrEnum):
     """The verdict on a claim."""
 
     REPRODUCED = "reproduced"
-    NOT_REPRODUCED = "not reproduced"
-    NOT_TESTABLE = "not testable on these data"
+    IN_PART = "in part"
+    OPEN = "open"
+    CONTRADICTED = "contradicted"
+    NOT_TRAINED = "not trained"
+    NOT_TESTABLE = "not testable"
 
 
 def smallest_p(n_patients: int) -> float:
@@ -30,12 +39,11 @@ def smallest_p(n_patients: int) -> float:
     return 2.0 ** (1 - n_patients)
 
 
-def why_not_testable(kind: Kind, effect: float, low: float, high: float, n_patients: int, fewest_patients: int) -> str:
+def why_not_testable(effect: float, low: float, high: float, n_patients: int, fewest_patients: int) -> str:
     """Return why these numbers cannot decide anything; empty if they can.
 
     Args:
-        kind: Of the comparison.
-        effect: Its estimate.
+        effect: The estimate of a comparison.
         low: Lower end of its interval.
         high: Upper end.
         n_patients: Patients behind it.
@@ -45,35 +53,50 @@ def why_not_testable(kind: Kind, effect: float, low: float, high: float, n_patie
         return "no image with a score under all models"
     if n_patients < fewest_patients:
         return f"{n_patients} patients (at least {fewest_patients})"
-    if math.isnan(effect) or (not kind.is_decided_by_p and (math.isnan(low) or math.isnan(high))):
+    if math.isnan(effect) or math.isnan(low) or math.isnan(high):
         return "no estimate"
     return ""
 
 
-def is_met(kind: Kind, numbers: Numbers) -> bool:
-    """Whether a comparison that can be tested holds.
+def outcome(kind: Kind, numbers: Numbers, *, why: str, not_trained: str, n_seeds: int, fewest_seeds: int) -> Outcome:
+    """Return the outcome of a comparison.
 
     Args:
-        kind: Of the comparison; not one that is only shown.
+        kind: Its kind.
         numbers: What came out, and the bound and level by which it is judged.
-
-    Raises:
-        ValueError: It is only shown.
+        why: Why it cannot be tested; empty if it can.
+        not_trained: Which of its models are not trained; empty if all are.
+        n_seeds: Fewest seeds of any of its models.
+        fewest_seeds: With fewer seeds it is open at best.
     """
-    if kind.holds is None:
-        raise ValueError(f"{kind.name} is shown, not judged.")
-    return kind.holds(numbers)
+    if kind.holds is None or kind.is_contradicted is None:
+        return Outcome.SHOWN
+    if why:
+        return Outcome.NOT_TESTABLE
+    if not_trained:
+        return Outcome.NOT_TRAINED
+    if n_seeds < fewest_seeds:
+        return Outcome.OPEN
+    if kind.holds(numbers):
+        return Outcome.HOLDS
+    return Outcome.CONTRADICTED if kind.is_contradicted(numbers) else Outcome.OPEN
 
 
 def verdict(outcomes: Sequence[Outcome]) -> Verdict:
-    """Return what follows for a claim from its comparisons: one that fails decides, then one that cannot be tested.
+    """Return what follows for a claim from its comparisons.
 
     Args:
         outcomes: Of all comparisons of the claim; what is only shown does not count.
     """
-    judged = [outcome for outcome in outcomes if outcome is not Outcome.SHOWN]
-    if Outcome.NO in judged:
-        return Verdict.NOT_REPRODUCED
+    judged = [one for one in outcomes if one is not Outcome.SHOWN]
+    if Outcome.CONTRADICTED in judged:
+        return Verdict.CONTRADICTED
+    if judged and set(judged) == {Outcome.HOLDS}:
+        return Verdict.REPRODUCED
+    if Outcome.HOLDS in judged:
+        return Verdict.IN_PART
+    if Outcome.NOT_TRAINED in judged:
+        return Verdict.NOT_TRAINED
     if not judged or Outcome.NOT_TESTABLE in judged:
         return Verdict.NOT_TESTABLE
-    return Verdict.REPRODUCED
+    return Verdict.OPEN

@@ -8,8 +8,15 @@ from typing import Any
 
 from labeldropout.analysis.claims.judge import CLAIMS, CLAIMS_TEXT
 from labeldropout.analysis.claims.kinds import KINDS
+from labeldropout.analysis.claims.ledger import tally_of
 from labeldropout.analysis.claims.rules import Outcome, Verdict
-from labeldropout.analysis.claims.words import HOLDS, cell_words, effect_words, seeds_words
+from labeldropout.analysis.claims.words import (
+    cell_words,
+    could_show_words,
+    effect_words,
+    seeds_words,
+    why_undecided,
+)
 from labeldropout.analysis.typesetting import NOTHING, interval, number, p_value
 from labeldropout.files import read_table
 from labeldropout.items import LEDGERS
@@ -17,8 +24,9 @@ from labeldropout.items import LEDGERS
 HEADER = (
     "Comparison",
     "Tested on",
-    "Holds",
+    "Outcome",
     "Effect [interval]",
+    "Could show",
     "95 % interval",
     "Images (patients)",
     "p, image",
@@ -29,27 +37,30 @@ HEADER = (
 )
 
 
-_LABELS = {**HOLDS, Outcome.SHOWN: "shown, not judged"}
-
-
-_HOLDS = {"yes": "yes", "no": "no", "shown": _LABELS[Outcome.SHOWN]}
+_SHOWN = "shown, not judged"
 
 
 _LOOKS = {
     Verdict.REPRODUCED: ("yes", "✓"),
-    Verdict.NOT_REPRODUCED: ("no", "✗"),
-    Verdict.NOT_TESTABLE: ("open", "?"),
+    Verdict.IN_PART: ("part", "◐"),
+    Verdict.OPEN: ("open", "?"),
+    Verdict.CONTRADICTED: ("no", "✗"),
+    Verdict.NOT_TRAINED: ("untested", "–"),
+    Verdict.NOT_TESTABLE: ("untested", "–"),
 }
+"""Class on the page, and a symbol."""
+DECIDING = (Outcome.CONTRADICTED, Outcome.NOT_TRAINED, Outcome.NOT_TESTABLE, Outcome.OPEN, Outcome.HOLDS)
+"""The first outcome that is among a claim's comparisons has decided that it is not reproduced, or that it is."""
 
 
 @dataclass(frozen=True)
 class Told:
     """A comparison as a sentence."""
 
-    holds: str
-    """yes, no, not testable or shown."""
+    outcome: str
+    """One of `Outcome`."""
     label: str
-    """The same as the first word of a sentence."""
+    """The same as the first words of a sentence."""
     text: str
     """What was compared, what came out and what the paper says; or why it could not be tested."""
 
@@ -62,6 +73,8 @@ class Claim:
     statement: str
     where: str
     verdict: str
+    sentence: str
+    """The verdict in one sentence for clinicians."""
     target: str
     """The Snakemake target that rebuilds it."""
     table: str
@@ -71,7 +84,7 @@ class Claim:
 
     @property
     def kind(self) -> str:
-        """Class of its verdict on the page: yes, no or open."""
+        """Class of its verdict on the page: yes, part, open, no or untested."""
         return _LOOKS[Verdict(self.verdict)][0]
 
     @property
@@ -92,16 +105,19 @@ class Claim:
     @property
     def tally(self) -> str:
         """How many of its comparisons hold."""
-        judged = [row for row in self.rows if row.holds != "shown"]
-        return f"{sum(row.holds == 'yes' for row in judged)} of {len(judged)} comparisons hold"
+        return tally_of(self.rows)
+
+    @property
+    def deciding_row(self) -> Any:
+        """The comparison that decided: the first with the outcome that stands first in `DECIDING`."""
+        judged = (row for row in self.rows if row.outcome != Outcome.SHOWN)
+        return min(judged, key=lambda row: DECIDING.index(row.outcome))
 
     @property
     def deciding(self) -> str:
-        """The comparison that decided: the first that fails, else the first that cannot be tested, else the first."""
-        told = [_told(row) for row in self.rows]
-        by_holds = [next((one for one in told if one.holds == word), None) for word in ("no", "not testable", "yes")]
-        one = next((one for one in by_holds if one is not None), None)
-        return f"{one.label}: {one.text}" if one else ""
+        """The same in words."""
+        one = _told(self.deciding_row)
+        return f"{one.label}: {one.text}"
 
     @property
     def reported(self) -> str:
@@ -116,7 +132,7 @@ class Claim:
 
     def is_held(self, place: int) -> bool:
         """Whether the comparison at this place (0, 1, ... as declared) holds."""
-        return bool(self.rows[place].holds == "yes")
+        return bool(self.rows[place].outcome == Outcome.HOLDS)
 
 
 @dataclass(frozen=True)
@@ -140,14 +156,13 @@ def _told(row: Any, *, with_reported: bool = True) -> Told:
         text += f" ({row.why})"
     else:
         text += f": {_effect(row)}; {row.n} images of {row.n_patients} patients"
-    if not row.why and not math.isnan(row.p_holm):
-        text += f"; p on patients {p_value(row.p_patient)}, after Holm {p_value(row.p_holm)}"
-        text += f"; rank-biserial {number(row.rank_biserial, 2)}"
-    if not row.why and seeds_words(row):
-        text += f"; {seeds_words(row)}"
+        if not math.isnan(row.p_holm):
+            text += f"; p on patients {p_value(row.p_patient)}, after Holm {p_value(row.p_holm)}"
+            text += f"; rank-biserial {number(row.rank_biserial, 2)}"
+        text += "".join(f"; {part}" for part in (seeds_words(row), could_show_words(row), row.not_trained) if part)
     if row.reported and with_reported:
         text += f"; the paper: {row.reported}"
-    return Told(row.holds, _LABELS[row.holds], text)
+    return Told(row.outcome, _SHOWN if row.outcome == Outcome.SHOWN else row.outcome, text)
 
 
 def _cells(row: Any) -> list[str]:
@@ -155,8 +170,9 @@ def _cells(row: Any) -> list[str]:
     return [
         row.comparison,
         cell_words(row),
-        _HOLDS.get(row.holds, row.why or row.holds),
+        _SHOWN if row.outcome == Outcome.SHOWN else f"{row.outcome}{f': {why}' if (why := why_undecided(row)) else ''}",
         _effect(row),
+        NOTHING if kind.is_shown else number(row.could_show),
         NOTHING if kind.unit else interval(row.low_95, row.high_95, signed=kind.is_signed),
         f"{row.n} ({row.n_patients})",
         p_value(row.p_image),
@@ -187,7 +203,18 @@ def read_ledger(tables: Path) -> list[Claim]:
             if first.verdict not in set(Verdict):
                 raise ValueError(f"{path}: {claim}: unknown verdict {first.verdict!r} (expected {list(Verdict)}).")
             target = first.target.removeprefix("snakemake ")
-            claims.append(Claim(str(claim), first.statement, first.where, first.verdict, target, name, rows))
+            claims.append(
+                Claim(
+                    name=str(claim),
+                    statement=first.statement,
+                    where=first.where,
+                    verdict=first.verdict,
+                    sentence=first.sentence,
+                    target=target,
+                    table=name,
+                    rows=rows,
+                )
+            )
     return claims
 
 

@@ -10,14 +10,6 @@ from labeldropout.analysis.claims.kinds import KINDS
 from labeldropout.analysis.claims.rules import Outcome
 from labeldropout.analysis.typesetting import interval, number
 
-HOLDS = {
-    Outcome.YES: "holds",
-    Outcome.NO: "fails",
-    Outcome.NOT_TESTABLE: "not testable",
-    Outcome.SHOWN: "shown",
-}
-"""Words for the outcome of a comparison."""
-
 
 def cell_words(row: Any) -> str:
     """Return the structure and the images that a comparison is about."""
@@ -32,6 +24,18 @@ def effect_words(row: Any, low: str = "low", high: str = "high") -> str:
     kind = KINDS[row.kind]
     around = interval(*(kind.scale * end for end in ends), kind.decimals, signed=kind.is_signed)
     return f"{number(kind.scale * row.effect, kind.decimals, signed=kind.is_signed)}{kind.unit} {around}"
+
+
+def why_undecided(row: Any) -> str:
+    """Return why a comparison could decide nothing: not testable, or not trained; empty for the others."""
+    return str(row.why or row.not_trained)
+
+
+def could_show_words(row: Any) -> str:
+    """Return what a comparison that is judged could have shown, in the unit of its effect."""
+    if row.outcome in {Outcome.SHOWN, Outcome.NOT_TESTABLE}:
+        return ""
+    return "too few seeds to decide" if math.isnan(row.could_show) else f"could show {number(row.could_show)}"
 
 
 def seeds_words(row: Any) -> str:

@@ -49,5 +49,5 @@ IMAGES = 400
 REAL_PIXELS = 480_000
 """Approximate mean size of a still in the release, where sizes range from 300 x 400 to 768 x 1024 pixels."""
 
-SIMULATED_PIXELS = 124_000
+SIMULATED_PIXELS = 127_000
 """Mean size of a simulated still, measured in the smoke study."""

@@ -12,20 +12,25 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from labeldropout.analysis.claims.kinds import KINDS
-from labeldropout.analysis.claims.words import HOLDS, cell_words, effect_words
+from labeldropout.analysis.claims.rules import Outcome, Verdict
+from labeldropout.analysis.claims.words import cell_words, effect_words, why_undecided
 from labeldropout.analysis.typesetting import p_value
 from labeldropout.publication.figures.style import set_title
 
+_BLUE, _RED, _OCHRE = "#0072B2", "#D55E00", "#8A6D00"
+_REGION, _GREY = "#DDE9D5", "0.35"
+
+
 _LOOKS = {
-    "yes": {"color": "#0072B2", "marker": "o", "markersize": 5.5},
-    "no": {"color": "#D55E00", "marker": "X", "markersize": 6.5},
+    Outcome.HOLDS: {"color": _BLUE, "marker": "o", "markersize": 5.5},
+    Outcome.CONTRADICTED: {"color": _RED, "marker": "X", "markersize": 6.5},
+    Outcome.OPEN: {"color": _GREY, "marker": "D", "markersize": 4.5},
+    Outcome.NOT_TRAINED: {"color": "0.65", "marker": "s", "markersize": 4.5},
 }
 
 
-_VERDICT_COLOURS = {"reproduced": "#0072B2", "not reproduced": "#D55E00"}
+_VERDICT_COLOURS = {Verdict.REPRODUCED: _BLUE, Verdict.IN_PART: _OCHRE, Verdict.CONTRADICTED: _RED}
 
-
-_REGION, _GREY = "#DDE9D5", "0.35"
 
 # Inches.
 _WIDTH = 11.0
@@ -60,7 +65,7 @@ def draw(table: pd.DataFrame, title: str, *, simulated: bool) -> Figure:
         block.draw_into(figure, top, height)
         top -= block.height
     set_title(figure, title, simulated=simulated, y=1 - 0.1 / height)
-    figure.legend(handles=_legend(), loc="upper center", bbox_to_anchor=(0.5, 1 - 0.26 / height), ncols=5, fontsize=7.5)
+    figure.legend(handles=_legend(), loc="upper center", bbox_to_anchor=(0.5, 1 - 0.26 / height), ncols=4, fontsize=7.5)
     return figure
 
 
@@ -110,7 +115,7 @@ class _Block:
 
 def _is_drawn(row: Any) -> bool:
     """Whether a row can be drawn on the axis: rows that are only shown may be in another unit."""
-    return row.holds in _LOOKS and not math.isnan(row.effect)
+    return row.outcome in _LOOKS and not math.isnan(row.effect)
 
 
 def _limits(rows: Sequence[Any]) -> tuple[float, float]:
@@ -133,7 +138,7 @@ def _unit(rows: Sequence[Any]) -> str:
 def _draw_row(axes: Axes, row: Any, place: float, height: float, lines: Sequence[str]) -> None:
     beside = axes.get_yaxis_transform()
     left, right = -_GAP / _AXES, 1 + _GAP / _AXES
-    is_shown = row.holds == "shown"
+    is_shown = row.outcome == Outcome.SHOWN
     axes.text(
         left,
         place,
@@ -147,13 +152,13 @@ def _draw_row(axes: Axes, row: Any, place: float, height: float, lines: Sequence
     )
     axes.text(right, place, _result(row), transform=beside, ha="left", va="center", fontsize=7)
     if not _is_drawn(row):
-        if row.why:
-            axes.text(0.01, place, row.why, transform=beside, fontsize=7, va="center", style="italic", color=_GREY)
+        if why := why_undecided(row):
+            axes.text(0.01, place, why, transform=beside, fontsize=7, va="center", style="italic", color=_GREY)
         return
     ends = axes.get_xlim()
     low, high = (min(max(value, ends[0]), ends[1]) for value in KINDS[row.kind].region(row.bound))
     axes.fill_betweenx([place - 0.47 * height, place + 0.47 * height], low, high, color=_REGION, linewidth=0, zorder=0)
-    look = _LOOKS[row.holds]
+    look = _LOOKS[row.outcome]
     axes.plot([row.low_95, row.high_95], [place, place], color=look["color"], linewidth=1.0, zorder=3)
     if row.confidence != 0.95:
         axes.plot([row.low, row.high], [place, place], color=look["color"], linewidth=2.8, zorder=3)
@@ -162,18 +167,19 @@ def _draw_row(axes: Axes, row: Any, place: float, height: float, lines: Sequence
 
 def _result(row: Any) -> str:
     """The result in words and numbers."""
-    word = HOLDS[row.holds]
-    if row.holds == "not testable" or math.isnan(row.effect):
-        return word
+    if row.outcome == Outcome.NOT_TESTABLE or math.isnan(row.effect):
+        return str(row.outcome)
     p = "" if math.isnan(row.p_holm) else f"; p {p_value(row.p_holm)}"
-    return f"{word}: {effect_words(row, 'low_95', 'high_95')}{p}; n {row.n} ({row.n_patients})"
+    return f"{row.outcome}: {effect_words(row, 'low_95', 'high_95')}{p}; n {row.n} ({row.n_patients})"
 
 
 def _legend() -> list[Line2D | Patch]:
     return [
-        Line2D([], [], linestyle="-", linewidth=1.0, label="holds, with 95 % interval", **_LOOKS["yes"]),
-        Line2D([], [], linestyle="-", linewidth=1.0, label="fails", **_LOOKS["no"]),
+        *(
+            Line2D([], [], linestyle="-", linewidth=1.0, label=f"{outcome}, with 95 % interval", **look)
+            for outcome, look in _LOOKS.items()
+        ),
         Line2D([], [], color="0.2", linewidth=2.8, label="90 % interval that decides"),
-        Patch(color=_REGION, label="where it has to lie (tests: and p < level)"),
+        Patch(color=_REGION, label="where the interval has to lie (tests: and p < level)"),
         Line2D([], [], linestyle="", label="p: after Holm; n: images (patients)"),
     ]

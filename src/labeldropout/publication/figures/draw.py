@@ -16,6 +16,7 @@ from labeldropout.analysis.decomposition import DECOMPOSITION
 from labeldropout.analysis.lengths import LENGTH_TEXT, LONG_SHORT
 from labeldropout.analysis.panels import PANEL_TABLE
 from labeldropout.analysis.shortcut.table import SHORTCUT
+from labeldropout.analysis.soundness import SOUNDNESS
 from labeldropout.analysis.spreads import FIGURE_TABLE, INSTRUMENT_TABLE
 from labeldropout.analysis.summarise import TRAINING_CURVES
 from labeldropout.data.case_store import CaseStore
@@ -249,14 +250,19 @@ def _draw_supplementary_figure_1(sources: Sources) -> Figure:
 
 
 def _draw_training_curves(sources: Sources) -> Figure:
-    path = sources.only_table()
-    table = read_table(path, TRAINING_CURVES, ("model", "dataset", "structure", "data"))
-    if table.empty:
-        raise ValueError(f"{path}: no row (expected at least one training).")
-    histories: dict[str, dict[int, pd.DataFrame]] = {}
-    for (model, seed), of_training in table.groupby(["model", "seed"], sort=False):
-        histories.setdefault(model, {})[int(seed)] = of_training
-    return training_curves.draw(histories, simulated=sources.simulated)
+    if len(sources.tables) != 2:
+        raise ValueError(
+            f"Training curves: expected their table and the verdicts, found {[str(path) for path in sources.tables]}."
+        )
+    curves = read_table(sources.tables[0], TRAINING_CURVES, ("model", "dataset", "structure", "data"))
+    if curves.empty:
+        raise ValueError(f"{sources.tables[0]}: no row (expected at least one training).")
+    of_key = ("model", "seed", "dataset", "structure", "highest_model", "verdict", "why")
+    verdicts = read_table(sources.tables[1], SOUNDNESS, of_key)
+    try:
+        return training_curves.draw(curves, verdicts, TITLES, simulated=sources.simulated)
+    except ValueError as error:
+        raise ValueError(f"{sources.tables[1]}: {error}") from error
 
 
 def _of_instrument(draw: Callable[..., Figure]) -> Callable[[Sources], Figure]:

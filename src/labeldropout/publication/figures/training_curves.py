@@ -1,71 +1,108 @@
-"""Loss and validation Dice over the epochs of every training."""
+"""Validation Dice of every (data set, structure) cell over the optimisation steps, one panel per model."""
 
 from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from labeldropout.publication.figures.style import set_title
+from labeldropout.analysis.soundness import ALL, NOT_SHOWN, NOT_TRAINED
+from labeldropout.labels import Structure
+from labeldropout.publication.figures.style import STRUCTURE_COLOURS, STRUCTURE_TITLES, set_title
 
-_DICE, _LOSS = "#20639B", "0.6"
+_HIDDEN = "#CC3311"
+_KEPT = "0.35"
+_LINES = ("-", ":", "-.")
+"""By data set, in the order of their titles."""
+_COLUMNS = 5
 
 
-_COLUMNS = 6
+def _draw_cell(axes: Axes, of_cell: pd.DataFrame, line: str, colour: str, *, is_hidden: bool) -> None:
+    """Mean over the seeds; of a hidden cell every seed as well, because there the seeds differ."""
+    if is_hidden:
+        for _, of_seed in of_cell.groupby("seed", sort=False):
+            axes.plot(of_seed["step"], of_seed["dice"], color=colour, linewidth=0.5, alpha=0.6, linestyle="--")
+    mean = of_cell.groupby("step", sort=True)["dice"].mean()
+    axes.plot(
+        mean.index, mean, color=colour, linewidth=1.6 if is_hidden else 1.0, linestyle="--" if is_hidden else line
+    )
 
 
-def draw(histories: Mapping[str, Mapping[int, pd.DataFrame]], *, simulated: bool) -> Figure:
-    """Draw small multiples: one per model, with one line per seed.
+def _draw_model(axes: Axes, curves: pd.DataFrame, hidden: set[tuple[str, str]], lines: Mapping[str, str]) -> None:
+    cells = curves[curves["dataset"] != ALL].groupby(["dataset", "structure"], sort=False)
+    for cell, of_cell in sorted(cells, key=lambda item: item[0] in hidden):  # hidden ones on top
+        is_hidden = cell in hidden
+        colour = _HIDDEN if is_hidden else STRUCTURE_COLOURS[Structure[cell[1]]]
+        _draw_cell(axes, of_cell, lines[cell[0]], colour, is_hidden=is_hidden)
+    overall = curves[(curves["dataset"] == ALL) & (curves["best"] == 1)]
+    kept = overall.groupby("seed")["step"].max()
+    axes.plot(kept, [0.02] * len(kept), "|", color=_KEPT, markersize=5)
 
-    Args:
-        histories: Rows of `TRAINING_CURVES` by model and seed, in the order in which they are shown.
-        simulated: Whether the title must say that the data are simulated.
-    """
-    n_columns = min(_COLUMNS, len(histories))
-    n_rows = -(-len(histories) // n_columns)
-    figure = Figure(figsize=(max(5.5, 2.0 * n_columns), 1.0 + 1.45 * n_rows), layout="constrained")
-    cells = figure.subplots(n_rows, n_columns, squeeze=False, sharex=True, sharey=True).ravel()
-    largest = max(_overall(table)["loss"].max() for seeds in histories.values() for table in seeds.values())
-    for index, (axes, (model, seeds)) in enumerate(zip(cells, histories.items(), strict=False)):
-        losses = axes.twinx()
-        axes.set_zorder(losses.get_zorder() + 1)
-        axes.patch.set_visible(False)
-        for table in seeds.values():
-            rows = _overall(table)
-            losses.plot(rows["epoch"], rows["loss"], color=_LOSS, linewidth=0.9, linestyle="--")
-            axes.plot(rows["epoch"], rows["dice"], color=_DICE, linewidth=1.0)
-            kept = rows[rows["best"] == 1].tail(1)
-            axes.plot(kept["epoch"], kept["dice"], "o", color=_DICE, markersize=3.5, markerfacecolor="white")
-        axes.set_title(model, fontsize=7.5)
-        axes.set_ylim(0, 1)
-        axes.grid(visible=True, axis="y")
-        losses.set_ylim(0, 1.05 * largest if np.isfinite(largest) and largest > 0 else 1)
-        losses.spines["right"].set_visible(True)
-        losses.tick_params(labelright=(index + 1) % n_columns == 0, labelsize=6.5)
-    for axes in cells[len(histories) :]:
-        axes.remove()
-    # The last axes of each column show the epoch numbers, even above an empty cell.
-    for axes in cells[max(0, len(histories) - n_columns) : len(histories)]:
-        axes.tick_params(labelbottom=True)
-        axes.set_xlabel("Epoch")
-        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-    for axes in cells[: len(histories) : n_columns]:
-        axes.set_ylabel("Dice")
+
+def _legend(figure: Figure, lines: Mapping[str, str], titles: Mapping[str, str]) -> None:
     figure.legend(
         handles=[
-            Line2D([], [], color=_DICE, label="mean validation Dice (left), one line per seed"),
-            Line2D([], [], color=_DICE, marker="o", markerfacecolor="white", linestyle="", label="epoch kept"),
-            Line2D([], [], color=_LOSS, linestyle="--", label="training loss in nats (right)"),
+            *(
+                Line2D([], [], color=colour, label=STRUCTURE_TITLES[name.name])
+                for name, colour in STRUCTURE_COLOURS.items()
+            ),
+            *(
+                Line2D([], [], color="0.3", linestyle=line, linewidth=1.0, label=titles.get(dataset, dataset))
+                for dataset, line in lines.items()
+            ),
+            Line2D([], [], color=_HIDDEN, linestyle="--", linewidth=1.6, label="not shown to the model (thin: seeds)"),
+            Line2D([], [], color=_KEPT, marker="|", linestyle="", label="step kept, by seed"),
         ],
         loc="outside lower center",
-        ncols=3,
+        ncols=4,
     )
+
+
+def draw(curves: pd.DataFrame, soundness: pd.DataFrame, titles: Mapping[str, str], *, simulated: bool) -> Figure:
+    """Draw small multiples: one panel per model, one line per cell.
+
+    Args:
+        curves: Table `TRAINING_CURVES`; models are shown in its order.
+        soundness: Table `SOUNDNESS` of these models: what they were not shown, and whether they are trained.
+        titles: Title of each data set.
+        simulated: Whether the title must say that the data are simulated.
+
+    Raises:
+        ValueError: A model has no verdict.
+    """
+    models = list(dict.fromkeys(curves["model"]))
+    verdicts = soundness[soundness["seed"] == ALL].set_index("model")["verdict"]
+    if missing := [model for model in models if model not in verdicts.index]:
+        raise ValueError(f"no verdict on {missing[0]} (expected one on each of {len(models)} models).")
+    present = set(curves["dataset"]) - {ALL}
+    order = [name for name in titles if name in present] + sorted(present - set(titles))
+    lines = {dataset: _LINES[number % len(_LINES)] for number, dataset in enumerate(order)}
+    unseen = soundness[soundness["verdict"] == NOT_SHOWN]
+    n_columns = min(_COLUMNS, len(models))
+    n_rows = -(-len(models) // n_columns)
+    figure = Figure(figsize=(max(6.5, 2.1 * n_columns), 1.3 + 1.55 * n_rows), layout="constrained")
+    panels = figure.subplots(n_rows, n_columns, squeeze=False, sharex=True, sharey=True).ravel()
+    for axes, model in zip(panels, models, strict=False):
+        of_model = unseen[unseen["model"] == model]
+        hidden = set(zip(of_model["dataset"], of_model["structure"], strict=True))
+        _draw_model(axes, curves[curves["model"] == model], hidden, lines)
+        failed = verdicts[model] == NOT_TRAINED
+        axes.set_title(
+            f"{model}\n{NOT_TRAINED}" if failed else model, fontsize=7.5, color=_HIDDEN if failed else "black"
+        )
+        axes.set_ylim(0, 1)
+        axes.grid(visible=True, axis="y")
+    for axes in panels[len(models) :]:
+        axes.remove()
+    # The last axes of each column show the steps, even above an empty place.
+    for axes in panels[max(0, len(models) - n_columns) : len(models)]:
+        axes.tick_params(labelbottom=True)
+        axes.set_xlabel("Optimisation step")
+        axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
+    for axes in panels[: len(models) : n_columns]:
+        axes.set_ylabel("Validation Dice")
+    _legend(figure, lines, titles)
     set_title(figure, "Training curves", simulated=simulated)
     return figure
-
-
-def _overall(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows with the mean over all validation cells, by epoch."""
-    return table[(table["dataset"] == "all") & (table["structure"] == "all")].sort_values("epoch")

@@ -1,0 +1,83 @@
+"""The scores behind a comparison: every model with its seeds, on the images that all models have a score of."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from labeldropout.analysis.claims.declared import Comparison
+from labeldropout.analysis.claims.kinds import joined
+from labeldropout.analysis.crossed import BySeed
+from labeldropout.analysis.panels import kit_cases
+from labeldropout.analysis.statistics import Groups
+from labeldropout.analysis.study import Study, cell_of
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Dice of the images that count."""
+
+    models: dict[str, BySeed]
+    """By model; where a seed alone has no score, with the mean of the image's other seeds."""
+    sides: Float[np.ndarray, "sides n"]
+    """Averaged over seeds and over the models of a side."""
+    patients: Groups
+    """The patient of every image."""
+    n_left_out: int
+    """Images without a score under one of the models."""
+
+    @property
+    def n_patients(self) -> int:
+        """Patients behind the images."""
+        return len(set(self.patients))
+
+
+def _cell(study: Study, comparison: Comparison) -> pd.DataFrame:
+    """The scores of the comparison's models in its cell.
+
+    Raises:
+        LookupError: A model is missing, or has no score here; the message says which.
+    """
+    rows = {one.model: one for one in study.experiments}
+    if missing := [name for name in comparison.models if name not in rows]:
+        others = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise LookupError(f"no row {missing[0]}{others} in the list of experiments")
+    cell = cell_of(study.scores, comparison.dataset, comparison.structure, comparison.reference)
+    cell = cell[cell["model"].isin(comparison.models)]
+    if comparison.images == "kit":
+        try:
+            kit = kit_cases(replace(study, experiments=tuple(rows[name] for name in comparison.models)))
+        except ValueError as error:
+            raise LookupError("no masks drawn by an observer") from error
+        cell = cell[cell["case"].isin(set(kit["case"]))]
+    if absent := [name for name in comparison.models if name not in set(cell["model"])]:
+        whose = "" if comparison.reference == "dataset" else " by the observer's masks"
+        raise LookupError(f"{joined(absent)}: {comparison.structure} of {comparison.dataset} not scored{whose}")
+    return cell
+
+
+def scored(study: Study, comparison: Comparison) -> Scored:
+    """Return the scores behind a comparison.
+
+    Args:
+        study: Scores of the study.
+        comparison: As declared.
+
+    Raises:
+        LookupError: A model is missing, or has no score here; the message says which.
+    """
+    dice = _cell(study, comparison).set_index(["patient", "case", "model", "seed"])["dice"]
+    wide = dice.unstack(["model", "seed"]).sort_index()  # noqa: PD010 - a pivot of two keys would pair all with all
+    means = pd.DataFrame({name: wide[name].mean(axis=1) for name in comparison.models})
+    complete = means.notna().all(axis=1)
+    by_seed = {
+        name: wide.loc[complete, name].sort_index(axis=1).T.fillna(means.loc[complete, name]).to_numpy(float)
+        for name in comparison.models
+    }
+    return Scored(
+        models=by_seed,
+        sides=np.array([np.mean([by_seed[name].mean(axis=0) for name in names], axis=0) for names in comparison.sides]),
+        patients=means.index[complete].get_level_values("patient").to_numpy(),
+        n_left_out=int((~complete).sum()),
+    )
