@@ -63,7 +63,7 @@ DEFAULT = {
     "observe": 1,
     "annotation_kit_import": 1,
     "evaluate": N_MODELS,
-    "compare": 10,
+    "compare": 11,
     "summarise_histories": 1,
     "soundness": 1,
     "summarise_tables": 1,
@@ -83,7 +83,7 @@ INSTRUMENT_JOBS = {
     **dict.fromkeys(("resolve", "evaluate"), len(ALL_ROWS)),
     "train": sum(len(row["seeds"].split(",")) for row in ALL_ROWS),
     "compare": 9,  # eight items, and the tests of all
-    "biomarkers_measure": 23,
+    "biomarkers_measure": 24,
     "biomarkers_agree": 1,
     "probe_ask": 6,
     "probe_join": 1,

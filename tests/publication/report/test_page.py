@@ -508,7 +508,7 @@ def test_report_of_the_smoke_study(finished_study, tmp_path):
 
 @pytest.mark.slow
 def test_instrument_and_report_from_a_finished_study(finished_study):
-    """The instrument adds every own table and figure to a finished study, and the page that is made again shows them."""
+    """The instrument adds every own table and figure to a finished study; the page, made again, shows them."""
     finished_study.finish("instrument")
     result = finished_study.run("report", module="labeldropout")
     assert result.returncode == 0, result.stdout + result.stderr
