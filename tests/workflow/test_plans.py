@@ -136,7 +136,7 @@ def test_paper_study_plans_every_job(workflow):
 
 def test_longer_study_uses_the_data_and_the_grid_search_of_the_default_one(finished):
     """After `all` the longer study trains its own models and makes nothing of the data again."""
-    planned = finished.planned("--configfile", "config/long.yaml", "--", "training_length")
+    planned = finished.planned("training_length", "--configfile", "config/long.yaml")
     assert planned == {
         "resolve": 7,
         "train": 21,
@@ -148,7 +148,7 @@ def test_longer_study_uses_the_data_and_the_grid_search_of_the_default_one(finis
 
 def test_longer_study_says_what_it_needs_first(workflow):
     """Without a grid search of the default study the run ends with the command that makes it."""
-    said = workflow.refusal("--configfile", "config/long.yaml", "--", "training_length")
+    said = workflow.refusal("training_length", "--configfile", "config/long.yaml")
     assert "results/grid/selected.json: not there" in said
     assert "snakemake --cores all results/grid/selected.json" in said
 
