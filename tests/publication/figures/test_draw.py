@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from labeldropout.analysis.decomposition import DECOMPOSITION, GAP, IN_PLACE, LOST, MISSING as MISSING_LABELS
+from labeldropout.analysis.decomposition import DECOMPOSITION, GAP, IN_PLACE, LOST
+from labeldropout.analysis.decomposition import MISSING as MISSING_LABELS
 from labeldropout.analysis.lengths import LONG_SHORT
 from labeldropout.analysis.panels import PANEL_TABLE
 from labeldropout.analysis.soundness import SOUNDNESS
