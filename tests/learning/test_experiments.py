@@ -5,10 +5,11 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from labeldropout.items import is_of_the_study
 from labeldropout.labels import Structure
-from labeldropout.learning.experiments import COLUMNS, Hidden, experiment_of, parse_row
+from labeldropout.learning.experiments import AUGMENTATIONS, COLUMNS, Hidden, experiment_of, parse_row
 from labeldropout.learning.resolve import resolve
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -149,17 +150,72 @@ def test_every_row_of_the_lists_is_valid(name):
 
 
 def test_the_list_is_the_papers():
-    """Experiments 1 to 4 and 4b, eleven probabilities of label dropout, three seeds where it matters."""
+    """Experiments 1 to 4 and 4b, eleven probabilities of label dropout."""
     text = (ROOT / "config" / "experiments.tsv").read_text().splitlines()
     everything = [parse_row(row, DATASETS) for row in csv.DictReader(text, delimiter="\t")]
     rows = [row for row in everything if is_of_the_study(row.shown_in)]
     assert {row.experiment for row in rows} == {"1", "2", "3", "4", "4b"}
-    assert {row.experiment for row in everything} == {"1", "2", "3", "4", "4b", "5", "6", "7", "8"}
+    assert {row.experiment for row in everything} == {"1", "2", "3", "4", "4b", "5", "6", "7", "8", "10"}
     fourth = [row for row in rows if row.experiment == "4" and row.hidden]
     assert [row.dropout_probability for row in fourth] == pytest.approx([p / 10 for p in range(11)])
     arms = [row for row in rows if "table_2" in row.shown_in]
     assert len(arms) == 2
-    assert all(len(row.seeds) == 3 for row in (*fourth, *arms))
+
+
+def test_what_a_claim_compares_has_its_seeds():
+    """Six seeds where a claim of experiments 4 and 4b is decided and in the controls, three in the other comparisons.
+
+    Decision 2: seeds differ more than patients.
+    """
+    text = (ROOT / "config" / "experiments.tsv").read_text().splitlines()
+    rows = {row["model"]: parse_row(row, DATASETS) for row in csv.DictReader(text, delimiter="\t")}
+    six = {"e4-benchmark", "e4-p00", "e4-p01", "e4-p05", "e2-adaptive-aug", "e4b-label-dropout"}
+    six |= {row.model for row in rows.values() if row.experiment == "5"}
+    partial = ("adaptive", "marginal", "marginal_exclusion", "adaptive_bce")
+    three = {row.model for row in rows.values() if row.experiment in {"1", "2", "3", "4", "6", "10"}} - six
+    three |= {f"e7-within{one}-{loss}-none" for one in (1, 2) for loss in partial}
+    three |= {"e7-across1-marginal-none", "e7-across2-adaptive-none", "e7-across2-marginal-none"}
+    wanted = {model: 6 if model in six else 3 if model in three else 1 for model in rows}
+    assert {model: len(row.seeds) for model, row in rows.items()} == wanted
+    assert all(row.seeds == tuple(range(len(row.seeds))) for row in rows.values())
+
+
+def test_experiment_6_ends_with_experiment_4():
+    """Four kinds of model at severities below 1, and at 1 those of experiment 4 and the marginal loss (decision 33)."""
+    text = (ROOT / "config" / "experiments.tsv").read_text().splitlines()
+    rows = [parse_row(row, DATASETS) for row in csv.DictReader(text, delimiter="\t")]
+    shown = [row for row in rows if "dose_response" in row.shown_in]
+    own = {severity: [row for row in shown if row.severity == severity] for severity in (None, 0, 0.25, 0.5, 0.75)}
+    assert sum(map(len, own.values())) == len(shown)
+    kinds = {(row.hidden, row.loss, row.dropout_probability) for row in own[None]}
+    assert len(kinds) == 4
+    for of_severity in own.values():
+        assert {(row.hidden, row.loss, row.dropout_probability) for row in of_severity} == kinds
+
+
+def test_experiment_10_crosses_augmentation_with_the_remedies():
+    """Benchmark, p = 0, 0.1 and 0.5, and the marginal loss, under each of three augmentations (decision 33c)."""
+    text = (ROOT / "config" / "experiments.tsv").read_text().splitlines()
+    rows = [parse_row(row, DATASETS) for row in csv.DictReader(text, delimiter="\t")]
+    shown = [row for row in rows if "augmentation" in row.shown_in]
+    remedies = [("standard", 0), ("adaptive", 0), ("adaptive", 0.1), ("adaptive", 0.5), ("marginal", 0)]
+    assert {(row.augmentation, row.loss, row.dropout_probability) for row in shown} == {
+        (augmentation, *remedy) for augmentation in AUGMENTATIONS for remedy in remedies
+    }
+    assert len(shown) == 15
+
+
+def test_the_longer_study_trains_rows_of_the_list_with_four_times_the_steps():
+    """The same models, but for where they are shown, with three seeds (decision 3c)."""
+    default, long = (yaml.safe_load((ROOT / "config" / name).read_text()) for name in ("config.yaml", "long.yaml"))
+    steps = [study["training"]["optimisation"]["steps"] for study in (default, long)]
+    assert steps[1] == 4 * steps[0]
+    lists = [(ROOT / study["experiments"]).read_text().splitlines() for study in (default, long)]
+    rows, longer = ({row["model"]: row for row in csv.DictReader(text, delimiter="\t")} for text in lists)
+    for model, row in longer.items():
+        assert row == {**rows[model], "shown_in": row["shown_in"], "seeds": "0,1,2"}
+        assert "training_length" in row["shown_in"]
+    assert {model for model, row in rows.items() if "training_length" in row["shown_in"]} == set(longer)
 
 
 @pytest.mark.parametrize("name", ["experiments.tsv", "experiments_smoke.tsv", "experiments_long.tsv"])

@@ -45,27 +45,47 @@ def study():
 
 
 def test_default_study_is_the_papers_list(study):
-    """Of 99 rows, 22 models and 50 trainings belong to the paper's study; the rest only our own experiments show."""
-    assert (len(study.experiments), len(study.study_models), len(study.trainings)) == (99, 22, 50)
-    assert sum(len(row.seeds) for row in study.experiments.values()) == 169
-    assert len(study.of_trainings("history.csv")) == 50
-    assert (len(study.biomarker_models), len(study.probed_models)) == (23, 6)
+    """Of 110 rows, 22 models and 84 trainings belong to the paper's study; the rest only our own experiments show."""
+    assert (len(study.experiments), len(study.study_models), len(study.trainings)) == (110, 22, 84)
+    assert sum(len(row.seeds) for row in study.experiments.values()) == 261
+    assert len(study.of_trainings("history.csv")) == 84
+    assert (len(study.biomarker_models), len(study.probed_models)) == (24, 6)
     assert list(study.candidates) == ["lr-0.1_batch-8", "lr-0.1_batch-16", "lr-0.03_batch-8", "lr-0.03_batch-16"]
 
 
 def test_everything_is_shown_where_all_data_are_simulated(study):
     """With a simulated observer and a severity that can be chosen, every figure and table is made."""
-    assert study.shown == [
-        *("figure_1", "figure_2", "figure_3", "figure_4", "figure_5", "supplementary_figure_1"),
-        *("table_1", "table_2", "tests"),
-    ]
-    assert study.shown_figures == [*study.shown[:6], "training_curves", "claims"]
+    figures = ["figure_1", "figure_2", "figure_3", "figure_4", "figure_5", "supplementary_figure_1"]
+    assert set(study.shown) == {*figures, "cross_domain", "table_1", "table_2", "tests"}
+    assert study.shown_figures == [*figures, "training_curves", "claims"]
     assert study.instrument_figures == [
         *("controls", "decomposition", "dose_response", "losses", "architectures", "label_sets", "augmentation"),
     ]
     assert study.shown_compared == [*study.instrument_figures, "training_length"]
     assert study.instrument_tables == [*study.shown_compared, "tests_instrument"]
     assert study.left_out == ""
+
+
+def test_a_study_may_use_the_data_and_the_grid_search_of_another_one(tmp_path):
+    """The longer study reads what the default one has made, and writes its own results; it searches no grid."""
+    config = read_configuration(ROOT / "config" / "long.yaml", ROOT)
+    study = plan(read_list(ROOT / config["experiments"]), config, tmp_path)
+    assert (study.results, study.data) == ("results/long", "results")
+    assert study.raw_folder("", "camus") == "results/raw/camus"
+    assert study.training_data("e4-p00")[0] == "<data>/prepared/camus/cases.csv"
+    assert study.trained_seeds("e4-p00")[0] == "<results>/models/e4-p00/seed-0/weights.safetensors"
+    assert study.candidates == {}
+    with pytest.raises(ValueError, match=r"results/grid/selected.json: not there .*snakemake --cores all results/grid"):
+        study.selected()
+    (tmp_path / "results" / "grid").mkdir(parents=True)
+    (tmp_path / "results" / "grid" / "selected.json").touch()
+    assert study.selected() == "results/grid/selected.json"
+
+
+def test_a_study_of_its_own_keeps_data_and_results_together(study):
+    """Without another study's folder, data are among the results."""
+    assert study.data == study.results == "results"
+    assert study.selected() == "<results>/grid/selected.json"
 
 
 def test_order_of_rows_and_columns_means_nothing(study):
@@ -122,7 +142,7 @@ def test_data_sets_that_no_row_names_are_ignored():
     rows = named("e4-benchmark", "e4-p00")
     study = plan(rows)
     assert study.datasets == ["camus", "unity", "echonet"]
-    assert study.item_cases("figure_4") == ["<results>/cases/camus/cases.csv", "<results>/cases/unity/cases.csv"]
+    assert study.item_cases("figure_4") == ["<data>/cases/camus/cases.csv", "<data>/cases/unity/cases.csv"]
     fewer = plan(rows, kit={"dataset": "camus"})
     assert fewer.datasets == fewer.simulated == ["camus", "unity"]
     assert fewer.item_cases("table_1") == fewer.item_cases("figure_4")
@@ -140,11 +160,11 @@ def test_jobs_read_the_parts_of_the_data_sets_they_use():
     """A training those it learns from, an evaluation those it is scored on, a table those of its models."""
     study = plan(named("e4-benchmark"))
     row = study.experiments["e4-benchmark"]
-    assert study.training_splits("e4-benchmark") == [f"<results>/splits/{name}.csv" for name in row.train_on]
-    assert study.test_splits("e4-benchmark") == [f"<results>/splits/{name}.csv" for name in row.evaluated_on]
-    assert study.item_splits("figure_4") == ["<results>/splits/camus.csv", "<results>/splits/unity.csv"]
+    assert study.training_splits("e4-benchmark") == [f"<data>/splits/{name}.csv" for name in row.train_on]
+    assert study.test_splits("e4-benchmark") == [f"<data>/splits/{name}.csv" for name in row.evaluated_on]
+    assert study.item_splits("figure_4") == ["<data>/splits/camus.csv", "<data>/splits/unity.csv"]
     assert study.item_splits("claims") == study.item_splits("figure_4")
-    assert study.item_splits("table_1") == [f"<results>/splits/{name}.csv" for name in study.datasets]
+    assert study.item_splits("table_1") == [f"<data>/splits/{name}.csv" for name in study.datasets]
 
 
 def test_data_at_a_severity_of_their_own_lie_in_a_tree_of_their_own(study):
@@ -152,7 +172,7 @@ def test_data_at_a_severity_of_their_own_lie_in_a_tree_of_their_own(study):
     assert study.tree_of("e6-adaptive-s000") == "severity-0/"
     assert study.tree_of("e4-p00") == ""
     assert (study.severity_of("severity-0.25/"), study.severity_of("")) == ("0.25", 1.0)
-    assert study.training_data("e6-adaptive-s000")[0] == "<results>/severity-0/prepared/camus/cases.csv"
+    assert study.training_data("e6-adaptive-s000")[0] == "<data>/severity-0/prepared/camus/cases.csv"
     same = plan(edited("e4-p00", severity="1"))
     assert same.tree_of("e4-p00") == ""
 
@@ -185,10 +205,10 @@ def test_without_drawn_masks_what_needs_them_is_left_out(tmp_path):
 def test_who_knows_unlabelled_structures(tmp_path):
     """The truth of simulated data; for real ones the observer's masks, where he drew on what the model is tested on."""
     simulated = plan().known_structures("e4b-label-dropout")
-    assert simulated == [f"<results>/truth/{name}/cases.csv" for name in ("camus", "unity", "echonet")]
+    assert simulated == [f"<data>/truth/{name}/cases.csv" for name in ("camus", "unity", "echonet")]
     (tmp_path / PAPER["kit"]["drawn"]).mkdir(parents=True)
     real = plan(config=PAPER, root=tmp_path)
-    assert real.known_structures("e4b-label-dropout") == ["<results>/annotation/observed/cases.csv"]
+    assert real.known_structures("e4b-label-dropout") == ["<data>/annotation/observed/cases.csv"]
     assert real.known_structures("e4-p00") == []
 
 
@@ -206,7 +226,7 @@ def test_missing_real_data_say_how_to_get_them(tmp_path):
 
 def test_simulated_data_are_read_from_the_results(study):
     """A simulated data set is read where the simulator wrote it, in its tree; only a real Unity has a curated list."""
-    assert study.raw_data("severity-0/", "unity") == "<results>/severity-0/raw/unity/manifest.csv"
+    assert study.raw_data("severity-0/", "unity") == "<data>/severity-0/raw/unity/manifest.csv"
     assert study.raw_folder("severity-0/", "unity") == "results/severity-0/raw/unity"
     assert study.curation_list("unity") == []
     assert plan(config=PAPER).curation_list("unity") == PAPER["curation"]
@@ -216,7 +236,7 @@ def test_simulated_data_are_read_from_the_results(study):
 def test_cones_are_found_as_configured(study):
     """By geometry, or by the network that is then an input."""
     assert (study.cone_network("camus"), study.cone_method("camus")) == ([], ["--method", "geometry"])
-    assert study.cone_network("unity") == "<results>/cone_network/network.safetensors"
+    assert study.cone_network("unity") == "<data>/cone_network/network.safetensors"
     assert study.cone_method("unity") == ["--method", "network", "--network", "results/cone_network"]
 
 
@@ -225,7 +245,7 @@ def test_an_item_has_the_models_that_name_it(study):
     assert study.models_of("figure_3") == ["e3-benchmark", "e3-standard", "e3-adaptive"]
     assert study.models_of("figure_4_cases") == study.models_of("figure_4")
     assert study.item_configs("figure_3")[0] == "<results>/models/e3-benchmark/config.json"
-    assert study.item_seeds("table_2") == ["0,1,2", "0,1,2"]
+    assert study.item_seeds("table_2") == ["0,1,2,3,4,5", "0,1,2,3,4,5"]
     assert all("table_2" in cell.split("+") for cell in study.item_shown_in("table_2"))
     with pytest.raises(ValueError, match="no row is shown in figure_3"):
         plan(named("e4-benchmark", "e4-p00")).item_scores("figure_3")
@@ -249,7 +269,7 @@ def test_a_figure_reads_tables_and_pictures_also_cases(study):
     """Who shows images needs stores and predictions; the observer's masks come last."""
     assert study.figure_tables("figure_4") == ["<results>/tables/figure_4.csv", "<results>/tables/figure_4_cases.csv"]
     assert study.figure_cases("figure_3") == study.figure_predictions("figure_3") == []
-    assert study.figure_cases("supplementary_figure_1")[-1] == "<results>/annotation/observed/cases.csv"
+    assert study.figure_cases("supplementary_figure_1")[-1] == "<data>/annotation/observed/cases.csv"
     assert "<results>/predictions/e4-p05.npz" in study.figure_predictions("figure_4")
 
 

@@ -63,7 +63,7 @@ DEFAULT = {
     "observe": 1,
     "annotation_kit_import": 1,
     "evaluate": N_MODELS,
-    "compare": 10,
+    "compare": 11,
     "summarise_histories": 1,
     "soundness": 1,
     "summarise_tables": 1,
@@ -83,7 +83,7 @@ INSTRUMENT_JOBS = {
     **dict.fromkeys(("resolve", "evaluate"), len(ALL_ROWS)),
     "train": sum(len(row["seeds"].split(",")) for row in ALL_ROWS),
     "compare": 9,  # eight items, and the tests of all
-    "biomarkers_measure": 23,
+    "biomarkers_measure": 24,
     "biomarkers_agree": 1,
     "probe_ask": 6,
     "probe_join": 1,
@@ -110,13 +110,13 @@ def test_default_study_plans_every_job(workflow):
 
 
 def test_instrument_plans_every_job(workflow):
-    """Our own experiments are a target of their own: 99 models, 169 trainings, data at five severities."""
-    assert (len(ALL_ROWS), INSTRUMENT_JOBS["train"]) == (99, 169)
+    """Our own experiments are a target of their own: 110 models, 261 trainings, data at five severities."""
+    assert (len(ALL_ROWS), INSTRUMENT_JOBS["train"]) == (110, 261)
     assert workflow.planned("instrument") == INSTRUMENT_JOBS
 
 
 def test_instrument_trains_no_model_of_a_finished_study_again(finished):
-    """After `all` only the rows that are ours alone are trained: 77 models, 119 trainings."""
+    """After `all` only the rows that are ours alone are trained: 88 models, 177 trainings."""
     planned = finished.planned("instrument")
     assert (planned["resolve"], planned["evaluate"]) == (len(ALL_ROWS) - N_MODELS, len(ALL_ROWS) - N_MODELS)
     assert planned["train"] == INSTRUMENT_JOBS["train"] - N_TRAININGS
@@ -132,6 +132,37 @@ def test_paper_study_plans_every_job(workflow):
     for rule in ("simulate", "observe"):
         del expected[rule]
     assert workflow.planned("--configfile", "config/paper.yaml") == expected
+
+
+def test_longer_study_uses_the_data_and_the_grid_search_of_the_default_one(finished):
+    """After `all` the longer study trains its own models and makes nothing of the data again."""
+    planned = finished.planned("--configfile", "config/long.yaml", "--", "training_length")
+    assert planned == {
+        "resolve": 7,
+        "train": 21,
+        "evaluate": 7,
+        "compare": 1,
+        "training_length": 1,
+    }
+
+
+def test_longer_study_says_what_it_needs_first(workflow):
+    """Without a grid search of the default study the run ends with the command that makes it."""
+    said = workflow.refusal("--configfile", "config/long.yaml", "--", "training_length")
+    assert "results/grid/selected.json: not there" in said
+    assert "snakemake --cores all results/grid/selected.json" in said
+
+
+def test_two_lengths_need_the_table_of_the_longer_study(finished):
+    """The figure is drawn from two tables; the run says how to make the one that is missing."""
+    said = finished.refusal("long_short")
+    assert "results/long/tables/training_length.csv: not there" in said
+    assert "snakemake --cores all training_length --configfile config/long.yaml" in said
+    other = finished.root / "results" / "long" / "tables" / "training_length.csv"
+    other.parent.mkdir(parents=True)
+    other.touch()
+    planned = finished.planned("long_short")
+    assert (planned["long_short_table"], planned["figures_item"], planned["compare"]) == (1, 1, 1)
 
 
 def test_without_drawn_masks_the_run_says_what_is_left_out(workflow):
@@ -163,7 +194,7 @@ def test_every_named_target_resolves(workflow):
 def test_one_figure_plans_what_it_needs(workflow):
     """Figure 3 needs its three models and CAMUS alone."""
     planned = workflow.planned("figure_3")
-    assert (planned["train"], planned["evaluate"], planned["compare"], planned["figures_item"]) == (3, 3, 1, 1)
+    assert (planned["train"], planned["evaluate"], planned["compare"], planned["figures_item"]) == (9, 3, 1, 1)
 
 
 def test_finished_study_has_nothing_to_do(finished):
@@ -181,7 +212,7 @@ def test_added_row_plans_its_own_jobs_only(finished):
     """One row more is its own settings, trainings, scores and the tables that show it; nothing else is trained."""
     path = finished.root / "config" / "experiments.tsv"
     row = next(line for line in path.read_text().splitlines() if line.startswith("e3-adaptive\t"))
-    path.write_text(path.read_text() + row.replace("e3-adaptive", "e3-more").replace("\t0\t", "\t0,1\t") + "\n")
+    path.write_text(path.read_text() + row.replace("e3-adaptive", "e3-more").replace("\t0,1,2\t", "\t0,1\t") + "\n")
     assert finished.planned() == {
         "resolve": 1,
         "train": 2,
@@ -203,7 +234,7 @@ def test_row_with_a_severity_of_its_own_simulates_its_own_data(finished):
     path.write_text(path.read_text() + row.replace("e4-p05", "e6-p05").replace("\tfigure_4\t", "\t\t") + "0.25\n")
     planned = finished.planned("results/scores/e6-p05.csv")
     data = dict.fromkeys(["simulate", "import_dataset", "segment_cone", "prepare"], 2)
-    assert planned == {**data, "resolve": 1, "train": 3, "evaluate": 1}
+    assert planned == {**data, "resolve": 1, "train": 6, "evaluate": 1}
     assert (finished.root / "results" / "truth" / "unity" / "hearts.csv").is_file()
 
 
@@ -212,7 +243,7 @@ def test_added_seed_trains_that_seed_only(finished):
     path = finished.root / "config" / "experiments.tsv"
     lines = path.read_text().splitlines()
     index = next(i for i, line in enumerate(lines) if line.startswith("e3-adaptive\t"))
-    lines[index] = lines[index].replace("\t0\t", "\t0,1\t")
+    lines[index] = lines[index].replace("\t0,1,2\t", "\t0,1,2,3\t")
     path.write_text("\n".join(lines) + "\n")
     planned = finished.planned()
     assert planned["train"] == 1
@@ -223,13 +254,13 @@ def test_edited_row_retrains_that_model(finished):
     """Another loss in one row retrains that row."""
     finished.edit("config/experiments.tsv", "LVM@camus:0.5\tadaptive", "LVM@camus:0.5\tmarginal")
     planned = finished.planned()
-    assert (planned["resolve"], planned["train"], planned["evaluate"]) == (1, 1, 1)
+    assert (planned["resolve"], planned["train"], planned["evaluate"]) == (1, 3, 1)
 
 
 @pytest.mark.parametrize("loss", ["standard", "adaptive", "marginal"])
 def test_edited_loss_retrains_the_models_that_use_it(finished, loss):
     """A corrected loss reaches every training with it, and no other; the grid's candidates have the standard loss."""
-    line = "    _check(logits, target, annotated)\n"
+    line = "    target, counted = _checked(logits, target, annotated, ignore_index)\n"
     start = f"def {loss}_cross_entropy("
     text = (finished.root / LOSSES).read_text()
     before, after = text.split(start)

@@ -698,7 +698,7 @@ def test_a_decomposition_of_two_cells_or_models_is_refused(tmp_path):
 
 
 def test_two_lengths_of_training_stand_side_by_side(tmp_path):
-    """A panel where labels are hidden, and one for each structure that only an observer drew; both lengths."""
+    """A panel where labels are hidden, and one for each structure that only an observer drew."""
     rows = [
         row | {"steps": steps, "study": study}
         for study, steps in (("short", 600), ("long", 2400))
