@@ -1,8 +1,8 @@
 """How much of the speed of a bare optimisation step the real training loop keeps.
 
 Both run side by side in one process, block by block, so that a noisy machine hits both: `bare` is forward, backward
-and optimiser step on one resident batch with PyTorch's own cross-entropy; `real` is an epoch of `training.train_epoch`
-with augmentation, label dropout and the adaptive loss. Run: `python benchmarks/training.py [--device cuda]`.
+and optimiser step on one resident batch with PyTorch's own cross-entropy; `real` is `train.train_steps` with
+augmentation, label dropout and the adaptive loss. Run: `python benchmarks/training.py [--device cuda]`.
 """
 
 import argparse
@@ -17,12 +17,12 @@ from labeldropout.configuration import DEFAULTS, read_configuration
 from labeldropout.labels import FOREGROUND
 from labeldropout.learning.batches import Batches
 from labeldropout.learning.model import build_model, forward
-from labeldropout.learning.train import build_optimiser, train_epoch
+from labeldropout.learning.train import build_optimiser, train_steps
 from labeldropout.provenance import commit, device_name
 from labeldropout.running.speed import made_up_cases
 
 ROOT = Path(__file__).resolve().parents[1]
-AUGMENTATION = read_configuration(ROOT / DEFAULTS, ROOT)["training"]["augmentation"]
+AUGMENTATION = {"transforms": read_configuration(ROOT / DEFAULTS, ROOT)["training"]["augmentation"]["published"]}
 LABEL_DROPOUT = {"structures": ["LA"], "probability": 0.5, "mode": "single"}
 OPTIMISATION = {"learning_rate": 0.01, "momentum": 0.9, "weight_decay": 0.0, "decay_power": 0.9}
 SIZES = {"default": (64, [8, 16, 32, 64, 128, 8], 16), "paper": (256, [64, 128, 256, 512, 1024, 64], 16)}
@@ -51,7 +51,7 @@ def main() -> None:
     real, bare = (build_model(config, 0, device) for _ in range(2))
     real_optimiser, schedule = build_optimiser(real, OPTIMISATION, 10**6)
     bare_optimiser, _ = build_optimiser(bare, OPTIMISATION, 10**6)
-    batches = Batches(cases, batch_size, AUGMENTATION, LABEL_DROPOUT, FOREGROUND, 0)
+    batches = Batches(cases, batch_size, AUGMENTATION, LABEL_DROPOUT, FOREGROUND, 0, whole_batches=True)
     image, target = cases.images[:batch_size].unsqueeze(1).float() / 255, cases.targets[:batch_size].long()
 
     def bare_block() -> None:
@@ -64,7 +64,7 @@ def main() -> None:
         loss.item()
 
     def real_block() -> None:
-        train_epoch(real, batches, real_optimiser, schedule)
+        train_steps(real, batches, real_optimiser, schedule, arguments.steps)
 
     seconds = {"bare": [], "real": []}
     for block in range(arguments.blocks + 1):

@@ -42,6 +42,7 @@ COLUMNS = {
         "labeldropout.analysis.paper_tables:TABLE_2",
         "labeldropout.analysis.paper_tables:TESTS",
         "labeldropout.analysis.summarise:TRAINING_CURVES",
+        "labeldropout.analysis.soundness:SOUNDNESS",
         "labeldropout.analysis.claims.judge:CLAIMS",
     ),
     "Tables of our own experiments": (

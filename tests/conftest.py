@@ -53,7 +53,9 @@ class SmallStudy:
             "network": {"name": "basic_unet", "features": [4, 4, 8, 8, 8, 4]},
             "evaluated_on": ["first", "second"],
             "optimisation": {
+                "steps": None,
                 "epochs": 2,
+                "validations": 20,
                 "momentum": 0.9,
                 "weight_decay": 0.0,
                 "decay_power": 0.9,

@@ -8,9 +8,9 @@ from labeldropout.learning.resolve import resolve
 
 DATASETS = ("camus", "unity", "echonet")
 SETTINGS = {
-    "augmentation": {"scale": [0.8, 1.2]},
+    "augmentation": {"published": {}, "strong": {}},
     "network": {"features": [4, 4]},
-    "optimisation": {"epochs": 1},
+    "optimisation": {"steps": 4, "epochs": None, "validations": 2},
     "grid_size": 32,
     "crop_margin": 0.02,
     "study_seed": 7,

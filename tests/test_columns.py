@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from labeldropout.analysis import panels, paper_tables, spreads, summarise
+from labeldropout.analysis import panels, paper_tables, soundness, spreads, summarise
 from labeldropout.analysis.biomarkers import agree, measure
 from labeldropout.analysis.claims import judge
 from labeldropout.analysis.shortcut import table as shortcut
@@ -14,7 +14,7 @@ from labeldropout.learning import tables
 from labeldropout.predict import measures
 
 DATA = (annotation_kit, case_store, parts, prepared, segment_cone, simulate)
-ANALYSIS = (panels, paper_tables, spreads, summarise, agree, measure, judge, shortcut)
+ANALYSIS = (panels, paper_tables, soundness, spreads, summarise, agree, measure, judge, shortcut)
 
 
 def is_record(name, value):

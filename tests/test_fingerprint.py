@@ -254,9 +254,8 @@ def executed(call):
 def test_all_that_a_training_executes_is_in_its_fingerprint(small_study, loss):
     """The functions that really ran are among those that the rule's parameter `code` stands for."""
     dropout = {"structures": ["LA"], "probability": 0.5, "mode": "pattern"}
-    config = small_study.config(
-        loss=loss, label_dropout=dropout, augmentation=CONFIGURATION["training"]["augmentation"]
-    )
+    augmentation = {"name": "published", "transforms": CONFIGURATION["training"]["augmentation"]["published"]}
+    config = small_study.config(loss=loss, label_dropout=dropout, augmentation=augmentation)
     arguments = ["train", "--config", str(config), "--split", str(small_study.split), "--seed", "0", "--device", "cpu"]
     arguments += ["--prepared", *(str(small_study.prepared(name)) for name in ("first", "second"))]
     arguments += ["--output", str(small_study.root / "out"), "--benchmark", str(small_study.root / "speed.json")]

@@ -9,6 +9,7 @@ ALL_LOSSES = {**LOSSES, "exclusion": exclusion_loss}
 EQUAL_TO_STANDARD_WHEN_ALL_IS_ANNOTATED = ("adaptive", "marginal", "marginal_exclusion")
 NO_GRADIENT_TO_UNANNOTATED = ("adaptive", "adaptive_bce")
 GRADIENT_TO_UNANNOTATED = ("standard", "marginal", "marginal_exclusion")
+IGNORED = 255
 SPACES = ((6, 5), (3, 4, 2))
 """Two and three dimensions."""
 
@@ -160,3 +161,47 @@ def test_a_loss_leaves_its_arguments_alone(name, space):
     ALL_LOSSES[name](logits, target, annotated)
     assert torch.equal(target, before[0])
     assert torch.equal(annotated, before[1])
+
+
+@pytest.mark.parametrize("name", ALL_LOSSES)
+def test_ignored_pixels_are_left_out(name, space):
+    """With pixels ignored, a loss is that of the other pixels alone, and the ignored ones get no gradient."""
+    logits, target, annotated = _batch(space)
+    ignored = torch.zeros(space, dtype=torch.bool)
+    ignored[..., 0] = True
+    with_ignored = torch.where(ignored, IGNORED, target)
+    loss = ALL_LOSSES[name](logits, with_ignored, annotated, ignore_index=IGNORED)
+    expected = ALL_LOSSES[name](logits[..., 1:], target[..., 1:], annotated)
+    torch.testing.assert_close(loss, expected)
+    gradients, others = (torch.autograd.grad(one, logits)[0] for one in (loss, expected))
+    torch.testing.assert_close(gradients, others)
+    assert not gradients[:, :, ignored].any()
+
+
+@pytest.mark.parametrize("name", ALL_LOSSES)
+def test_pixels_ignored_in_one_case_count_in_the_others(name, space):
+    """Each case may ignore other pixels: a case that is ignored as a whole is as good as left out of the batch."""
+    logits, target, annotated = _batch(space)
+    target = target.to(torch.uint8)
+    target[1] = IGNORED
+    rest = [0, 2, 3]
+    loss = ALL_LOSSES[name](logits, target, annotated, ignore_index=IGNORED)
+    torch.testing.assert_close(loss, ALL_LOSSES[name](logits[rest], target[rest], annotated[rest]))
+
+
+@pytest.mark.parametrize("name", ALL_LOSSES)
+def test_a_batch_ignored_as_a_whole_has_loss_zero(name, space):
+    """Nothing to learn from is a loss of 0 with gradients of 0, not of NaN."""
+    logits, target, annotated = _batch(space)
+    loss = ALL_LOSSES[name](logits, torch.full_like(target, -100), annotated, ignore_index=-100)
+    assert loss == 0
+    assert not torch.autograd.grad(loss, logits)[0].any()
+
+
+@pytest.mark.parametrize("name", ALL_LOSSES)
+def test_ignoring_a_value_that_no_pixel_has_changes_nothing(name, space):
+    """A full label map has the same loss whether or not some value is ignored."""
+    logits, target, annotated = _batch(space)
+    torch.testing.assert_close(
+        ALL_LOSSES[name](logits, target, annotated, ignore_index=IGNORED), ALL_LOSSES[name](logits, target, annotated)
+    )

@@ -71,6 +71,13 @@ def test_losses_average_over_the_pixels_of_all_cases():
     assert adaptive_cross_entropy(logits, target, annotated).item() == pytest.approx(expected, abs=1e-6)
 
 
+def test_ignored_pixels_are_not_in_the_mean():
+    """Three pixels, one of them ignored: the mean of two, worked out by hand."""
+    target = torch.tensor([[[0, 1, 255]]], dtype=torch.uint8)
+    loss = adaptive_cross_entropy(LOGITS.expand(1, 4, 1, 3), target, LV_ONLY, ignore_index=255)
+    assert loss.item() == pytest.approx(-(log(0.4 / 0.7) + log(0.3 / 0.7)) / 2, abs=1e-6)
+
+
 def test_exclusion_averages_over_annotated_foreground_only():
     """Background pixels and fully annotated foreground do not dilute what they have no part in, except by count."""
     logits = LOGITS.expand(1, 4, 1, 4)
@@ -127,8 +134,8 @@ def test_our_adaptive_loss_is_not_the_standard_loss():
 
 
 def test_every_loss_of_the_list_of_experiments_exists():
-    """The names in config/experiments.tsv are exactly the keys of LOSSES."""
-    assert tuple(LOSSES) == experiments.LOSS_NAMES
+    """The names in config/experiments.tsv are the keys of LOSSES, and the oracle, which is the adaptive loss."""
+    assert (*LOSSES, experiments.ORACLE) == experiments.LOSS_NAMES
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -146,6 +153,9 @@ def test_every_loss_of_the_list_of_experiments_exists():
         ({"logits": torch.zeros(2, 4, 0, 3)}, "logits: expected .* not empty"),
         ({"target": torch.full((2, 3, 3), 4)}, "target: expected values 0 to 3, found 4 to 4"),
         ({"target": torch.full((2, 3, 3), -1)}, "target: expected values 0 to 3, found -1 to -1"),
+        ({"target": torch.full((2, 3, 3), 254), "ignore_index": 255}, "target: .* 0 to 3 or 255, found 254 to 254"),
+        ({"target": torch.full((2, 3, 3), 255)}, "target: expected values 0 to 3, found 255 to 255"),
+        ({"ignore_index": 3}, r"ignore_index: expected no structure's number \(0 to 3\), found 3"),
         ({"annotated": torch.zeros(2, 4, dtype=torch.bool)}, "channel 0, the background"),
     ],
 )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,20 @@ class Cone:
         )
 
 
+def is_within(cone: Cone, row: Float[np.ndarray, "h 1"], column: Float[np.ndarray, "1 w"]) -> Bool[np.ndarray, "h w"]:
+    """Whether the points of a grid lie in the cone, whose half angle is below 90 degrees.
+
+    Args:
+        cone: The sector.
+        row: Rows of the grid.
+        column: Columns of the grid.
+    """
+    depth, lateral = row - cone.apex_row, column - cone.apex_column
+    squared = depth**2 + lateral**2
+    inside = (squared >= cone.near_px**2) & (squared <= cone.far_px**2)
+    return inside & (np.abs(lateral) <= depth * np.tan(cone.half_angle_rad))
+
+
 def cone_mask(cone: Cone, shape: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
     """Whether the centre of each pixel lies in the cone.
 
@@ -48,11 +62,7 @@ def cone_mask(cone: Cone, shape: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
         cone: The sector.
         shape: (rows, columns) of an image with square pixels.
     """
-    row, column = np.indices(shape, dtype=np.float64)
-    depth, lateral = row - cone.apex_row, column - cone.apex_column
-    radius = np.hypot(depth, lateral)
-    angle = np.abs(np.arctan2(lateral, depth))
-    return (radius >= cone.near_px) & (radius <= cone.far_px) & (angle <= cone.half_angle_rad)
+    return is_within(cone, *np.ogrid[: float(shape[0]), : float(shape[1])])
 
 
 def intersection_over_union(first: Bool[np.ndarray, "h w"], second: Bool[np.ndarray, "h w"]) -> float:

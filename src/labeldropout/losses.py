@@ -11,6 +11,9 @@ target (N, *space)
 annotated (N, C)
     Whether each structure was annotated in each image (drawn, or known to be absent), as bool. Channel 0 is always
     true.
+ignore_index
+    Pixels whose target has this value are left out of every sum and count, and their logits get no gradient; None, the
+    default, leaves out nothing. It must not be the number of a structure.
 
 The result is a single number in nats: a mean over pixels. Invalid shapes, types, devices or values raise a `ValueError`
 that says what was found and what was expected.
@@ -41,8 +44,12 @@ def _check_types(logits: Tensor, target: Tensor, annotated: Tensor) -> None:
         )
 
 
-def _check(logits: Tensor, target: Tensor, annotated: Tensor) -> None:
-    """Refuse input that broadcasting would otherwise turn into a wrong result.
+def _checked(
+    logits: Tensor, target: Tensor, annotated: Tensor, ignore_index: int | None
+) -> tuple[Tensor, Tensor | None]:
+    """The target, with background in ignored pixels, and which pixels count: bool, or None for all.
+
+    Input that broadcasting would otherwise turn into a wrong result is refused.
 
     Raises:
         ValueError: Shapes, types, devices or values are invalid; the message says what was found and expected.
@@ -56,11 +63,26 @@ def _check(logits: Tensor, target: Tensor, annotated: Tensor) -> None:
     if tuple(annotated.shape) != (n, c):
         raise ValueError(f"annotated: expected {(n, c)}, {shapes}, found {tuple(annotated.shape)}.")
     _check_types(logits, target, annotated)
+    counted = None
+    if ignore_index is not None:
+        if 0 <= ignore_index < c:
+            raise ValueError(f"ignore_index: expected no structure's number (0 to {c - 1}), found {ignore_index}.")
+        counted = target.long() != ignore_index
+        target = target.masked_fill(~counted, 0)
     # All checks share one transfer: on an accelerator, each would wait for the device.
     if not bool((annotated[:, 0].all() & (target >= 0).all() & (target < c).all()).item()):
         if not bool(annotated[:, 0].all().item()):
             raise ValueError("annotated: channel 0, the background, must be true in every case.")
-        raise ValueError(f"target: expected values 0 to {c - 1}, found {int(target.min())} to {int(target.max())}.")
+        others = "" if ignore_index is None else f" or {ignore_index}"
+        raise ValueError(
+            f"target: expected values 0 to {c - 1}{others}, found {int(target.min())} to {int(target.max())}."
+        )
+    return target, counted
+
+
+def _mean(each: Float[Tensor, " n *space"], counted: Bool[Tensor, " n *space"] | None) -> Float[Tensor, ""]:
+    """Mean over the counted pixels; 0 if there are none."""
+    return each.mean() if counted is None else torch.where(counted, each, 0).sum() / counted.sum().clamp(min=1)
 
 
 def _exact(logits: Float[Tensor, "n c *space"]) -> Float[Tensor, "n c *space"]:
@@ -91,21 +113,25 @@ def standard_cross_entropy(
     logits: Float[Tensor, "n c *space"],
     target: Integer[Tensor, " n *space"],
     annotated: Bool[Tensor, "n c"],
+    *,
+    ignore_index: int | None = None,
 ) -> Float[Tensor, ""]:
     """Cross-entropy that treats unannotated structures as background: -log p_y.
 
     The pixels of a structure that was not drawn are background in the target, and the network learns to call them
     background. All other losses here avoid this conflict in supervision.
     """
-    _check(logits, target, annotated)
+    target, counted = _checked(logits, target, annotated, ignore_index)
     log_probabilities = _exact(logits).log_softmax(1)
-    return -_of_structure(log_probabilities, _erased(target, annotated)).mean()
+    return _mean(-_of_structure(log_probabilities, _erased(target, annotated)), counted)
 
 
 def adaptive_cross_entropy(
     logits: Float[Tensor, "n c *space"],
     target: Integer[Tensor, " n *space"],
     annotated: Bool[Tensor, "n c"],
+    *,
+    ignore_index: int | None = None,
 ) -> Float[Tensor, ""]:
     """Cross-entropy under a softmax over the annotated channels alone: -log (p_y / sum of p over A).
 
@@ -114,34 +140,39 @@ def adaptive_cross_entropy(
     dropping their terms under the full softmax would give the standard loss, because the target of those terms is 0
     anyway. An image in which only the background is annotated has loss 0.
     """
-    _check(logits, target, annotated)
+    target, counted = _checked(logits, target, annotated, ignore_index)
     among_annotated = _exact(logits).masked_fill(~_per_channel(annotated, logits), -torch.inf)
-    return -_of_structure(among_annotated.log_softmax(1), _erased(target, annotated)).mean()
+    return _mean(-_of_structure(among_annotated.log_softmax(1), _erased(target, annotated)), counted)
 
 
 def marginal_cross_entropy(
     logits: Float[Tensor, "n c *space"],
     target: Integer[Tensor, " n *space"],
     annotated: Bool[Tensor, "n c"],
+    *,
+    ignore_index: int | None = None,
 ) -> Float[Tensor, ""]:
     """Cross-entropy that adds unannotated structures to background: -log p_y, or -log (1 - sum of drawn p) if y is 0.
 
     In a partly annotated image, background means "none of what was drawn". Its probability is therefore the sum over
     background and everything that was not drawn (Shi et al. 2021, marginal loss).
     """
-    _check(logits, target, annotated)
+    target, counted = _checked(logits, target, annotated, ignore_index)
     log_probabilities = _exact(logits).log_softmax(1)
     drawn_foreground = annotated.clone()
     drawn_foreground[:, 0] = False
     log_none_drawn = log_probabilities.masked_fill(_per_channel(drawn_foreground, logits), -torch.inf).logsumexp(1)
     structure = _erased(target, annotated)
-    return -torch.where(structure == 0, log_none_drawn, _of_structure(log_probabilities, structure)).mean()
+    each = torch.where(structure == 0, log_none_drawn, _of_structure(log_probabilities, structure))
+    return _mean(-each, counted)
 
 
 def exclusion_loss(
     logits: Float[Tensor, "n c *space"],
     target: Integer[Tensor, " n *space"],
     annotated: Bool[Tensor, "n c"],
+    *,
+    ignore_index: int | None = None,
 ) -> Float[Tensor, ""]:
     """Penalty on unannotated structures where an annotated one was drawn: -log (sum of p over A), where y > 0.
 
@@ -152,7 +183,7 @@ def exclusion_loss(
     Returns:
         Mean over the pixels of annotated foreground in the batch, in nats; 0 if there are none.
     """
-    _check(logits, target, annotated)
+    target, _ = _checked(logits, target, annotated, ignore_index)
     log_probabilities = _exact(logits).log_softmax(1)
     log_annotated = log_probabilities.masked_fill(~_per_channel(annotated, logits), -torch.inf).logsumexp(1)
     is_foreground = _erased(target, annotated) > 0
@@ -163,15 +194,20 @@ def marginal_exclusion(
     logits: Float[Tensor, "n c *space"],
     target: Integer[Tensor, " n *space"],
     annotated: Bool[Tensor, "n c"],
+    *,
+    ignore_index: int | None = None,
 ) -> Float[Tensor, ""]:
     """The marginal cross-entropy plus the exclusion loss, each with weight 1 (the weight is ours)."""
-    return marginal_cross_entropy(logits, target, annotated) + exclusion_loss(logits, target, annotated)
+    marginal = marginal_cross_entropy(logits, target, annotated, ignore_index=ignore_index)
+    return marginal + exclusion_loss(logits, target, annotated, ignore_index=ignore_index)
 
 
 def adaptive_binary_cross_entropy(
     logits: Float[Tensor, "n c *space"],
     target: Integer[Tensor, " n *space"],
     annotated: Bool[Tensor, "n c"],
+    *,
+    ignore_index: int | None = None,
 ) -> Float[Tensor, ""]:
     """Binary cross-entropy of one sigmoid per structure, over annotated structures alone.
 
@@ -182,17 +218,21 @@ def adaptive_binary_cross_entropy(
     Returns:
         Mean over pixels and over all annotated (case, structure) pairs, in nats; 0 if there are none.
     """
-    _check(logits, target, annotated)
+    target, counted = _checked(logits, target, annotated, ignore_index)
     scores = _exact(logits)[:, 1:]
     numbers = torch.arange(1, logits.shape[1], device=logits.device).view(1, -1, *[1] * (logits.ndim - 2))
     shows = (target.long().unsqueeze(1) == numbers).to(scores.dtype)
     each = torch.nn.functional.binary_cross_entropy_with_logits(scores, shows, reduction="none")
     asked = _per_channel(annotated[:, 1:], scores)
-    n_pixels = target[0].numel()
-    return torch.where(asked, each, 0).sum() / (annotated[:, 1:].sum().clamp(min=1) * n_pixels)
+    if counted is None:
+        n_asked = annotated[:, 1:].sum() * target[0].numel()
+    else:
+        asked = asked & counted.unsqueeze(1)
+        n_asked = asked.sum()
+    return torch.where(asked, each, 0).sum() / n_asked.clamp(min=1)
 
 
-Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+Loss = Callable[..., Tensor]
 
 LOSSES: dict[str, Loss] = {
     "standard": standard_cross_entropy,

@@ -42,7 +42,7 @@ def row(model: str, **cells: str) -> dict[str, str]:
         "train_on": "camus",
         "structures": "LV+LVM+LA",
         "loss": "adaptive",
-        "augmentation": "yes",
+        "augmentation": "published",
         "network": "basic_unet",
         "seeds": "0",
         "evaluated_on": "camus",

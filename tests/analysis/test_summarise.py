@@ -18,7 +18,7 @@ def histories(tmp_path):
     paths = [tmp_path / model / f"seed-{seed}" / "history.csv" for model, seed in (("z", 0), ("z", 1), ("a", 0))]
     for path in paths:
         path.parent.mkdir(parents=True)
-        rows = [f"{epoch},0.1,{LONG},all,all,,2,{int(epoch == 1)}\n" for epoch in (1, 2)]
+        rows = [f"{step},0.1,{LONG},all,all,,2,{int(step == 1)}\n" for step in (1, 2)]
         path.write_text(",".join(HISTORY) + "\n" + "".join(rows))
     return paths
 

@@ -35,11 +35,11 @@ def test_cancelled_training_was_submitted_again_with_more_memory(cluster_run):
 
 
 def test_cancelled_training_resumed_from_its_checkpoint(cluster_run):
-    """It did not start from the beginning, but after its last whole epoch."""
+    """It did not start from the beginning, but after its last validation."""
     lost = next(job for job in cluster_run.jobs if job.number == cluster_run.cancelled)
     name, seed = lost.comment.split("_wildcards_")[1].rsplit("_", 1)
     log = cluster_run.study.root / "results" / "logs" / lost.rule / name / f"seed-{seed}.log"
-    assert "resumed at epoch" in log.read_text()
+    assert "resumed after step" in log.read_text()
 
 
 def test_drained_node_makes_jobs_wait_and_not_fail(cluster_run):

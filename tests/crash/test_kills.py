@@ -157,7 +157,9 @@ def test_killed_runs_end_with_the_same_bytes(finished_study, tmp_path, capsys):
             sys.stdout.write(f"\n{n_killed} processes killed after {seconds:.0f} s, {progress.n_left} steps left")
         last = Run.start(study, "labeldropout", "reproduce", "--cores", "2")
         assert last.finish(2 * DEADLINE_S) == 0, last.said()[-6000:]
-        resumed = [path for path in study.root.glob("results/logs/train*/*/*.log") if "resumed at" in path.read_text()]
+        resumed = [
+            path for path in study.root.glob("results/logs/train*/*/*.log") if "resumed after" in path.read_text()
+        ]
         seconds = time.monotonic() - begin
         sys.stdout.write(f"\nfinished after {seconds:.0f} s, {len(resumed)} trainings had gone on from a checkpoint ")
     one, other = hashes(finished_study.root / "results"), hashes(study.root / "results")

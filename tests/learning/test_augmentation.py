@@ -6,21 +6,18 @@ import numpy as np
 import pytest
 import torch
 from scipy import ndimage
+from workflow_copy import CONFIGURATION
 
-from labeldropout.learning.augmentation import Augmentation, augment, draw_augmentation
+from labeldropout.learning.augmentation import NEUTRAL, Augmentation, augment, draw_augmentation
 
-SETTINGS = {
-    "scale": (0.8, 1.2),
-    "rotation_deg": (-20, 20),
-    "blur_sigma_px": (0.0, 1.5),
-    "brightness": (-0.2, 0.2),
-    "contrast": (0.7, 1.3),
-}
-IDENTITY = {"scale": 1.0, "rotation_deg": 0.0, "blur_sigma_px": 0.0, "brightness": 0.0, "contrast": 1.0}
+PUBLISHED, STRONG = (CONFIGURATION["training"]["augmentation"][name] for name in ("published", "strong"))
+BOTH = {**PUBLISHED, **STRONG}
+"""Every kind that either has; with the probabilities of the strong one where both have a kind."""
+SIDE_PX = 64
 
 
 def _parameters(n=1, **changes):
-    return Augmentation(**{name: torch.full((n,), float(value)) for name, value in (IDENTITY | changes).items()})
+    return Augmentation(**{name: torch.full((n,), float(value)) for name, value in (NEUTRAL | changes).items()})
 
 
 def _batch(n=2, shape=(20, 24), seed=0):
@@ -29,38 +26,87 @@ def _batch(n=2, shape=(20, 24), seed=0):
     return image, torch.from_numpy(rng.integers(0, 4, (n, *shape), dtype=np.uint8))
 
 
-def test_parameters_are_drawn_uniformly_in_their_ranges():
-    """Every parameter fills its range, and no more."""
-    drawn = draw_augmentation(4000, SETTINGS, np.random.default_rng(0))
-    for field in fields(drawn):
-        low, high = SETTINGS[field.name]
-        unit = (getattr(drawn, field.name).double() - low) / (high - low)
-        assert -1e-6 <= unit.min() < 0.01
-        assert 0.99 < unit.max() <= 1 + 1e-6
-        assert unit.mean().item() == pytest.approx(0.5, abs=0.02)
+@pytest.mark.parametrize("transforms", [PUBLISHED, STRONG], ids=["published", "strong"])
+def test_each_kind_is_drawn_for_its_share_of_the_images_and_fills_its_range(transforms):
+    """Shares are the configured probabilities, values uniform in the range, pixels a quarter on a grid of 64."""
+    n = 20000
+    drawn = draw_augmentation(n, transforms, SIDE_PX, np.random.default_rng(0))
+    for name, neutral in NEUTRAL.items():
+        values = getattr(drawn, name).double()
+        chosen = values[values != neutral]
+        probability = transforms.get(name, {"probability": 0})["probability"]
+        assert len(chosen) / n == pytest.approx(probability, abs=0.01)
+        if probability:
+            low, high = np.array(transforms[name]["range"]) * (0.25 if name == "blur_sigma_px" else 1)
+            unit = (chosen - low) / (high - low)
+            assert -1e-6 <= unit.min() < 0.01
+            assert 0.99 < unit.max() <= 1 + 1e-6
+            assert unit.mean().item() == pytest.approx(0.5, abs=0.02)
+
+
+def test_kinds_are_drawn_independently_of_each_other():
+    """Knowing that an image is rotated says nothing about its scale: 0.2 of 0.2 have both."""
+    drawn = draw_augmentation(20000, PUBLISHED, SIDE_PX, np.random.default_rng(1))
+    both = (drawn.scale != 1) & (drawn.rotation_deg != 0)
+    assert both.float().mean().item() == pytest.approx(0.04, abs=0.006)
+
+
+def test_the_published_kind_is_nnunets_default():
+    """Ranges and probabilities of its trainer, but for the rotation, which hearts do not have all round."""
+    assert {name: (entry["probability"], *entry["range"]) for name, entry in PUBLISHED.items()} == {
+        "scale": (0.2, 0.7, 1.4),
+        "rotation_deg": (0.2, -15, 15),
+        "blur_sigma_px": (0.2, 0.5, 1.0),
+        "brightness_factor": (0.15, 0.75, 1.25),
+        "contrast": (0.15, 0.75, 1.25),
+    }
 
 
 def test_the_same_seed_draws_the_same():
     """A draw is repeatable, and every image has its own parameters."""
-    first, second = (draw_augmentation(8, SETTINGS, np.random.default_rng(5)) for _ in range(2))
+    first, second = (draw_augmentation(8, STRONG, SIDE_PX, np.random.default_rng(5)) for _ in range(2))
     for field in fields(first):
         assert torch.equal(getattr(first, field.name), getattr(second, field.name))
-        assert len(getattr(first, field.name).unique()) == 8
+        assert len(getattr(first, field.name).unique()) == (8 if field.name in STRONG else 1)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"zoom": (1, 2)}, "expected the ranges scale.*found .*zoom"),
-        ({"scale": (0.0, 1.0)}, "scale: invalid range"),
-        ({"blur_sigma_px": (-1.0, 1.0)}, "blur_sigma_px: invalid range"),
-        ({"contrast": (1.3, 0.7)}, "contrast: invalid range"),
+        ({"zoom": {"probability": 1, "range": [1, 2]}}, "unknown zoom .*expected some of scale"),
+        ({"scale": {"probability": 1, "range": [0.0, 1.0]}}, "scale: invalid range"),
+        ({"blur_sigma_px": {"probability": 1, "range": [-1.0, 1.0]}}, "blur_sigma_px: invalid range"),
+        ({"brightness_factor": {"probability": 1, "range": [-1.0, 1.0]}}, "brightness_factor: invalid range"),
+        ({"contrast": {"probability": 1, "range": [1.3, 0.7]}}, "contrast: invalid range"),
+        ({"contrast": {"probability": 1.5, "range": [0.7, 1.3]}}, r"contrast: probability 1\.5"),
     ],
 )
 def test_ranges_that_make_no_sense_are_refused(change, message):
     """A misspelt, reversed or impossible range is an error that names it."""
     with pytest.raises(ValueError, match=message):
-        draw_augmentation(2, SETTINGS | change, np.random.default_rng(0))
+        draw_augmentation(2, STRONG | change, SIDE_PX, np.random.default_rng(0))
+
+
+def test_an_image_for_which_nothing_was_drawn_stays_as_it_is():
+    """Beside images that are changed in every way, one with neutral parameters keeps every bit of image and target."""
+    image, target = _batch(n=3, shape=(32, 32))
+    drawn = draw_augmentation(3, BOTH, SIDE_PX, np.random.default_rng(0))
+    for name, neutral in NEUTRAL.items():
+        getattr(drawn, name)[1] = neutral
+    new_image, new_target = augment(image, target, drawn)
+    assert torch.equal(new_image[1], image[1])
+    assert torch.equal(new_target[1], target[1])
+    assert not torch.isclose(new_image[::2], image[::2]).all(dim=(1, 2, 3)).any()
+
+
+def test_brightness_multiplies_in_the_published_kind():
+    """A factor acts on the intensities, so that black stays black; contrast then turns about the new mean."""
+    image, target = _batch()
+    image = 0.2 + 0.3 * image
+    brighter, _ = augment(image, target, _parameters(2, brightness_factor=1.25))
+    torch.testing.assert_close(brighter, image * 1.25)
+    both, _ = augment(image, target, _parameters(2, brightness_factor=1.25, contrast=1.1))
+    torch.testing.assert_close(both.mean((1, 2, 3)), 1.25 * image.mean((1, 2, 3)))
 
 
 def test_neutral_parameters_change_nothing():
@@ -75,7 +121,7 @@ def test_the_inputs_are_not_changed():
     """Augmenting leaves image and target as they were."""
     image, target = _batch()
     before = image.clone(), target.clone()
-    augment(image, target, draw_augmentation(2, SETTINGS, np.random.default_rng(0)))
+    augment(image, target, draw_augmentation(2, STRONG, SIDE_PX, np.random.default_rng(0)))
     assert torch.equal(image, before[0])
     assert torch.equal(target, before[1])
 
@@ -140,10 +186,10 @@ def test_each_image_has_its_own_blur():
     assert torch.equal(new_target, target)
 
 
-def test_brightness_is_added():
-    """Brightness shifts every intensity, up to the ends of the range."""
+def test_brightness_is_added_by_the_strong_kind():
+    """A shift moves every intensity, up to the ends of the range."""
     image, target = _batch()
-    brighter, _ = augment(image, target, _parameters(2, brightness=0.2))
+    brighter, _ = augment(image, target, _parameters(2, brightness_shift=0.2))
     torch.testing.assert_close(brighter, (image + 0.2).clamp(0, 1), rtol=0, atol=1e-5)
 
 
@@ -160,7 +206,7 @@ def test_the_result_is_an_image_and_a_label_map():
     """Whatever is drawn, intensities stay in [0, 1] and label maps gain no new value and keep their type."""
     image, target = _batch(n=64, shape=(32, 32))
     target[target == 2] = 0
-    new_image, new_target = augment(image, target, draw_augmentation(64, SETTINGS, np.random.default_rng(0)))
+    new_image, new_target = augment(image, target, draw_augmentation(64, BOTH, SIDE_PX, np.random.default_rng(0)))
     assert new_image.min() >= 0
     assert new_image.max() <= 1
     assert new_target.dtype == torch.uint8
@@ -187,7 +233,7 @@ def test_parameters_of_another_batch_are_refused():
 def test_a_gpu_gives_the_same_images():
     """The parameters are drawn on the CPU, so that the device does not matter but for rounding."""
     image, target = _batch(n=8, shape=(64, 64))
-    parameters = draw_augmentation(8, SETTINGS, np.random.default_rng(0))
+    parameters = draw_augmentation(8, STRONG, SIDE_PX, np.random.default_rng(0))
     on_cpu, on_gpu = augment(image, target, parameters), augment(image.cuda(), target.cuda(), parameters)
     torch.testing.assert_close(on_gpu[0].cpu(), on_cpu[0], rtol=0, atol=1e-3)
     assert (on_gpu[1].cpu() != on_cpu[1]).float().mean() < 1e-3

@@ -1,5 +1,7 @@
 """What a training sees, step by step."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -8,9 +10,9 @@ from workflow_copy import CONFIGURATION
 from labeldropout.data.parts import PATIENTS
 from labeldropout.files import read_table
 from labeldropout.labels import FOREGROUND, Part, Structure
-from labeldropout.learning.batches import Batches, draw_unlabelled_cases, hide_labels, load_cases
+from labeldropout.learning.batches import IGNORED, Batches, draw_unlabelled_cases, hide_labels, load_cases
 
-AUGMENTATION = CONFIGURATION["training"]["augmentation"]
+AUGMENTATION = {"name": "strong", "transforms": CONFIGURATION["training"]["augmentation"]["strong"]}
 DROPOUT = {"structures": ["LA"], "probability": 0.5, "mode": "single"}
 
 
@@ -73,28 +75,88 @@ def test_a_hidden_label_is_gone_from_target_and_annotation(small_study):
     loses = draw_unlabelled_cases(
         cases.table, [{"structure": "LA", "dataset": "first", "share": 1.0}], FOREGROUND, study_seed=1
     )
-    without = hide_labels(cases, loses)
+    without = hide_labels(cases, loses, ignore=False)
     assert not without.annotated[:, 3].any()
     assert not (without.targets == Structure.LA).any()
     assert (cases.targets == Structure.LA).any()
 
 
+def test_the_oracle_ignores_the_pixels_of_hidden_labels(small_study):
+    """Hidden atria are ignored pixels, not background, and unannotated; all other pixels stay (decision 33b)."""
+    cases = load(small_study)
+    loses = draw_unlabelled_cases(
+        cases.table, [{"structure": "LA", "dataset": "first", "share": 1.0}], FOREGROUND, study_seed=1
+    )
+    oracle, without = (hide_labels(cases, loses, ignore=ignore) for ignore in (True, False))
+    of_hidden = torch.from_numpy(loses[:, 3])[:, None, None] & (cases.targets == Structure.LA)
+    assert of_hidden.any()
+    assert torch.equal(oracle.targets == IGNORED, of_hidden)
+    assert torch.equal(oracle.targets[~of_hidden], cases.targets[~of_hidden])
+    assert torch.equal(oracle.annotated, without.annotated)
+
+
+def test_augmentation_moves_ignored_pixels_with_the_heart(small_study):
+    """Turned and scaled, an ignored atrium is still one: no new value, and nothing of it becomes background at once."""
+    cases = load(small_study)
+    loses = draw_unlabelled_cases(
+        cases.table, [{"structure": "LA", "dataset": "first", "share": 1.0}], FOREGROUND, study_seed=1
+    )
+    oracle, full = (
+        Batches(one, 24, AUGMENTATION, None, FOREGROUND, seed=2, whole_batches=True).draw()
+        for one in (hide_labels(cases, loses, ignore=True), cases)
+    )
+    lost = torch.from_numpy(loses[full.rows, 3])[:, None, None]
+    assert torch.equal(oracle.target == IGNORED, lost & (full.target == Structure.LA))
+    assert (oracle.target == IGNORED).any()
+
+
+def test_the_oracle_without_hidden_labels_is_refused(small_study):
+    """An oracle that has nothing to know would be the adaptive loss under another name."""
+    cases = load(small_study)
+    with pytest.raises(ValueError, match=r"oracle .* no training case loses one"):
+        hide_labels(cases, np.zeros((24, 4), bool), ignore=True)
+
+
+def stream(study, n_batches, *, whole_batches, **changes):
+    """The first batches of a stream, five cases each."""
+    settings = {"augmentation": AUGMENTATION, "label_dropout": DROPOUT, "seed": 0, **changes}
+    batches = Batches(load(study), 5, structures=FOREGROUND, whole_batches=whole_batches, **settings)
+    return batches, [batches.draw() for _ in range(n_batches)]
+
+
 def test_an_epoch_is_one_pass_over_the_union(small_study):
-    """Every training case is seen once per epoch, the last batch being smaller, in another order each time."""
-    batches = Batches(load(small_study), 5, AUGMENTATION, DROPOUT, FOREGROUND, seed=0)
-    epochs = [[batch.rows for batch in batches] for _ in range(2)]
-    for epoch in epochs:
-        assert [len(rows) for rows in epoch] == [5, 5, 5, 5, 4]
+    """Every training case is seen once per pass, the last batch being smaller, in another order each time."""
+    _, drawn = stream(small_study, 10, whole_batches=False)
+    rows = [batch.rows for batch in drawn]
+    for epoch in (rows[:5], rows[5:]):
+        assert [len(part) for part in epoch] == [5, 5, 5, 5, 4]
         assert sorted(np.concatenate(epoch)) == list(range(24))
-    assert not np.array_equal(np.concatenate(epochs[0]), np.concatenate(epochs[1]))
+    assert not np.array_equal(np.concatenate(rows[:5]), np.concatenate(rows[5:]))
 
 
-def test_restored_draws_continue_with_the_next_epoch(small_study):
-    """Order, augmentation and label dropout of the second epoch come out the same in a new process."""
-    first, second = (Batches(load(small_study), 5, AUGMENTATION, DROPOUT, FOREGROUND, seed=4) for _ in range(2))
-    list(first)
-    second.restore(first.state())
-    for one, other in zip(first, second, strict=True):
+def test_whole_batches_go_on_in_the_next_pass(small_study):
+    """Where steps count, every batch is full, and the stream is still one pass after the other."""
+    _, drawn = stream(small_study, 24, whole_batches=True)
+    assert {len(batch.rows) for batch in drawn} == {5}
+    rows = np.concatenate([batch.rows for batch in drawn])
+    passes = rows.reshape(5, 24)
+    assert all(sorted(one) == list(range(24)) for one in passes)
+    assert not np.array_equal(passes[0], passes[1])
+
+
+def test_a_batch_may_be_larger_than_the_training_set(small_study):
+    """Two passes and a part of a third fill a batch of 60 from 24 cases."""
+    batches = Batches(load(small_study), 60, None, None, FOREGROUND, seed=0, whole_batches=True)
+    assert np.bincount(batches.draw().rows).tolist().count(3) == 12
+
+
+@pytest.mark.parametrize("whole_batches", [True, False])
+def test_restored_draws_continue_with_the_next_batch(small_study, whole_batches):
+    """Rows, augmentation and label dropout come out the same in a new process, also in the middle of a pass."""
+    first, _ = stream(small_study, 3, whole_batches=whole_batches)
+    second, _ = stream(small_study, 0, whole_batches=whole_batches)
+    second.restore(json.loads(json.dumps(first.state())))
+    for one, other in [(first.draw(), second.draw()) for _ in range(7)]:
         assert np.array_equal(one.rows, other.rows)
         assert torch.equal(one.image, other.image)
         assert torch.equal(one.target, other.target)
@@ -104,10 +166,10 @@ def test_restored_draws_continue_with_the_next_epoch(small_study):
 def test_label_dropout_changes_neither_order_nor_images(small_study):
     """Trainings that differ in label dropout alone see the same images in the same order."""
     cases = load(small_study)
-    without = Batches(cases, 5, AUGMENTATION, None, FOREGROUND, seed=3)
-    with_dropout = Batches(cases, 5, AUGMENTATION, DROPOUT, FOREGROUND, seed=3)
+    without = Batches(cases, 5, AUGMENTATION, None, FOREGROUND, seed=3, whole_batches=False)
+    with_dropout = Batches(cases, 5, AUGMENTATION, DROPOUT, FOREGROUND, seed=3, whole_batches=False)
     n_hidden = 0
-    for one, other in zip(without, with_dropout, strict=True):
+    for one, other in [(without.draw(), with_dropout.draw()) for _ in range(5)]:
         assert torch.equal(one.image, other.image)
         n_hidden += int((one.annotated & ~other.annotated).sum())
         gone = ~other.annotated[:, 3]
@@ -118,19 +180,20 @@ def test_label_dropout_changes_neither_order_nor_images(small_study):
 def test_dropout_of_a_fully_labelled_structure_is_refused(small_study):
     """Label dropout is for partially labelled structures; the message says how often it is annotated."""
     with pytest.raises(ValueError, match=r"Label dropout of LV: not partially labelled .*annotated in 24 of 24"):
-        Batches(load(small_study), 5, None, {**DROPOUT, "structures": ["LV"]}, FOREGROUND, seed=0)
+        Batches(load(small_study), 5, None, {**DROPOUT, "structures": ["LV"]}, FOREGROUND, seed=0, whole_batches=True)
 
 
 def test_pattern_dropout_draws_the_label_sets_of_the_data(small_study):
     """With probability 1, a pattern hides the atrium of about half of the cases that have it, and adds no label."""
     cases = load(small_study)
-    batches = Batches(cases, 24, None, {**DROPOUT, "mode": "pattern", "probability": 1.0}, FOREGROUND, seed=0)
+    pattern = {**DROPOUT, "mode": "pattern", "probability": 1.0}
+    batches = Batches(cases, 24, None, pattern, FOREGROUND, seed=0, whole_batches=True)
     hidden = []
     for _ in range(60):
-        for batch in batches:
-            before = cases.annotated[batch.rows]
-            assert not (batch.annotated & ~before).any()
-            hidden.append((before & ~batch.annotated)[before[:, 3], 3].float().mean())
+        batch = batches.draw()
+        before = cases.annotated[batch.rows]
+        assert not (batch.annotated & ~before).any()
+        hidden.append((before & ~batch.annotated)[before[:, 3], 3].float().mean())
     assert 0.4 < float(torch.stack(hidden).mean()) < 0.6
 
 

@@ -1,4 +1,4 @@
-"""A training that is killed, stopped or starved resumes after its last whole epoch and ends with the same bytes."""
+"""A training that is killed, stopped or starved resumes after its last validation and ends with the same bytes."""
 
 import errno
 import json
@@ -26,12 +26,14 @@ from labeldropout.learning.checkpoints import hold
 from labeldropout.learning.networks import NETWORKS, build_network
 from labeldropout.learning.train import train_model
 
-AUGMENTATION = CONFIGURATION["training"]["augmentation"]
+AUGMENTATION = {"name": "strong", "transforms": CONFIGURATION["training"]["augmentation"]["strong"]}
 SETTINGS = {
     "augmentation": AUGMENTATION,
     "label_dropout": {"structures": ["LA"], "probability": 0.5, "mode": "single"},
     "optimisation": {
-        "epochs": 3,
+        "steps": 12,
+        "epochs": None,
+        "validations": 3,
         "momentum": 0.9,
         "weight_decay": 0.0,
         "decay_power": 0.9,
@@ -40,7 +42,7 @@ SETTINGS = {
     },
 }
 N_BATCHES = 4
-"""24 cases in batches of 7: the last one is smaller."""
+"""Steps between two validations: in batches of 7, a pass of 24 cases ends within the fourth."""
 FILES = ("weights.safetensors", "history.csv", "run.json")
 
 
@@ -103,19 +105,19 @@ def kill_after(monkeypatch, n_batches):
 
 @pytest.mark.parametrize("n_batches", [1, N_BATCHES - 1, N_BATCHES, N_BATCHES + 1, 2 * N_BATCHES, 3 * N_BATCHES - 1])
 def test_a_training_killed_after_any_batch_ends_with_the_same_bytes(small_study, monkeypatch, n_batches):
-    """Within an epoch, at its end and in the last one: weights, history and record are those of an unbroken run."""
+    """Between two validations, at one and near the end: weights, history and record are those of an unbroken run."""
     unbroken = run_unbroken(small_study)
     interrupt(small_study, monkeypatch, n_batches)
     torch.manual_seed(99)
     assert resumable(small_study) == unbroken
     n_done = n_batches // N_BATCHES
-    resumed = json.loads((small_study.root / "out.json").read_text())["resumed_from_epoch"]
-    assert resumed == ([n_done + 1] if n_done else [])
+    resumed = json.loads((small_study.root / "out.json").read_text())["resumed_after_step"]
+    assert resumed == ([N_BATCHES * n_done] if n_done else [])
     assert not list((small_study.root / "scratch").iterdir())
 
 
 def interrupt(study, monkeypatch, n_batches=6, **changes):
-    """Kill a training after so many batches; return its checkpoint, which is missing before the end of an epoch."""
+    """Kill a training after so many batches; return its checkpoint, which is missing before the first validation."""
     revive = kill_after(monkeypatch, n_batches)
     with pytest.raises(KilledError):
         resumable(study, **changes)
@@ -129,26 +131,26 @@ def warnings_of(caplog):
 
 
 def test_the_log_and_the_benchmark_say_that_it_was_resumed_and_the_record_does_not(small_study, monkeypatch, caplog):
-    """One line names epoch and file; after two breaks the benchmark lists both; images/s are of this process alone."""
+    """One line names step and file; after two breaks the benchmark lists both; images/s are of this process alone."""
     path = interrupt(small_study, monkeypatch)
     interrupt(small_study, monkeypatch, N_BATCHES + 1)
     caplog.clear()
     record = json.loads(resumable(small_study)["run.json"])
     assert "resumed" not in json.dumps(record)
     benchmark = json.loads((small_study.root / "out.json").read_text())
-    assert benchmark["resumed_from_epoch"] == [2, 3]
+    assert benchmark["resumed_after_step"] == [4, 8]
     assert benchmark["images_per_s"] > 0
-    assert warnings_of(caplog) == [f"resumed at epoch 3 of 3 from {path}"]
+    assert warnings_of(caplog) == [f"resumed after step 8 of 12 from {path}"]
 
 
-def test_one_file_holds_the_state_after_the_last_whole_epoch(small_study, monkeypatch):
-    """Nothing is written before the first epoch has ended, and each later epoch replaces the file."""
+def test_one_file_holds_the_state_after_the_last_validation(small_study, monkeypatch):
+    """Nothing is written before the first validation, and each later one replaces the file."""
     assert interrupt(small_study, monkeypatch, N_BATCHES - 1) is None
     path = interrupt(small_study, monkeypatch, 2 * N_BATCHES + 1)
     assert sorted(file.name for file in path.parents[1].rglob("*")) == sorted(
         [path.parent.name, path.name, f"{path.parent.name}.lock"]
     )
-    assert torch.load(path, weights_only=True)["state"]["progress"]["epoch"] == 2
+    assert torch.load(path, weights_only=True)["state"]["progress"]["step"] == 2 * N_BATCHES
 
 
 def flip(path):
@@ -221,7 +223,7 @@ def test_an_unusable_checkpoint_is_named_and_the_training_starts_anew(small_stud
 
 @pytest.mark.parametrize("change", ["configuration", "seed", "data", "code"])
 def test_what_changes_a_training_never_resumes(small_study, monkeypatch, caplog, change):
-    """The same model name and folder with another configuration, seed, data or code begins at the first epoch."""
+    """The same model name and folder with another configuration, seed, data or code begins at the first step."""
     interrupt(small_study, monkeypatch)
     changes = {}
     if change == "configuration":
@@ -237,7 +239,7 @@ def test_what_changes_a_training_never_resumes(small_study, monkeypatch, caplog,
     caplog.clear()
     resumable(small_study, **changes)
     assert not warnings_of(caplog)
-    assert json.loads((small_study.root / "out.json").read_text())["resumed_from_epoch"] == []
+    assert json.loads((small_study.root / "out.json").read_text())["resumed_after_step"] == []
 
 
 def dropping_out(settings, n_channels):
@@ -298,7 +300,7 @@ def test_a_full_disc_stops_no_training(small_study, monkeypatch, caplog):
     (message,) = warnings_of(caplog)
     assert f"{path}: checkpoint not written" in message
     assert "No space left on device" in message
-    assert torch.load(path, weights_only=True)["state"]["progress"]["epoch"] == 1
+    assert torch.load(path, weights_only=True)["state"]["progress"]["step"] == N_BATCHES
     assert resumable(small_study) == unbroken
 
 
@@ -393,8 +395,8 @@ def command(study, **changes):
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_real_process_that_is_ended_by_a_signal_goes_on(small_study, number):
-    """The signal ends it at once, in the middle of the epochs; the second process resumes, with the same bytes."""
-    settings = {"optimisation": {**SETTINGS["optimisation"], "epochs": 30}}
+    """The signal ends it at once, in the middle of the training; the second process resumes, with the same bytes."""
+    settings = {"optimisation": {**SETTINGS["optimisation"], "steps": 120, "validations": 30}}
     unbroken = run_unbroken(small_study, **settings)
     # A shell that runs this in the background has Ctrl-C ignored, and its children inherit that.
     listening = ["env", "--default-signal=INT", *command(small_study, **settings)]
@@ -406,6 +408,6 @@ def test_a_real_process_that_is_ended_by_a_signal_goes_on(small_study, number):
     assert process.returncode == -number
     again = subprocess.run(command(small_study, **settings), capture_output=True, text=True, check=True)
     assert "WARNING" in again.stderr
-    assert "resumed at epoch" in again.stderr
+    assert "resumed after step" in again.stderr
     assert {file: (small_study.root / "out" / file).read_bytes() for file in FILES} == unbroken
-    assert json.loads((small_study.root / "out.json").read_text())["resumed_from_epoch"]
+    assert json.loads((small_study.root / "out.json").read_text())["resumed_after_step"]

@@ -21,7 +21,7 @@ ROW = {
     "structures": "LA+LV+LVM",
     "hidden": "LA@unity:1.0",
     "loss": "adaptive",
-    "augmentation": "yes",
+    "augmentation": "published",
     "dropout_structures": "LA",
     "dropout_probability": "0.5",
     "dropout_mode": "single",
@@ -30,7 +30,7 @@ ROW = {
     "evaluated_on": "camus+unity",
 }
 SETTINGS = {
-    "augmentation": {"scale": [0.8, 1.2]},
+    "augmentation": {"published": {"scale": {"probability": 0.2, "range": [0.8, 1.2]}}, "strong": {}},
     "network": {"features": [4, 8]},
     "optimisation": {"epochs": 3, "momentum": 0.9},
     "grid_size": 64,
@@ -46,7 +46,7 @@ def test_row_becomes_an_experiment():
     assert experiment.structures == (Structure.LV, Structure.LVM, Structure.LA)
     assert experiment.hidden == (Hidden(Structure.LA, "unity", 1.0),)
     assert experiment.shown_in == ("figure_4", "table_2")
-    assert experiment.augmentation is True
+    assert experiment.augmentation == "published"
     assert experiment.dropout_probability == 0.5
     assert experiment.seeds == (0, 1, 2)
 
@@ -67,6 +67,16 @@ def test_severity_is_written_out_only_where_a_row_has_one():
     assert resolve(own, SETTINGS, {})["severity"] == 0
 
 
+def test_the_oracle_is_the_adaptive_loss_that_ignores_hidden_pixels():
+    """A row with the oracle trains the adaptive loss, says what it ignores, and comes back as the oracle."""
+    without = {"dropout_structures": "", "dropout_probability": "", "dropout_mode": ""}
+    oracle = parse_row(ROW | without | {"loss": "oracle"}, DATASETS)
+    config = resolve(oracle, SETTINGS, {})
+    plain = resolve(parse_row(ROW | without, DATASETS), SETTINGS, {})
+    assert config == plain | {"ignore_hidden": True}
+    assert experiment_of(config, "0,1,2", "figure_4+table_2") == oracle
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -84,7 +94,9 @@ def test_severity_is_written_out_only_where_a_row_has_one():
         ({"hidden": "LA@unity:1.5"}, ["1.5"]),
         ({"hidden": "LA@echonet:1.0"}, ["echonet"]),
         ({"loss": "adaptve"}, ["adaptve", "adaptive"]),
-        ({"augmentation": "true"}, ["true", "yes"]),
+        ({"loss": "oracle"}, ["loss", "oracle", "no label dropout", "'LA'"]),
+        ({"loss": "oracle", "hidden": ""}, ["oracle", "hidden"]),
+        ({"augmentation": "yes"}, ["yes", "none, published, strong"]),
         ({"dropout_probability": "1.5"}, ["1.5"]),
         ({"dropout_probability": "half"}, ["half"]),
         ({"dropout_probability": ""}, ["dropout_structures"]),
@@ -106,6 +118,7 @@ def test_settings_are_written_out_in_full():
     """A training reads one dictionary with every setting of the row, the study and the grid search."""
     settings = resolve(parse_row(ROW, DATASETS), SETTINGS, {"learning_rate": 0.1, "batch_size": 8})
     assert settings["optimisation"] == {"epochs": 3, "momentum": 0.9, "learning_rate": 0.1, "batch_size": 8}
+    assert settings["augmentation"] == {"name": "published", "transforms": SETTINGS["augmentation"]["published"]}
     assert settings["label_dropout"] == {"structures": ["LA"], "probability": 0.5, "mode": "single"}
     assert settings["hidden"] == [{"structure": "LA", "dataset": "unity", "share": 1.0}]
     assert settings["network"] == {"name": "basic_unet", "features": [4, 8]}
@@ -114,7 +127,7 @@ def test_settings_are_written_out_in_full():
 
 def test_without_augmentation_or_dropout_there_is_none():
     """A row without them resolves to nothing, not to neutral numbers."""
-    plain = {**ROW, "augmentation": "no", "dropout_structures": "", "dropout_probability": "", "dropout_mode": ""}
+    plain = {**ROW, "augmentation": "none", "dropout_structures": "", "dropout_probability": "", "dropout_mode": ""}
     settings = resolve(parse_row(plain, DATASETS), SETTINGS, {})
     assert settings["augmentation"] is None
     assert settings["label_dropout"] is None

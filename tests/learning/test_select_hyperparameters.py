@@ -10,20 +10,20 @@ from labeldropout.learning.tables import HISTORY
 
 
 def candidate(folder, learning_rate, batch_size, dice):
-    """A candidate's folder whose validation Dice per epoch is given."""
+    """A candidate's folder whose Dice per validation is given."""
     folder.mkdir(parents=True)
     settings = {"optimisation": {"learning_rate": learning_rate, "batch_size": batch_size}}
     (folder / "config.json").write_text(json.dumps(settings))
     best, rows = -1.0, []
-    for epoch, value in enumerate(dice, start=1):
-        rows.append([epoch, 0.1, 1.0, "all", "all", value, 4, int(value > best)])
+    for number, value in enumerate(dice, start=1):
+        rows.append([10 * number, 0.1, 1.0, "all", "all", value, 4, int(value > best)])
         best = max(best, value)
     write_table(pd.DataFrame(rows, columns=list(HISTORY)), folder / "seed-3" / "history.csv")
     return folder
 
 
-def test_the_best_epoch_of_the_best_candidate_decides(tmp_path):
-    """What counts is each candidate's best epoch, not its last."""
+def test_the_best_validation_of_the_best_candidate_decides(tmp_path):
+    """What counts is each candidate's best validation, not its last."""
     folders = [
         candidate(tmp_path / "a", 0.1, 8, [0.2, 0.9, 0.1]),
         candidate(tmp_path / "b", 0.03, 16, [0.3, 0.5, 0.8]),
@@ -31,7 +31,7 @@ def test_the_best_epoch_of_the_best_candidate_decides(tmp_path):
     table, selected = select(folders, seed=3)
     assert selected == {"learning_rate": 0.1, "batch_size": 8, "dice": 0.9}
     assert list(table["selected"]) == [1, 0]
-    assert list(table["epoch"]) == [2, 3]
+    assert list(table["step"]) == [20, 30]
 
 
 def test_a_tie_goes_to_the_lower_rate_and_the_smaller_batch(tmp_path):

@@ -61,7 +61,7 @@ def test_a_training_learns(small_study):
     """Twelve epochs on bright discs find myocardium in both data sets."""
     output = run(small_study, optimisation=optimisation(small_study, epochs=12))
     history = read_table(output / "history.csv", HISTORY)
-    last = history[(history["epoch"] == 12) & (history["structure"] == "LVM")]
+    last = history[(history["step"] == 12 * 6) & (history["structure"] == "LVM")]
     assert (last["dice"] > 0.7).all()
     losses = history[history["dataset"] == "all"]["loss"]
     assert losses.iloc[-1] < 0.5 * losses.iloc[0]
@@ -85,17 +85,17 @@ def test_hidden_labels_are_hidden_from_training_only(small_study):
     assert ("second", "LA") not in cells
 
 
-def test_the_best_epoch_is_the_one_kept(small_study):
+def test_the_best_validation_is_the_one_kept(small_study):
     """`best` marks each new maximum of the mean over cells, earliest first, and the record names the last of them."""
     output = run(small_study, optimisation=optimisation(small_study, epochs=5))
     history = read_table(output / "history.csv", HISTORY)
     means = history[history["dataset"] == "all"]
     record = json.loads((output / "run.json").read_text())
-    assert record["best_epoch"] == int(means["dice"].to_numpy().argmax()) + 1
+    assert record["best_step"] == means["step"].iloc[means["dice"].to_numpy().argmax()]
     assert set(record["inputs"]) >= {"config.json", "splits/patients.csv", "prepared/first/images.npy"}
 
 
-def test_no_data_set_outweighs_another_in_the_choice_of_an_epoch():
+def test_no_data_set_outweighs_another_in_the_choice_of_weights():
     """The mean is over (data set, structure) cells, not over cases; undefined scores are left out and counted."""
     dice = np.array([[1.0, np.nan, np.nan]] * 9 + [[0.0, 0.5, np.nan]])
     rows = summarise_validation(dice, ["many"] * 9 + ["few"], FOREGROUND)
@@ -103,9 +103,9 @@ def test_no_data_set_outweighs_another_in_the_choice_of_an_epoch():
     assert pd.DataFrame(rows).set_index(["dataset", "structure"]).loc[("many", "LV"), "n"] == 9
 
 
-def test_a_loss_that_is_no_number_stops_with_epoch_batch_and_cases(small_study):
+def test_a_loss_that_is_no_number_stops_with_step_and_cases(small_study):
     """A learning rate of 1e30 ends with one message that names where, and leaves no weights."""
-    with pytest.raises(ValueError, match=r"loss is (nan|inf) in epoch 1, batch \d.*cases: (first|second)-") as error:
+    with pytest.raises(ValueError, match=r"loss is (nan|inf) in step \d.*cases: (first|second)-") as error:
         run(small_study, optimisation=optimisation(small_study, learning_rate=1e30))
     assert "Lower the learning rate" in str(error.value)
     assert not (small_study.root / "out" / "weights.safetensors").exists()

@@ -36,7 +36,7 @@ SMALL = {
         "echonet": {"raw": "simulated", "simulate": {"videos": 5}, "cone": "network"},
     },
     "split": {"fractions": {"training": 0.6, "validation": 0.2, "test": 0.2}},
-    "training": {"optimisation": {"epochs": 3}},
+    "training": {"optimisation": {"steps": None, "epochs": 3, "validations": 20}},
     "selection": {"model": "one", "learning_rate": [0.1, 0.01], "batch_size": [4, 16, 8]},
     "kit": {"dataset": "echonet", "drawn": None},
 }
@@ -53,7 +53,7 @@ def study(tmp_path):
     """Two models: one on CAMUS with a seed, one on both data sets with two."""
     path = tmp_path / "experiments.tsv"
     header = (ROOT / "config" / "experiments.tsv").read_text().splitlines()[0].split("\t")
-    common = {"structures": "LV+LVM+LA", "loss": "adaptive", "augmentation": "yes", "network": "basic_unet"}
+    common = {"structures": "LV+LVM+LA", "loss": "adaptive", "augmentation": "published", "network": "basic_unet"}
     models = [
         {"model": "one", "experiment": "3", "shown_in": "figure_3", "train_on": "camus", "seeds": "0"},
         {
@@ -86,6 +86,16 @@ def test_trainings_are_counted(study):
     assert table["validation_images"].to_list() == [8, 8, 8, 8, 10]
     assert table["steps"].to_list() == [18, 6, 9, 9, 12]
     assert table["image_passes"].to_list() == [72, 72, 72, 72, 90]
+    assert set(table["validations"]) == {3}
+
+
+def test_steps_are_the_same_for_every_model(study):
+    """Where steps count, sizes of data sets do not: as many steps and full batches for all."""
+    study.config = {**SMALL, "training": {"optimisation": {"steps": 50, "epochs": None, "validations": 20}}}
+    table = list_trainings(study).set_index("model")
+    assert set(table["steps"]) == {50}
+    assert set(table["validations"]) == {20}
+    assert table["image_passes"].to_list() == [50 * 4, 50 * 16, 50 * 8, 50 * 8, 50 * 8]
 
 
 def test_hours_are_steps_and_validation(study):
@@ -119,8 +129,8 @@ def test_default_study_has_its_known_counts():
         "4": 36,
         "4b": 3,
     }
-    assert images_by_dataset(study) == {"camus": 240, "unity": 120, "echonet": 240}
-    assert set(table.loc[table["experiment"] == "2", "images"]) == {144 + 72 + 144}
+    assert images_by_dataset(study) == {"camus": 400, "unity": 200, "echonet": 320}
+    assert set(table.loc[table["experiment"] == "2", "images"]) == {160 + 80 + 128}
 
 
 def test_paper_study_is_what_the_data_sets_report():
@@ -197,7 +207,7 @@ def test_the_command_prints_and_writes_the_plan(tmp_path, monkeypatch, capsys):
     table = pd.read_csv(tmp_path / "plan.csv")
     assert table["trainings"].sum() == sum(entry["trainings"] for entry in written["trainings"]) == 12
     camus = table.set_index("model").loc["e3-benchmark"]
-    assert camus["hours"] == pytest.approx(2 * (24 / 36 + 6 / 108) / 3600)
+    assert camus["hours"] == pytest.approx((6 * 16 / 36 + 3 * 6 / 108) / 3600)
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def test_default_study_is_the_papers_list(study):
     assert sum(len(row.seeds) for row in study.experiments.values()) == 169
     assert len(study.of_trainings("history.csv")) == 50
     assert (len(study.biomarker_models), len(study.probed_models)) == (23, 6)
-    assert list(study.candidates) == ["lr-0.1_batch-4", "lr-0.1_batch-8", "lr-0.03_batch-4", "lr-0.03_batch-8"]
+    assert list(study.candidates) == ["lr-0.1_batch-8", "lr-0.1_batch-16", "lr-0.03_batch-8", "lr-0.03_batch-16"]
 
 
 def test_everything_is_shown_where_all_data_are_simulated(study):
@@ -86,6 +86,7 @@ def test_settings_of_a_model_do_not_depend_on_where_it_is_shown_and_how_often_it
     ("rows", "changes", "words"),
     [
         (ROWS, {"selection": {"model": "no-such-model"}}, r"selection.model 'no-such-model' is not a row of the list"),
+        (ROWS, {"training": {"optimisation": {"epochs": 5}}}, r"exactly one of steps and epochs .*1200 and epochs 5"),
         (edited("e1-camus", shown_in="figure_11"), {}, r"experiments.tsv: shown_in names \['figure_11'\] \(expected"),
         (edited("e3-adaptive", loss="adaptiv"), {}, r"experiments.tsv: row 'e3-adaptive', .*'adaptiv'.*adaptive"),
         (edited("e4-p00", train_on="camus+unty"), {}, r"experiments.tsv: row 'e4-p00', .*'unty'.*unity"),
@@ -146,9 +147,9 @@ def test_data_at_a_severity_of_their_own_lie_in_a_tree_of_their_own(study):
     """The tree follows from the row, and the severity from the tree; the study's own severity needs none."""
     assert study.tree_of("e6-adaptive-s000") == "severity-0/"
     assert study.tree_of("e4-p00") == ""
-    assert (study.severity_of("severity-0.25/"), study.severity_of("")) == ("0.25", 0.5)
+    assert (study.severity_of("severity-0.25/"), study.severity_of("")) == ("0.25", 1.0)
     assert study.training_data("e6-adaptive-s000")[0] == "<results>/severity-0/prepared/camus/cases.csv"
-    same = plan(edited("e4-p00", severity="0.5"))
+    same = plan(edited("e4-p00", severity="1"))
     assert same.tree_of("e4-p00") == ""
 
 

@@ -10,7 +10,7 @@ from workflow_copy import copy_workflow, hashes
 
 RESULTS = Path("results")
 ITEMS = ("figure_1", "figure_2", "figure_3", "figure_4", "figure_5", "supplementary_figure_1", "training_curves")
-TABLES = ("table_1", "table_2", "tests", "grid", "figure_4_cases", *ITEMS)
+TABLES = ("table_1", "table_2", "tests", "grid", "soundness", "figure_4_cases", *ITEMS)
 FOR_READERS = tuple(item for item in TABLES if item not in {"grid", "training_curves"})
 
 pytestmark = pytest.mark.slow

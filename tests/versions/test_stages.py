@@ -53,10 +53,10 @@ def test_edited_figure_is_drawn_and_nothing_else(pushed):
 
 def test_parameters_are_told_by_name(pushed):
     """DVC says which parameter of the configuration changed; a change that nobody saved is seen."""
-    pushed.edit("config/config.yaml", "severity: 0.5", "severity: 0.25")
+    pushed.edit("config/config.yaml", "severity: 1.0", "severity: 0.25")
     difference = json.loads(pushed.done("dvc", "params", "diff", "--json"))["config/config.yaml"]
     assert set(difference) == {"severity"}
-    assert (difference["severity"]["old"], difference["severity"]["new"]) == (0.5, 0.25)
+    assert (difference["severity"]["old"], difference["severity"]["new"]) == (1.0, 0.25)
     changed = json.loads(pushed.call("dvc", "status", "--json", "models").stdout)["models"]
     assert changed[0]["changed deps"]["config/config.yaml"] == {"severity": "modified"}
 

@@ -11,6 +11,7 @@ NEW = "harbour"
 OWN_JOBS = ("simulate", "import_dataset", "segment_cone", "prepare", "split", "resolve", "train", "evaluate")
 TOLD_ANEW = {
     *("compare", "claims_table", "summarise_histories", "summarise_tables", "figures_item", "release", "run_record"),
+    "soundness",
     "all",
 }
 """What shows all models or data sets together: tables, figures, and what is made from them."""

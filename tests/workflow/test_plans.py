@@ -30,6 +30,8 @@ TARGETS = [
     "figures",
     "grid",
     "training_curves",
+    "soundness",
+    "soundness_instrument",
     "annotation_kit",
     "release",
     "scores",
@@ -60,6 +62,7 @@ DEFAULT = {
     "evaluate": N_MODELS,
     "compare": 10,
     "summarise_histories": 1,
+    "soundness": 1,
     "summarise_tables": 1,
     "claims_table": 1,
     "figures_item": 8,
@@ -82,6 +85,7 @@ INSTRUMENT_JOBS = {
     "probe_ask": 6,
     "probe_join": 1,
     "claims_table": 1,
+    "soundness_instrument": 1,
     "figures_item": 8,  # five experiments, claims, biomarkers, shortcut
     "instrument": 1,
 }
@@ -182,6 +186,7 @@ def test_added_row_plans_its_own_jobs_only(finished):
         "compare": 2,  # figure_3 and the tests
         "claims_table": 1,
         "summarise_histories": 1,
+        "soundness": 1,
         "summarise_tables": 1,
         "figures_item": 3,  # figure_3, the training curves and the claims
         **AND_THE_RECORD,

@@ -97,6 +97,64 @@ rule summarise_histories:
         " --simulated {params.simulated} --output {output.table:q} > {log:q} 2>&1"
 
 
+rule soundness:
+    message:
+        "Judge whether every training of the study came to its end."
+    input:
+        histories=STUDY.of_trainings("history.csv"),
+        configs=expand("<results>/models/{model}/config.json", model=STUDY.study_models),
+    output:
+        csv="<results>/tables/soundness.csv",
+        markdown="<results>/tables/soundness.md",
+        latex="<results>/tables/soundness.tex",
+        provenance="<results>/tables/soundness.provenance.json",
+    log:
+        "<results>/logs/soundness/log.log",
+    priority: 10
+    localrule: True
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=fingerprint("analysis.soundness:write_soundness"),
+        severity=config["severity"],
+        simulated=STUDY.study_simulated(),
+        stem=subpath(output.csv, strip_suffix=".csv"),
+    shell:
+        "labeldropout soundness --histories {input.histories:q} --configs {input.configs:q}"
+        " --severity {params.severity} --simulated {params.simulated} --output {params.stem:q}"
+        " > {log:q} 2>&1"
+
+
+rule soundness_instrument:
+    message:
+        "Judge whether every training of the list came to its end."
+    input:
+        histories=STUDY.of_all_trainings("history.csv"),
+        configs=expand("<results>/models/{model}/config.json", model=STUDY.experiments),
+    output:
+        csv="<results>/tables/soundness_instrument.csv",
+        markdown="<results>/tables/soundness_instrument.md",
+        latex="<results>/tables/soundness_instrument.tex",
+        provenance="<results>/tables/soundness_instrument.provenance.json",
+    log:
+        "<results>/logs/soundness_instrument/log.log",
+    priority: 10
+    localrule: True
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=fingerprint("analysis.soundness:write_soundness"),
+        severity=config["severity"],
+        simulated=STUDY.study_simulated(),
+        stem=subpath(output.csv, strip_suffix=".csv"),
+    shell:
+        "labeldropout soundness --histories {input.histories:q} --configs {input.configs:q}"
+        " --severity {params.severity} --simulated {params.simulated} --output {params.stem:q}"
+        " > {log:q} 2>&1"
+
+
 rule summarise_tables:
     message:
         "Collect the main numbers in one small file."
@@ -246,6 +304,7 @@ rule tables:
         expand("<results>/tables/{item}.csv", item=STUDY.shown),
         "<results>/tables/summary.json",
         "<results>/tables/training_curves.csv",
+        "<results>/tables/soundness.csv",
         "<results>/tables/claims.csv",
 
 

@@ -219,6 +219,7 @@ rule instrument:
     input:
         expand("<results>/tables/{item}.csv", item=STUDY.instrument_tables),
         expand("<results>/figures/{item}.svg", item=STUDY.shown_compared),
+        "<results>/tables/soundness_instrument.csv",
         rules.claims_instrument.input,
         rules.biomarkers.input if STUDY.biomarker_models else [],
         rules.shortcut.input if STUDY.probed_models else [],

@@ -62,7 +62,7 @@ def _experiment_1(study: Study) -> Iterator[Contrast]:
 
 
 def _augmented(one: Experiment) -> str:
-    return f"{one.loss} loss {'with' if one.augmentation else 'without'} augmentation"
+    return f"{one.loss} loss {'without' if one.augmentation == 'none' else 'with'} augmentation"
 
 
 def _experiment_2(study: Study) -> Iterator[Contrast]:

@@ -15,16 +15,16 @@ from labeldropout.learning.tables import HISTORY
 TRAINING_CURVES = {
     "model": "row of config/experiments.tsv",
     "seed": "seed of the training",
-    "epoch": "from 1",
+    "step": "optimisation steps done at this validation",
     "dataset": "data set of the validation cell; all = mean over cells",
     "structure": "structure of the cell; all = mean over cells",
-    "loss": "mean training loss per case",
-    "learning_rate": "at the start of this epoch",
+    "loss": "mean training loss per case since the validation before",
+    "learning_rate": "at the first step after the validation before",
     "dice": "mean validation Dice on the network's grid",
-    "best": "1 if this epoch is the best so far",
+    "best": "1 if this validation is the best so far",
     **_DATA,
 }
-"""`tables/training_curves.csv`: the histories of all trainings, one row per training, epoch and validation cell."""
+"""`tables/training_curves.csv`: the histories of all trainings, one row per training, validation and cell."""
 
 _GAINS = ("adaptive", "label_dropout", "difference")
 

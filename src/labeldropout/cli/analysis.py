@@ -252,6 +252,39 @@ def summarise(arguments: argparse.Namespace) -> None:
     )
 
 
+def _soundness_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--histories", type=Path, nargs="+", required=True, help="<model>/seed-<n>/history.csv")
+    parser.add_argument("--configs", type=Path, nargs="+", required=True, help="config.json of these models")
+    parser.add_argument("--severity", type=float, required=True, help="domain shift of the study's simulated data")
+    parser.add_argument("--simulated", choices=("yes", "no"), required=True)
+    parser.add_argument("--output", type=Path, required=True, help="path of the table, with or without suffix")
+
+
+def soundness(arguments: argparse.Namespace) -> None:
+    """Verb `soundness`."""
+    from labeldropout.analysis.soundness import write_soundness
+    from labeldropout.running.sidecars import models_in_tables, sidecar_of
+
+    simulated = arguments.simulated == "yes"
+    files = write_soundness(
+        arguments.histories,
+        arguments.configs,
+        arguments.output.with_suffix(""),
+        severity=arguments.severity,
+        simulated=simulated,
+    )
+    write_sidecar(
+        arguments,
+        sidecar_of(files[0]),
+        files=files,
+        inputs=[*arguments.histories, *arguments.configs],
+        settings={"severity": arguments.severity, "simulated": simulated},
+        models=models_in_tables(files[:1]),
+        simulated=simulated,
+        target=arguments.output.stem,
+    )
+
+
 def _put_ledger_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder of a study's results")
     parser.add_argument("--root", type=Path, default=Path(), help="root of the repository; default: the current folder")
@@ -279,6 +312,12 @@ VERBS = (
         "put all training curves into one table, or the main numbers into one file",
         _summarise_flags,
         summarise,
+    ),
+    Verb(
+        "soundness",
+        "judge by the validation scores whether every training came to its end",
+        _soundness_flags,
+        soundness,
     ),
     Verb(
         "put-ledger", "put the results of the claims into README.md and docs/claims.md", _put_ledger_flags, put_ledger

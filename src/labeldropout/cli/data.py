@@ -1,6 +1,7 @@
 """Verbs from raw files to prepared arrays: flags only."""
 
 import argparse
+import functools
 from pathlib import Path
 
 from labeldropout.cli.flags import Verb, add_device_flags, add_paths, device_of, json_value
@@ -19,6 +20,32 @@ def simulate(arguments: argparse.Namespace) -> None:
     from labeldropout.data.simulate import simulate
 
     simulate(arguments.dataset, arguments.settings, arguments.severity, arguments.seed, arguments.root, arguments.truth)
+
+
+def _fit_domains_flags(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True)
+    searching = actions.add_parser("search", help="search the settings of one simulated scanner, and print them")
+    searching.add_argument("--dataset", required=True, help="a data set that can be simulated, such as camus")
+    searching.add_argument("--evaluations", type=int, required=True, help="most points tried, without derivatives")
+    searching.add_argument("--only", nargs="+", default=(), help="settings to search; default: all that have facts")
+    showing = actions.add_parser("show", help="write the page of real beside simulated, with sheets of pictures")
+    add_paths(showing, "page")
+    for action in (searching, showing):
+        action.add_argument(
+            "--images", type=int, required=True, help="pictures of each domain, each of another patient"
+        )
+        action.add_argument("--seed", type=int, required=True)
+
+
+def fit_domains(arguments: argparse.Namespace) -> None:
+    """Verb `fit-domains`."""
+    from labeldropout.data.fit_domains import search, show
+
+    if arguments.action == "search":
+        say = functools.partial(print, flush=True)
+        search(arguments.dataset, arguments.images, arguments.seed, arguments.evaluations, say, arguments.only)
+    else:
+        show(arguments.images, arguments.seed, arguments.page)
 
 
 def _import_dataset_flags(parser: argparse.ArgumentParser) -> None:
@@ -149,6 +176,12 @@ def observe(arguments: argparse.Namespace) -> None:
 
 
 VERBS = (
+    Verb(
+        "fit-domains",
+        "search the settings of the simulated scanners, and show their pictures beside the facts",
+        _fit_domains_flags,
+        fit_domains,
+    ),
     Verb("simulate", "write a simulated data set in the data set's own format", _simulate_flags, simulate),
     Verb(
         "import-dataset",

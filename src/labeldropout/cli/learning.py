@@ -73,8 +73,8 @@ def _train_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--checkpoints",
         type=Path,
-        help="folder of restart state, written after each epoch: the same command resumes a training that was killed;"
-        " default: none",
+        help="folder of restart state, written after each validation: the same command resumes a training that was"
+        " killed; default: none",
     )
 
 

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from labeldropout.case import Case
+from labeldropout.data.look import Picture
 from labeldropout.labels import FOREGROUND, Instant, State
 from labeldropout.simulation.anatomy import Heart
-from labeldropout.simulation.picture import Examination, draw_noise, photograph
+from labeldropout.simulation.picture import Examination, annotate, draw_noise, photograph
 from labeldropout.simulation.scanner import Acquisition
 
 ALL_LABELLED = dict.fromkeys(FOREGROUND, State.LABELLED)
@@ -67,6 +68,24 @@ def take_still(examination: Examination, phase: float, opening: float, rng: np.r
     """Picture of one moment with its own noise: uint8 (H, W)."""
     scatterers, clutter = draw_noise(examination, rng)
     return photograph(examination, phase, opening, scatterers, clutter, rng)
+
+
+def draw_opening(instant: Instant, rng: np.random.Generator) -> float:
+    """Opening of the mitral valve in a still of this instant: it closes at end diastole, and is shut at end systole."""
+    return float(rng.beta(1, 2)) if instant is Instant.ED else 0.0
+
+
+def sit(examination: Examination, phase: float, opening: float, rng: np.random.Generator) -> Picture:
+    """One still of an examination with all that is known of it, to be measured."""
+    frame = examination.frame
+    return Picture(
+        image=take_still(examination, phase, opening, rng),
+        sector=frame.mask,
+        labels=annotate(examination, phase),
+        spacing_mm=(frame.pixel_aspect * frame.mm_per_px, frame.mm_per_px),
+        opening_deg=float(np.rad2deg(2 * frame.cone.half_angle_rad)),
+        depth_mm=(frame.cone.far_px - frame.cone.near_px) * frame.mm_per_px,
+    )
 
 
 def of_quality(acquisition: Acquisition, quality: str) -> Acquisition:

@@ -44,6 +44,10 @@ GOOD_FAN_IOU = 0.93
 """The same, at and above which no lower threshold is tried."""
 
 
+DOUBTFUL_IOU = 0.8
+"""The same for network and fit where the fan fails too: of a dark sector the bright region shows less than the network."""
+
+
 AREA_SHARE = (0.15, 0.98)
 """Share of the frame that a cone may cover."""
 
@@ -266,7 +270,8 @@ def find_cone(
     With a network's mask, this is the sector fitted to the mask, if the two agree (`NETWORK_IOU`). Without a network, a
     fan alone on black is taken as it is, and nothing is blanked. Otherwise it is the first of these that covers a
     plausible share of the frame: the sector fitted to the bright region (`FAN_IOU`; at the first of several thresholds
-    where the two agree well), the hull of that region, or the whole frame.
+    where the two agree well), the sector fitted to a network's mask that agrees less well (`DOUBTFUL_IOU`), the hull of
+    the bright region, or the whole frame.
 
     Args:
         frames: All frames of one clip, or one still.
@@ -307,12 +312,15 @@ def find_cone(
     alone = clean_fan(brightest)
     is_clean = _is_clean(brightest, alone)
     reasons = []
+    doubtful = None
     if network_mask is not None:
         region = ndimage.binary_fill_holes(largest_component(_resized_mask(network_mask, working)))
         cone, iou, wrong = _checked_fit(region, NETWORK_IOU)
         if not wrong:
             return found(region, "network+fit", cone, iou, "")
         reasons.append(f"network: {wrong}")
+        if not _checked_fit(region, DOUBTFUL_IOU)[2]:
+            doubtful = cone, iou
     elif is_clean:
         cone, iou, wrong = _checked_fit(alone, FAN_IOU)
         if not wrong:
@@ -325,6 +333,8 @@ def find_cone(
     for cone, iou in sorted(accepted, key=lambda fit: (fit[1] or 0.0) < GOOD_FAN_IOU):
         return found(regions[0], "fit", cone, iou, "; ".join(reasons))
     reasons.append(f"fan: {fits[0][2]}")
+    if doubtful:
+        return found(regions[0], "network+fit", *doubtful, "; ".join(reasons))
     for region in regions:
         if _acceptable_area(region):
             return found(region, "hull", None, None, "; ".join(reasons))

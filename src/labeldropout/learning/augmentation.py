@@ -1,13 +1,15 @@
 """Drawing augmentation parameters, and applying them to image and target.
 
 The five augmentations of the paper, in this order: scaling and rotation (one resampling), Gaussian blur, brightness,
-contrast. They are applied to a whole batch at once, on the device of the image; the parameters are drawn on the CPU, so
-that they are the same for every device.
+contrast. Each is applied only to the images for which it was drawn, independently of the others. The configuration's
+`published` has the probabilities and ranges of nnU-Net v2's default trainer (Isensee et al., Nature Methods 2021). The
+parameters are drawn on the CPU, so that they are the same for every device.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,39 +28,65 @@ class Augmentation:
     """About the centre of the image; counter-clockwise, as the image is displayed (row 0 at the top)."""
     blur_sigma_px: Tensor
     """Standard deviation of the Gaussian blur; 0 leaves the image as it is."""
-    brightness: Tensor
-    """Added to the intensities, which lie in [0, 1]."""
+    brightness_factor: Tensor
+    """The intensities, which lie in [0, 1], are multiplied by it."""
+    brightness_shift: Tensor
+    """Added to the intensities."""
     contrast: Tensor
     """Factor applied to the difference between an intensity and the mean of the image."""
 
 
-_NAMES = tuple(field.name for field in fields(Augmentation))
+NEUTRAL = {
+    "scale": 1.0,
+    "rotation_deg": 0.0,
+    "blur_sigma_px": 0.0,
+    "brightness_factor": 1.0,
+    "brightness_shift": 0.0,
+    "contrast": 1.0,
+}
+"""The fields of `Augmentation` and the value of each that changes nothing."""
+
+REFERENCE_SIDE_PX = 256
+"""Ranges in pixels are those of a grid of this side; on another grid they shrink or grow with it (decision 4a)."""
 
 
-def draw_augmentation(n: int, settings: Mapping[str, Sequence[float]], rng: np.random.Generator) -> Augmentation:
-    """Draw the augmentation of a batch: every parameter is uniform in its range and independent of the others.
+def _check(transforms: Mapping[str, Mapping[str, Any]]) -> None:
+    if unknown := sorted(set(transforms) - set(NEUTRAL)):
+        raise ValueError(f"Augmentation: unknown {', '.join(unknown)} (expected some of {', '.join(NEUTRAL)}).")
+    for name, settings in transforms.items():
+        low, high = settings["range"]
+        lowest = {"scale": math.ulp(0.0), "blur_sigma_px": 0.0, "brightness_factor": 0.0}.get(name, -math.inf)
+        if not lowest <= low <= high:
+            raise ValueError(f"Augmentation: {name}: invalid range (found {low} to {high}).")
+        if not 0 <= settings["probability"] <= 1:
+            raise ValueError(f"Augmentation: {name}: probability {settings['probability']} (expected 0 to 1).")
+
+
+def draw_augmentation(
+    n: int, transforms: Mapping[str, Mapping[str, Any]], side_px: int, rng: np.random.Generator
+) -> Augmentation:
+    """Draw for every image of a batch which transforms it gets, each for itself, and their values, uniform in range.
 
     Args:
         n: Number of images.
-        settings: Range (lowest, highest) of each field of `Augmentation`.
+        transforms: `probability` and `range` (lowest, highest) by field of `Augmentation`; a field that is left out is
+            never drawn. Ranges in pixels are those of a grid of `REFERENCE_SIDE_PX`.
+        side_px: Side of the grid in use.
         rng: The only source of randomness.
 
     Raises:
-        ValueError: A range is missing, unknown or invalid.
+        ValueError: A transform is unknown, or its range or probability is invalid.
     """
-    if set(settings) != set(_NAMES):
-        raise ValueError(f"Augmentation: expected the ranges {', '.join(_NAMES)}, found {', '.join(sorted(settings))}.")
-    for name in _NAMES:
-        low, high = settings[name]
-        if not low <= high or (name == "scale" and low <= 0) or (name == "blur_sigma_px" and low < 0):
-            raise ValueError(f"Augmentation: {name}: invalid range (found {low} to {high}).")
-    uniform = rng.random((len(_NAMES), n))
-    return Augmentation(
-        *(
-            torch.from_numpy((settings[name][0] + row * (settings[name][1] - settings[name][0])).astype(np.float32))
-            for name, row in zip(_NAMES, uniform, strict=True)
-        )
-    )
+    _check(transforms)
+    drawn = {name: np.full(n, neutral) for name, neutral in NEUTRAL.items()}
+    for name, neutral in NEUTRAL.items():
+        if name in transforms:
+            low, high = transforms[name]["range"]
+            unit = side_px / REFERENCE_SIDE_PX if name.endswith("_px") else 1.0
+            chosen, place = rng.random((2, n))
+            value = (low + place * (high - low)) * unit
+            drawn[name] = np.where(chosen < transforms[name]["probability"], value, neutral)
+    return Augmentation(**{name: torch.from_numpy(values.astype(np.float32)) for name, values in drawn.items()})
 
 
 def _sampling_grid(parameters: Augmentation, image: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "n h w 2"]:
@@ -87,6 +115,50 @@ def _blur(image: Float[Tensor, "n 1 h w"], sigma_px: Float[Tensor, " n"]) -> Flo
     stacked = image.transpose(0, 1)
     stacked = functional.conv2d(stacked, kernel.view(n, 1, size, 1), padding=(radius, 0), groups=n)
     return functional.conv2d(stacked, kernel.view(n, 1, 1, size), padding=(0, radius), groups=n).transpose(0, 1)
+
+
+def _chosen(parameters: Augmentation, device: torch.device, *names: str) -> Tensor:
+    """Rows of the images for which one of these was drawn."""
+    is_drawn = [getattr(parameters, name) != NEUTRAL[name] for name in names]
+    return torch.stack(is_drawn).any(0).nonzero().flatten().to(device)
+
+
+def _rows(parameters: Augmentation, rows: Tensor) -> Augmentation:
+    """The parameters of some images."""
+    index = rows.cpu()
+    return Augmentation(**{name: values[index] for name, values in vars(parameters).items()})
+
+
+def _resample_chosen(
+    image: Float[Tensor, "n 1 h w"], target: Integer[Tensor, "n h w"], parameters: Augmentation
+) -> None:
+    """Scale and rotate the images, and their targets, for which that was drawn; in place."""
+    rows = _chosen(parameters, image.device, "scale", "rotation_deg")
+    if not len(rows):
+        return
+    old = image[rows]
+    grid = _sampling_grid(_rows(parameters, rows), old)
+    image[rows] = functional.grid_sample(old, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    labels = target[rows].to(image.dtype).unsqueeze(1)
+    labels = functional.grid_sample(labels, grid, mode="nearest", padding_mode="zeros", align_corners=False)
+    target[rows] = labels.squeeze(1).to(target.dtype)
+
+
+def _blur_chosen(image: Float[Tensor, "n 1 h w"], parameters: Augmentation) -> None:
+    """Blur the images for which that was drawn; in place."""
+    rows = _chosen(parameters, image.device, "blur_sigma_px")
+    if len(rows):
+        image[rows] = _blur(image[rows], _rows(parameters, rows).blur_sigma_px)
+
+
+def _shade(image: Float[Tensor, "n 1 h w"], parameters: Augmentation) -> Float[Tensor, "n 1 h w"]:
+    """Brightness, then contrast about the mean that results, in one pass over the images."""
+    factor, shift, contrast = (
+        values.to(image).view(-1, 1, 1, 1)
+        for values in (parameters.brightness_factor, parameters.brightness_shift, parameters.contrast)
+    )
+    mean = image.mean(dim=(1, 2, 3), keepdim=True) * factor
+    return (image * (factor * contrast) + (mean * (1 - contrast) + shift)).clamp_(0, 1)
 
 
 def augment(
@@ -118,17 +190,8 @@ def augment(
         )
     if len(parameters.scale) != len(image):
         raise ValueError(f"parameters: expected {len(image)}, one per image, found {len(parameters.scale)}.")
-    if not image.is_floating_point():
-        image = image.float() / 255
-    grid = _sampling_grid(parameters, image)
-    image = functional.grid_sample(image, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-    labels = target.to(image.dtype).unsqueeze(1)
-    labels = functional.grid_sample(labels, grid, mode="nearest", padding_mode="zeros", align_corners=False)
-    image = _blur(image, parameters.blur_sigma_px)
-    mean = image.mean(dim=(1, 2, 3), keepdim=True)
-    brightness, contrast = (
-        values.to(image).view(-1, 1, 1, 1) for values in (parameters.brightness, parameters.contrast)
-    )
-    # (image + brightness), then its distance to its own mean times the contrast.
-    image = image * contrast + (mean * (1 - contrast) + brightness)
-    return image.clamp_(0, 1), labels.squeeze(1).to(target.dtype)
+    image = image.clone() if image.is_floating_point() else image.float() / 255
+    target = target.clone()
+    _resample_chosen(image, target, parameters)
+    _blur_chosen(image, parameters)
+    return _shade(image, parameters), target

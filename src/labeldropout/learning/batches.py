@@ -1,7 +1,6 @@
 """The cases of one training, resident on the device, and the batches drawn from them."""
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,9 @@ from labeldropout.labels import Part, Structure, is_annotated
 from labeldropout.learning.augmentation import augment, draw_augmentation
 from labeldropout.learning.experiments import ANY
 
+IGNORED = 255
+"""Value of the target's pixels that the loss leaves out (decision 33b)."""
+
 
 @dataclass(frozen=True)
 class Cases:
@@ -27,7 +29,7 @@ class Cases:
     images: Tensor
     """uint8 (N, H, W)."""
     targets: Tensor
-    """uint8 (N, H, W): channel of the network, not value of `Structure`."""
+    """uint8 (N, H, W): channel of the network, not value of `Structure`; `IGNORED` where the loss leaves pixels out."""
     annotated: Tensor
     """bool (N, C), on the CPU, where label dropout draws; channel 0 is always true."""
     table: pd.DataFrame
@@ -123,17 +125,33 @@ def draw_unlabelled_cases(
     return loses
 
 
-def hide_labels(cases: Cases, loses: np.ndarray) -> Cases:
-    """The cases with their hidden labels removed."""
+def hide_labels(cases: Cases, loses: np.ndarray, *, ignore: bool) -> Cases:
+    """The cases with their hidden labels removed.
+
+    Args:
+        cases: Training cases.
+        loses: Which case loses which label, from `draw_unlabelled_cases`.
+        ignore: Whether the pixels of a hidden structure become `IGNORED` in place of background.
+
+    Raises:
+        ValueError: Pixels are to be ignored, but no label is hidden.
+    """
+    if ignore and not loses.any():
+        raise ValueError("The oracle ignores the pixels of hidden labels, but no training case loses one (found 0).")
     hidden = torch.from_numpy(loses)
     targets, _ = hide_annotations(
         cases.targets, cases.annotated.to(cases.targets.device), hidden.to(cases.targets.device)
     )
+    if ignore:
+        targets = torch.where(targets == cases.targets, targets, IGNORED)
     return Cases(cases.images, targets, cases.annotated & ~hidden, cases.table)
 
 
 class Batches:
-    """Batches of augmented training cases, with some of their annotations hidden; iterate once per epoch."""
+    """Batches of augmented training cases, with some of their annotations hidden, in an endless stream of passes.
+
+    Every pass has every case once, in another order.
+    """
 
     def __init__(
         self,
@@ -143,17 +161,21 @@ class Batches:
         label_dropout: dict[str, Any] | None,
         structures: Sequence[Structure],
         seed: int,
+        *,
+        whole_batches: bool,
     ) -> None:
         """Set up the random draws.
 
         Args:
             cases: Training cases.
-            batch_size: Cases per batch; an epoch's last batch may be smaller.
+            batch_size: Cases per batch.
             augmentation: Section of `config.json`; None switches it off.
             label_dropout: Section of `config.json`; None switches it off.
             structures: Channel order.
             seed: Seed of the training; order, augmentation and label dropout each get a stream of their own, so that
                 trainings that differ only in label dropout see the same images in the same order.
+            whole_batches: Whether a batch is filled up from the next pass; otherwise the last one of a pass may be
+                smaller.
 
         Raises:
             ValueError: Label dropout names a structure that is not partially labelled in these cases.
@@ -177,23 +199,25 @@ class Batches:
                     )
                 self.droppable[channel] = True
         self.label_sets = label_sets(cases.annotated)
+        self.whole_batches = whole_batches
+        self.left = np.empty(0, np.int64)
+        """Rows that are still to come in this pass, in order."""
 
     def state(self) -> dict[str, Any]:
-        """The state of the random draws between two epochs, in plain Python values."""
+        """The state of the stream between two batches, in plain Python values."""
         return {
+            "left": self.left.tolist(),
             "order": self.order_rng.bit_generator.state,
             "augmentation": self.augmentation_rng.bit_generator.state,
             "label_dropout": self.dropout_rng.bit_generator.state,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue with the epoch that was next when `state` was called."""
+        """Continue with the batch that was next when `state` was called."""
+        self.left = np.array(state["left"], np.int64)
         self.order_rng.bit_generator.state = state["order"]
         self.augmentation_rng.bit_generator.state = state["augmentation"]
         self.dropout_rng.bit_generator.state = state["label_dropout"]
-
-    def __len__(self) -> int:
-        return math.ceil(len(self.cases) / self.batch_size)
 
     def _draw_hidden(self, annotated: Tensor) -> Tensor:
         """Which annotations of a batch label dropout hides: bool (N, C)."""
@@ -202,20 +226,25 @@ class Batches:
             return draw_hidden_by_pattern(annotated, *self.label_sets, probability, self.dropout_rng)
         return draw_hidden_structures(annotated, self.droppable, probability, self.dropout_rng)
 
-    def __iter__(self) -> Iterator[Batch]:
+    def _draw_rows(self) -> np.ndarray:
+        """The cases of the next batch."""
+        while len(self.left) < (self.batch_size if self.whole_batches else 1):
+            self.left = np.concatenate([self.left, self.order_rng.permutation(len(self.cases))])
+        rows, self.left = self.left[: self.batch_size], self.left[self.batch_size :]
+        return rows
+
+    def draw(self) -> Batch:
+        """The next batch of the stream."""
         cases, device = self.cases, self.cases.images.device
-        order = self.order_rng.permutation(len(cases))
-        for start in range(0, len(order), self.batch_size):
-            rows = order[start : start + self.batch_size]
-            index = torch.from_numpy(rows).to(device)
-            image = cases.images[index].unsqueeze(1).float().div_(255)
-            target = cases.targets[index]
-            annotated = cases.annotated[rows]
-            if self.augmentation:
-                parameters = draw_augmentation(len(rows), self.augmentation, self.augmentation_rng)
-                image, target = augment(image, target, parameters)
-            if self.label_dropout:
-                target, annotated = hide_annotations(
-                    target, annotated.to(device), self._draw_hidden(annotated).to(device)
-                )
-            yield Batch(image, target, annotated.to(device), rows)
+        rows = self._draw_rows()
+        index = torch.from_numpy(rows).to(device)
+        image = cases.images[index].unsqueeze(1).float().div_(255)
+        target = cases.targets[index]
+        annotated = cases.annotated[rows]
+        if self.augmentation:
+            transforms = self.augmentation["transforms"]
+            parameters = draw_augmentation(len(rows), transforms, image.shape[-1], self.augmentation_rng)
+            image, target = augment(image, target, parameters)
+        if self.label_dropout:
+            target, annotated = hide_annotations(target, annotated.to(device), self._draw_hidden(annotated).to(device))
+        return Batch(image, target, annotated.to(device), rows)

@@ -30,7 +30,7 @@ class Checkpoints:
 
     @property
     def path(self) -> Path:
-        """The file with the restart state; missing until the first epoch is done."""
+        """The file with the restart state; missing until the first validation is done."""
         return self.folder / "checkpoint.pt"
 
     def read(self) -> dict[str, Any] | None:

@@ -8,8 +8,17 @@ from labeldropout.fingerprint import keys_of
 from labeldropout.labels import FOREGROUND, Structure
 from labeldropout.messages import did_you_mean
 
-LOSS_NAMES = keys_of("losses", "LOSSES")
+ORACLE = "oracle"
+"""A row's loss: the adaptive one without the pixels of a structure where it was hidden (decision 33b).
 
+It has to know the hidden labels, so it is a control for labels that we hide ourselves."""
+
+LOSS_NAMES = (*keys_of("losses", "LOSSES"), ORACLE)
+"""What a row may say; all but `ORACLE` are keys of `LOSSES`."""
+
+
+AUGMENTATIONS = ("none", "published", "strong")
+"""From none to most; what the last two draw stands in the configuration."""
 
 DROPOUT_MODES = ("single", "pattern")
 
@@ -48,8 +57,9 @@ class Experiment:
     hidden: tuple[Hidden, ...]
     """Labels hidden from the training parts."""
     loss: str
-    """One of `LOSS_NAMES`."""
-    augmentation: bool
+    """One of `LOSS_NAMES`; `ORACLE` is the only one that `LOSSES` does not have."""
+    augmentation: str
+    """One of `AUGMENTATIONS`."""
     dropout_structures: tuple[Structure, ...]
     """Structures that label dropout may hide; empty without label dropout."""
     dropout_probability: float
@@ -63,6 +73,11 @@ class Experiment:
     """Data sets whose test parts are predicted and scored."""
     severity: float | None = None
     """Domain shift of the simulated data sets of this model, in [0, 1]; None for the study's own."""
+
+    @property
+    def loss_function(self) -> str:
+        """Key of `LOSSES`."""
+        return "adaptive" if self.loss == ORACLE else self.loss
 
 
 def code_choices(loss: str, network: str) -> dict[str, list[str]]:
@@ -139,6 +154,16 @@ def _label_dropout(cells: dict[str, str], at: dict[str, str], where: str) -> tup
     return probability, mode
 
 
+def _loss(cells: dict[str, str], at: dict[str, str]) -> str:
+    loss = _one_of(cells["loss"], LOSS_NAMES, at["loss"])
+    if loss == ORACLE and (not cells["hidden"] or cells["dropout_structures"]):
+        raise ValueError(
+            f"{at['loss']}: the oracle leaves out the pixels of hidden labels (expected labels in 'hidden' and no label"
+            f" dropout, found {cells['hidden']!r} and {cells['dropout_structures']!r})."
+        )
+    return loss
+
+
 def _seeds(cell: str, where: str) -> tuple[int, ...]:
     try:
         seeds = tuple(int(seed) for seed in cell.split(","))
@@ -185,8 +210,8 @@ def parse_row(row: dict[str, str], datasets: tuple[str, ...], where: str = "conf
         train_on=_names(cells["train_on"]),
         structures=structures,
         hidden=hidden,
-        loss=_one_of(cells["loss"], LOSS_NAMES, at["loss"]),
-        augmentation=_one_of(cells["augmentation"], ("yes", "no"), at["augmentation"]) == "yes",
+        loss=_loss(cells, at),
+        augmentation=_one_of(cells["augmentation"], AUGMENTATIONS, at["augmentation"]),
         dropout_structures=dropout_structures,
         dropout_probability=probability,
         dropout_mode=mode,
@@ -221,8 +246,8 @@ def experiment_of(config: Mapping[str, Any], seeds: str, shown_in: str) -> Exper
                 Hidden(Structure[item["structure"]], item["dataset"], item.get("share"), item.get("as_many_as"))
                 for item in config["hidden"]
             ),
-            loss=config["loss"],
-            augmentation=config["augmentation"] is not None,
+            loss=ORACLE if config.get("ignore_hidden") else config["loss"],
+            augmentation=(config["augmentation"] or {"name": AUGMENTATIONS[0]})["name"],
             dropout_structures=tuple(Structure[name] for name in dropout["structures"]),
             dropout_probability=dropout["probability"],
             dropout_mode=dropout["mode"],

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from labeldropout.learning.experiments import Experiment
+from labeldropout.learning.experiments import ORACLE, Experiment
 
 
 def resolve(experiment: Experiment, settings: dict[str, Any], selected: dict[str, Any]) -> dict[str, Any]:
@@ -27,8 +27,10 @@ def resolve(experiment: Experiment, settings: dict[str, Any], selected: dict[str
             }
             for item in experiment.hidden
         ],
-        "loss": experiment.loss,
-        "augmentation": settings["augmentation"] if experiment.augmentation else None,
+        "loss": experiment.loss_function,
+        "augmentation": None
+        if experiment.augmentation == "none"
+        else {"name": experiment.augmentation, "transforms": settings["augmentation"][experiment.augmentation]},
         "label_dropout": {
             "structures": [structure.name for structure in experiment.dropout_structures],
             "probability": experiment.dropout_probability,
@@ -43,5 +45,6 @@ def resolve(experiment: Experiment, settings: dict[str, Any], selected: dict[str
         "crop_margin": settings["crop_margin"],
         "study_seed": settings["study_seed"],
         "simulated": settings["simulated"],
+        **({"ignore_hidden": True} if experiment.loss == ORACLE else {}),
         **({} if experiment.severity is None else {"severity": experiment.severity}),
     }

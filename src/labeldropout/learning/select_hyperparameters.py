@@ -18,7 +18,7 @@ def select(candidates: Sequence[Path], seed: int) -> tuple[pd.DataFrame, dict[st
         seed: The n.
 
     Returns:
-        A row per candidate (learning_rate, batch_size, dice, epoch, selected), best first, and the values chosen. Ties
+        A row per candidate (learning_rate, batch_size, dice, step, selected), best first, and the values chosen. Ties
         go to the lower learning rate, then to the smaller batch.
     """
     rows = []
@@ -31,7 +31,7 @@ def select(candidates: Sequence[Path], seed: int) -> tuple[pd.DataFrame, dict[st
                 "learning_rate": settings["learning_rate"],
                 "batch_size": settings["batch_size"],
                 "dice": float(best["dice"]),
-                "epoch": int(best["epoch"]),
+                "step": int(best["step"]),
             }
         )
     table = pd.DataFrame(rows).sort_values(

@@ -21,13 +21,13 @@ SCORES = {
 """`scores/<model>.csv`: one row per seed, case and structure that has a reference."""
 
 HISTORY = {
-    "epoch": "from 1",
-    "learning_rate": "at the start of this epoch",
-    "loss": "mean training loss per case",
+    "step": "optimisation steps done at this validation",
+    "learning_rate": "at the first step after the validation before",
+    "loss": "mean training loss per case since the validation before",
     "dataset": "data set of the validation cell; all = mean over cells",
     "structure": "structure of the cell; all = mean over cells",
     "dice": "mean validation Dice on the network's grid",
     "n": "validation cases behind the mean",
-    "best": "1 if this epoch is the best so far",
+    "best": "1 if this validation is the best so far",
 }
-"""`history.csv` of a training: one row per epoch and validation cell, and one `all`, `all` row per epoch."""
+"""`history.csv` of a training: one row per validation and cell, and one `all`, `all` row per validation."""

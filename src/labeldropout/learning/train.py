@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,9 @@ from labeldropout.devices import choose_device
 from labeldropout.files import read_json, replacing, write_json, write_table
 from labeldropout.fingerprint import fingerprint
 from labeldropout.labels import Part, Structure
-from labeldropout.learning.batches import Batches, Cases, draw_unlabelled_cases, hide_labels, load_cases
+from labeldropout.learning.batches import IGNORED, Batches, Cases, draw_unlabelled_cases, hide_labels, load_cases
 from labeldropout.learning.checkpoints import Checkpoints, hold
+from labeldropout.learning.duration import duration_of
 from labeldropout.learning.experiments import code_choices
 from labeldropout.learning.model import Model, build_model, forward
 from labeldropout.learning.tables import HISTORY
@@ -39,25 +41,25 @@ class Trained:
     """The result of a training."""
 
     weights: dict[str, torch.Tensor]
-    """State of the network at the best epoch, on the CPU."""
+    """State of the network at the best validation, on the CPU."""
     history: pd.DataFrame
     """Table `HISTORY`."""
     images_per_s: float
     """Training images per second of the optimisation loop; excludes validation and whatever preceded a resumption."""
-    resumed_from_epoch: list[int]
-    """The epoch at which each resumption began; empty if nothing interrupted the training."""
+    resumed_after_step: list[int]
+    """The steps that were done at each resumption; empty if nothing interrupted the training."""
 
 
 @dataclass
 class Progress:
-    """The state of a training at the end of an epoch, apart from network, optimiser, schedule and draws."""
+    """The state of a training after a validation, apart from network, optimiser, schedule and draws."""
 
-    epoch: int = 0
-    """Number of epochs done."""
+    step: int = 0
+    """Number of optimisation steps done."""
     best: dict[str, torch.Tensor] = field(default_factory=dict)
     best_dice: float = -1.0
     rows: list[dict[str, Any]] = field(default_factory=list)
-    resumed_from_epoch: list[int] = field(default_factory=list)
+    resumed_after_step: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Engine:
     schedule: torch.optim.lr_scheduler.LRScheduler
 
     def state(self, progress: Progress) -> dict[str, Any]:
-        """Everything that the remaining epochs depend on."""
+        """Everything that the remaining steps depend on."""
         device = self.model.device
         return {
             "network": self.model.network.state_dict(),
@@ -93,41 +95,51 @@ class Engine:
         if device.type == "cuda":
             torch.cuda.set_rng_state(state["generator_of_card"], device)
         progress = Progress(**state["progress"])
-        progress.resumed_from_epoch.append(progress.epoch + 1)
+        progress.resumed_after_step.append(progress.step)
         return progress
 
 
-def _refuse_non_finite(losses: torch.Tensor, batches: list[np.ndarray], table: pd.DataFrame, epoch: int) -> None:
+def _refuse_non_finite(losses: torch.Tensor, batches: list[np.ndarray], table: pd.DataFrame, done: int) -> None:
     """Stop a training whose loss is no longer finite.
 
+    Args:
+        losses: Loss of every batch since the validation before.
+        batches: Rows of these batches.
+        table: The training cases.
+        done: Steps before these.
+
     Raises:
-        ValueError: The loss is not finite; the message names epoch, batch and cases.
+        ValueError: The loss is not finite; the message names step and cases.
     """
     bad = torch.nonzero(~torch.isfinite(losses)).flatten()
     if len(bad):
         first = int(bad[0])
         cases = ", ".join(table["case"].iloc[batches[first]])
         raise ValueError(
-            f"Training: loss is {float(losses[first])} in epoch {epoch}, batch {first + 1} (expected a finite number);"
+            f"Training: loss is {float(losses[first])} in step {done + first + 1} (expected a finite number);"
             f" cases: {cases}. Lower the learning rate or look at these cases."
         )
 
 
-def train_epoch(
+def train_steps(
     model: Model,
     batches: Batches,
     optimiser: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LRScheduler,
+    n_steps: int,
 ) -> tuple[torch.Tensor, list[np.ndarray]]:
-    """One pass over the training cases.
+    """So many optimisation steps.
 
     Returns:
         Loss of every batch, float64 on the CPU (fetched once, so that a GPU never waits), and the rows of every batch.
     """
-    loss_function = LOSSES[model.config["loss"]]
+    loss_function = partial(
+        LOSSES[model.config["loss"]], ignore_index=IGNORED if model.config.get("ignore_hidden") else None
+    )
     losses, rows = [], []
     model.network.train()
-    for batch in batches:
+    for _ in range(n_steps):
+        batch = batches.draw()
         loss = loss_function(forward(model.network, batch.image), batch.target, batch.annotated)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -175,7 +187,7 @@ def train(
     device: torch.device,
     checkpoints: Checkpoints | None = None,
 ) -> Trained:
-    """Train with SGD, Nesterov momentum and polynomial decay; keep the epoch of best validation Dice.
+    """Train with SGD, Nesterov momentum and polynomial decay; keep the validation of best Dice.
 
     Args:
         config: Content of `config.json`.
@@ -183,32 +195,40 @@ def train(
         training: Training cases, with the labels to be hidden already hidden.
         validation: Validation cases with everything that the data sets annotate.
         device: The device that holds the cases.
-        checkpoints: Restart state to resume from, and to write after each epoch but the last; None to do without.
+        checkpoints: Restart state to resume from, and to write after each validation but the last; None to do without.
 
     Raises:
-        ValueError: The loss is not finite, or no validation case can be scored.
+        ValueError: The loss is not finite, no validation case can be scored, or the duration is given twice or
+            not at all.
     """
     settings = config["optimisation"]
     model = build_model(config, seed, device)
     structures = model.structures
+    duration = duration_of(settings, len(training), settings["batch_size"])
     batches = Batches(
-        training, settings["batch_size"], config["augmentation"], config["label_dropout"], structures, seed
+        training,
+        settings["batch_size"],
+        config["augmentation"],
+        config["label_dropout"],
+        structures,
+        seed,
+        whole_batches=duration.whole_batches,
     )
-    engine = Engine(model, batches, *build_optimiser(model, settings, settings["epochs"] * len(batches)))
+    engine = Engine(model, batches, *build_optimiser(model, settings, duration.n_steps))
     progress = Progress()
     if checkpoints and (state := checkpoints.read()):
         progress = engine.restore(state)
-        log.warning("resumed at epoch %d of %d from %s", progress.epoch + 1, settings["epochs"], checkpoints.path)
+        log.warning("resumed after step %d of %d from %s", progress.step, duration.n_steps, checkpoints.path)
     datasets = list(validation.table["dataset"])
     n_images, seconds = 0, 0.0
-    epochs = range(progress.epoch + 1, settings["epochs"] + 1)
-    for epoch in tqdm(epochs, desc=f"{config['model']} seed {seed}", unit="epoch", disable=None):
+    remaining = [step for step in duration.validated_after if step > progress.step]
+    for step in tqdm(remaining, desc=f"{config['model']} seed {seed}", unit="validation", disable=None):
         learning_rate = engine.schedule.get_last_lr()[0]
         started = time.perf_counter()
-        losses, seen = train_epoch(model, batches, engine.optimiser, engine.schedule)
+        losses, seen = train_steps(model, batches, engine.optimiser, engine.schedule, step - progress.step)
         seconds += time.perf_counter() - started
         n_images += sum(len(part) for part in seen)
-        _refuse_non_finite(losses, seen, training.table, epoch)
+        _refuse_non_finite(losses, seen, training.table, progress.step)
         mean_loss = float(np.average(losses.numpy(), weights=[len(part) for part in seen]))
         summary = summarise_validation(validation_dice(model, validation), datasets, structures)
         dice = summary[-1]["dice"]
@@ -223,7 +243,7 @@ def train(
             }
         progress.rows += [
             {
-                "epoch": epoch,
+                "step": step,
                 "learning_rate": learning_rate,
                 "loss": mean_loss,
                 **row,
@@ -231,15 +251,15 @@ def train(
             }
             for row in summary
         ]
-        log.info("epoch %d: loss %.4f, validation Dice %.4f", epoch, mean_loss, dice)
-        progress.epoch = epoch
-        if checkpoints and epoch < settings["epochs"]:
+        log.info("step %d: loss %.4f, validation Dice %.4f", step, mean_loss, dice)
+        progress.step = step
+        if checkpoints and step < duration.n_steps:
             checkpoints.write(engine.state(progress))
     return Trained(
         weights=progress.best,
         history=pd.DataFrame(progress.rows)[list(HISTORY)],
         images_per_s=n_images / seconds,
-        resumed_from_epoch=progress.resumed_from_epoch,
+        resumed_after_step=progress.resumed_after_step,
     )
 
 
@@ -288,10 +308,10 @@ def train_model(
         device: auto, cpu or cuda.
         threads: Threads of a CPU training.
         output: Folder `seed-<n>`.
-        benchmark: JSON file for the seconds and images/s of this process alone, and the epochs at which the training
-            was resumed; None to leave it out.
-        checkpoints: Folder of restart state, written after each epoch; None to do without. With it, a killed training
-            resumes after its last complete epoch and ends with the same bytes as an uninterrupted one.
+        benchmark: JSON file for the seconds and images/s of this process alone, and the steps after which the
+            training was resumed; None to leave it out.
+        checkpoints: Folder of restart state, written after each validation; None to do without. With it, a killed
+            training resumes after its last validation and ends with the same bytes as an uninterrupted one.
     """
     started = time.perf_counter()
     settings = read_json(config)
@@ -316,7 +336,8 @@ def train_model(
         restart = None
         if checkpoints:
             restart = held.enter_context(hold(checkpoints / _key(settings, seed, inputs, chosen, threads)))
-        trained = train(settings, seed, hide_labels(training, loses), validation, chosen, restart)
+        seen = hide_labels(training, loses, ignore=settings.get("ignore_hidden", False))
+        trained = train(settings, seed, seen, validation, chosen, restart)
         record = {
             "model": settings["model"],
             "seed": seed,
@@ -327,7 +348,7 @@ def train_model(
             "inputs": inputs,
             "n_training_cases": len(training),
             "n_validation_cases": len(validation),
-            "best_epoch": int(trained.history.loc[trained.history["best"] == 1, "epoch"].max()),
+            "best_step": int(trained.history.loc[trained.history["best"] == 1, "step"].max()),
         }
         metadata = {"labeldropout": json.dumps({"config": settings, "seed": seed}, sort_keys=True)}
         with replacing(output / "weights.safetensors") as file:
@@ -341,6 +362,6 @@ def train_model(
         figures = {
             "seconds": time.perf_counter() - started,
             "images_per_s": trained.images_per_s,
-            "resumed_from_epoch": trained.resumed_from_epoch,
+            "resumed_after_step": trained.resumed_after_step,
         }
         write_json({**figures, "device": provenance.device_name(), "commit": provenance.commit()}, benchmark)

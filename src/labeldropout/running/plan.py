@@ -5,7 +5,6 @@ optimisation steps on this machine, or from a speed measured elsewhere.
 """
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +17,7 @@ from labeldropout.configuration import read_configuration
 from labeldropout.data.catalogue import DATASETS
 from labeldropout.devices import choose_device
 from labeldropout.files import write_json, write_table
+from labeldropout.learning.duration import duration_of
 from labeldropout.learning.model import build_model
 from labeldropout.learning.resolve import resolve
 from labeldropout.running.speed import BUDGET_S, Speed, measure
@@ -60,8 +60,8 @@ def list_trainings(study: StudyPlan) -> pd.DataFrame:
     """Counts for every model, and for the grid search's candidates by batch size; a row may stand for several seeds.
 
     Returns:
-        experiment, model, trainings; then for one training: batch_size, images (of an epoch), validation_images,
-        epochs, steps, image_passes.
+        experiment, model, trainings; then for one training: batch_size, images (of a pass), validation_images,
+        validations, steps, image_passes.
     """
     config = study.config
     searched = study.experiments[study.searched]
@@ -69,10 +69,12 @@ def list_trainings(study: StudyPlan) -> pd.DataFrame:
     rows = [study.experiments[model] for model in study.study_models]
     entries = [("grid", f"candidates, batch {size}", searched, len(rates), size) for size in sizes]
     entries += [(row.experiment, row.model, row, len(row.seeds), middle_batch_size(config)) for row in rows]
-    epochs = config["training"]["optimisation"]["epochs"]
+    optimisation = config["training"]["optimisation"]
     table = []
     for experiment, model, row, n_trainings, batch_size in entries:
         images = _part(study, row.train_on, "training")
+        duration = duration_of(optimisation, images, batch_size)
+        passed = duration.n_steps * batch_size if duration.whole_batches else optimisation["epochs"] * images
         table.append(
             {
                 "experiment": experiment,
@@ -81,17 +83,17 @@ def list_trainings(study: StudyPlan) -> pd.DataFrame:
                 "batch_size": batch_size,
                 "images": images,
                 "validation_images": _part(study, row.train_on, "validation"),
-                "epochs": epochs,
-                "steps": epochs * math.ceil(images / batch_size),
-                "image_passes": epochs * images,
+                "validations": len(duration.validated_after),
+                "steps": duration.n_steps,
+                "image_passes": passed,
             }
         )
     return pd.DataFrame(table)
 
 
 def add_hours(table: pd.DataFrame, speed: Speed) -> pd.DataFrame:
-    """The table of `list_trainings` with `hours` of one training: its steps, and a validation after every epoch."""
-    validated = table["validation_images"] * table["epochs"]
+    """The table of `list_trainings` with `hours` of one training: its steps and its validations."""
+    validated = table["validation_images"] * table["validations"]
     seconds = table["image_passes"] / speed.training + validated / speed.validation
     return table.assign(hours=seconds / 3600)
 
@@ -203,7 +205,7 @@ def _range(values: pd.Series, pattern: str) -> str:
 
 def _experiment_lines(trainings: pd.DataFrame) -> list[list[str]]:
     """One line per experiment, and one for the whole study."""
-    lines = [["experiment", "trainings", "images an epoch", "steps of one", "hours of one", "hours"]]
+    lines = [["experiment", "trainings", "images a pass", "steps of one", "hours of one", "hours"]]
     for name, those in [*trainings.groupby("experiment", sort=False), ("all", trainings)]:
         lines.append(
             [

@@ -35,7 +35,7 @@ class RuleCode:
 
     def _of_model(self, model: str, entry: str) -> str:
         row = self._study.experiments[model]
-        return fingerprint(entry, choices=code_choices(row.loss, row.network))
+        return fingerprint(entry, choices=code_choices(row.loss_function, row.network))
 
     def resolver(self) -> str:
         """The code that writes out the settings of any model."""

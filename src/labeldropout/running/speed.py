@@ -12,7 +12,7 @@ import torch
 from labeldropout.labels import FOREGROUND
 from labeldropout.learning.batches import Batches, Cases
 from labeldropout.learning.model import build_model
-from labeldropout.learning.train import build_optimiser, train_epoch
+from labeldropout.learning.train import build_optimiser, train_steps
 from labeldropout.learning.validation import validation_dice
 from labeldropout.provenance import device_name
 
@@ -30,7 +30,7 @@ class Speed:
     training: float
     """Images per second of the optimisation loop."""
     validation: float
-    """Images per second of the validation after an epoch."""
+    """Images per second of a validation."""
     how: str
     """On what, and how, it was measured."""
     peak_bytes: int | None = None
@@ -69,9 +69,9 @@ def measure(settings: Mapping[str, Any], device: torch.device, budget_s: float) 
 
     def seconds_of(n_steps: int, batch_size: int) -> float:
         cases = made_up_cases(n_steps * batch_size, side, device, len(structures))
-        batches = Batches(cases, batch_size, settings["augmentation"], None, model.structures, 0)
+        batches = Batches(cases, batch_size, settings["augmentation"], None, model.structures, 0, whole_batches=True)
         started = time.perf_counter()
-        train_epoch(model, batches, optimiser, schedule)  # ends with a transfer to the host: a GPU is done
+        train_steps(model, batches, optimiser, schedule, n_steps)  # ends with a transfer to the host: a GPU is done
         return time.perf_counter() - started
 
     started = time.perf_counter()

@@ -12,7 +12,8 @@ from typing import Any
 
 from labeldropout.configuration import check_columns
 from labeldropout.items import INSTRUMENT_ITEMS, ITEMS, LEDGERS, Section, Whose, figures, is_of_the_study
-from labeldropout.learning.experiments import COLUMNS, LOSS_NAMES, Experiment, parse_row
+from labeldropout.learning.duration import check_duration
+from labeldropout.learning.experiments import AUGMENTATIONS, COLUMNS, LOSS_NAMES, Experiment, parse_row
 
 PAPER_FIGURES = tuple(item.name for item in figures(Section.PAPER))
 PAPER_ITEMS, COMPARED_ITEMS = (
@@ -60,8 +61,8 @@ def read_list(path: Path) -> list[dict[str, str]]:
 
 def _in_order_of_the_paper(row: Experiment) -> tuple[Any, ...]:
     """Sort key: by experiment, then from all labels to fewer and from no remedy to more, as in the panels' columns."""
-    loss = LOSS_NAMES.index(row.loss)
-    return row.experiment, bool(row.hidden), loss, row.augmentation, row.dropout_probability, row.model
+    loss, augmentation = LOSS_NAMES.index(row.loss), AUGMENTATIONS.index(row.augmentation)
+    return row.experiment, bool(row.hidden), loss, augmentation, row.dropout_probability, row.model
 
 
 class StudyPlan:
@@ -141,6 +142,7 @@ class StudyPlan:
         """(Model, seed) of every training of the paper's study."""
 
     def _check(self) -> None:
+        check_duration(self.config["training"]["optimisation"])
         if self.searched not in self.experiments:
             raise ValueError(f"configuration: selection.model {self.searched!r} is not a row of the list.")
         known = [*PAPER_ITEMS, *INSTRUMENT_ITEMS]
@@ -338,6 +340,11 @@ class StudyPlan:
     def of_trainings(self, file: str) -> list[str]:
         """One file of every training of the paper's study."""
         return [f"<results>/models/{model}/seed-{seed}/{file}" for model, seed in self.trainings]
+
+    def of_all_trainings(self, file: str) -> list[str]:
+        """One file of every training of the list, our own experiments included."""
+        rows = self.experiments.items()
+        return [f"<results>/models/{model}/seed-{seed}/{file}" for model, row in rows for seed in row.seeds]
 
     def surface_tolerance(self) -> str:
         """The tolerances of the surface Dice as JSON."""

@@ -25,7 +25,7 @@ class Tissue(IntEnum):
     SURROUNDINGS = 0
     """Lung, chest wall, liver: everything far beyond the pericardium."""
     BLOOD = 1
-    """Left ventricle and left atrium."""
+    """Left ventricle."""
     RIGHT_BLOOD = 2
     """Right ventricle and right atrium."""
     SEPTAL_WALL = 3
@@ -44,6 +44,8 @@ class Tissue(IntEnum):
     """The bright line around the heart."""
     FAT = 10
     """Fat and connective tissue just outside it."""
+    ATRIAL_BLOOD = 11
+    """Left atrium and pulmonary veins, where clutter differs from that in the ventricle."""
 
 
 @dataclass(frozen=True)
@@ -246,7 +248,7 @@ def draw_heart(rng: np.random.Generator) -> Heart:
     """
     ejection_fraction = _clipped_normal(rng, 0.53, 0.12, 0.18, 0.76)
     dilation = 1 + 1.1 * max(0.0, 0.5 - ejection_fraction)
-    ed_volume_ml = _clipped_normal(rng, 108 * dilation, 26.0, 50.0, 260.0)
+    ed_volume_ml = _clipped_normal(rng, 108 * dilation, 30.0, 50.0, 260.0)
     shape = {
         "widest": rng.uniform(0.26, 0.44),
         "annulus": rng.uniform(0.70, 0.90),
@@ -262,8 +264,9 @@ def draw_heart(rng: np.random.Generator) -> Heart:
     es_length = ed_length * (1 - rng.uniform(0.2, 0.32) * ejection_fraction)
     es_radius = ed_radius * float(np.sqrt((1 - ejection_fraction) * ed_length / es_length))
     ed_wall = _clipped_normal(rng, 9.0, 1.8, 6.0, 15.0)
-    es_la_radius = _clipped_normal(rng, 21.5 + 8 * max(0.0, 0.5 - ejection_fraction), 2.8, 16.0, 31.0)
-    es_la_half_length = es_la_radius * rng.uniform(1.05, 1.45)
+    es_la_radius = _clipped_normal(rng, 22.5 + 8 * max(0.0, 0.5 - ejection_fraction), 3.2, 16.0, 32.0)
+    # Mean volume about 63 ml: Lang's upper normal limit of 34 ml/m2 on a body of 1.9 m2, as in a clinic's patients.
+    es_la_half_length = es_la_radius * rng.uniform(1.1, 1.5)
     la_emptying = rng.uniform(0.78, 0.95)
     right_scale = rng.uniform(0.78, 0.92)
     ed = Chambers(ed_length, ed_radius, ed_wall, es_la_half_length * la_emptying, es_la_radius * la_emptying, 1.0)

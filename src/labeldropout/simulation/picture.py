@@ -50,6 +50,7 @@ def draw_artefacts(
     level[Tissue.SURROUNDINGS] = acquisition.surroundings_db
     level[Tissue.BLOOD] = acquisition.blood_db
     level[Tissue.RIGHT_BLOOD] = acquisition.blood_db + rng.normal(-2, 2)
+    level[Tissue.ATRIAL_BLOOD] = acquisition.blood_db + rng.normal(0, 5)
     level[Tissue.SEPTAL_WALL] = acquisition.septal_wall_db
     level[Tissue.LATERAL_WALL] = acquisition.lateral_wall_db
     level[Tissue.THIN_WALL] = 0.5 * (acquisition.septal_wall_db + acquisition.lateral_wall_db) + rng.normal(2, 2)
@@ -90,10 +91,10 @@ _MIDDLE_MM = 70.0
 
 
 # How much of the slow and of the fast variations applies to each tissue, in the order of `Tissue`.
-_TEXTURE = np.array([2.0, 0.3, 0.3, 0.9, 1.1, 1.0, 1.0, 0.7, 1.0, 1.0, 1.4], np.float32)
+_TEXTURE = np.array([2.0, 0.3, 0.3, 0.9, 1.1, 1.0, 1.0, 0.7, 1.0, 1.0, 1.4, 0.3], np.float32)
 
 
-_PATCHES = np.array([0.5, 0.0, 0.0, 0.4, 0.6, 1.0, 0.6, 0.9, 0.8, 1.1, 0.8], np.float32)
+_PATCHES = np.array([0.5, 0.0, 0.0, 0.4, 0.6, 1.0, 0.6, 1.6, 1.0, 1.2, 0.8, 0.0], np.float32)
 
 
 def _facing(
@@ -149,7 +150,8 @@ def echo(
         heart = gaussian_filter1d(heart, max(0.6 * acquisition.smoothing_mm, 1e-3) / beam_deg, axis=1, mode="nearest")
     decibel = np.float32(20) * np.log10(heart + np.float32(1e-6)) + np.float32(acquisition.gain_db)
     grey = np.clip(1 + decibel / np.float32(acquisition.dynamic_range_db), 0, 1)
-    return grey ** np.float32(acquisition.gamma)
+    black = np.float32(acquisition.black_level)
+    return black + (1 - black) * grey ** np.float32(acquisition.gamma)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,9 @@ class _Place:
     """Position in the plane, at right angles to the long axis; negative on the left."""
 
 
+_BLOOD = (Tissue.BLOOD, Tissue.RIGHT_BLOOD, Tissue.ATRIAL_BLOOD)
+
+
 def _rotation(heart: Heart, view: View) -> float:
     return heart.two_chamber_angle if view is View.A2C else 0.0
 
@@ -148,7 +151,7 @@ def _paint_valve(
     painted[distance < 0.9] = Tissue.VALVE
     for hinge, outwards in zip(hinges, (-1, 1), strict=True):
         ring = np.hypot(x - hinge - outwards * 2.2, (z + 1.5) * 0.8) < 3.0
-        painted[ring & (painted != Tissue.BLOOD) & (painted != Tissue.RIGHT_BLOOD)] = Tissue.ANNULUS
+        painted[ring & ~np.isin(painted, _BLOOD)] = Tissue.ANNULUS
     tissue[near] = painted
 
 
@@ -209,7 +212,7 @@ def _paint_veins(tissue: UInt8[np.ndarray, "*s"], heart: Heart, now: Chambers, p
     angle = np.arctan2(place.lateral[outside], down)
     painted = tissue[outside]
     for centre, half_width in heart.veins:
-        painted[np.abs(angle - np.float32(centre)) < np.float32(half_width)] = Tissue.BLOOD
+        painted[np.abs(angle - np.float32(centre)) < np.float32(half_width)] = Tissue.ATRIAL_BLOOD
     tissue[outside] = painted
 
 
@@ -256,7 +259,7 @@ def tissue_map(
     tissue[~ventricle & (levels.la <= atrial_wall)] = Tissue.THIN_WALL
     muscle = ventricle & (levels.epicardium <= 1)
     tissue[muscle] = np.where(place.lateral < 0, np.uint8(Tissue.SEPTAL_WALL), np.uint8(Tissue.LATERAL_WALL))[muscle]
-    tissue[~ventricle & (levels.la <= 1)] = Tissue.BLOOD
+    tissue[~ventricle & (levels.la <= 1)] = Tissue.ATRIAL_BLOOD
     _paint_veins(tissue, heart, now, place, levels)
 
     # Trabeculae grow towards the apex and project into the cavity only.

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.ndimage import map_coordinates
 
-from labeldropout.cone import Cone
+from labeldropout.cone import Cone, is_within
 
 
 def polar_axes(cone: Cone, n_ranges: int, n_beams: int) -> tuple[Float[np.ndarray, " r"], Float[np.ndarray, " a"]]:
@@ -53,12 +53,13 @@ def to_image(
         pixel_aspect: Height of a pixel over its width; 1 for square pixels.
     """
     row, column = pixel_positions(shape, pixel_aspect)
-    depth, lateral = row - cone.apex_row, column - cone.apex_column
+    inside = is_within(cone, row, column)
+    rows, columns = np.nonzero(inside)
+    depth, lateral = row[rows, 0] - cone.apex_row, column[0, columns] - cone.apex_column
     radius, angle = np.hypot(depth, lateral), np.arctan2(lateral, depth)
-    inside = (radius >= cone.near_px) & (radius <= cone.far_px) & (np.abs(angle) <= cone.half_angle_rad)
     n_ranges, n_beams = polar.shape
-    range_index = (radius[inside] - cone.near_px) * ((n_ranges - 1) / (cone.far_px - cone.near_px))
-    beam_index = (angle[inside] + cone.half_angle_rad) * ((n_beams - 1) / (2 * cone.half_angle_rad))
+    range_index = (radius - cone.near_px) * ((n_ranges - 1) / (cone.far_px - cone.near_px))
+    beam_index = (angle + cone.half_angle_rad) * ((n_beams - 1) / (2 * cone.half_angle_rad))
     image = np.zeros(shape, polar.dtype)
     image[inside] = map_coordinates(polar, [range_index, beam_index], order=1, mode="nearest")
     return image

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from scipy.ndimage import zoom
 
-from labeldropout.cone import Cone, cone_mask
+from labeldropout.cone import Cone, is_within
 from labeldropout.simulation.scan_conversion import pixel_positions
 
 Overlays = Literal["none", "screen", "noise"]
@@ -37,6 +37,8 @@ class Acquisition:
     gain_db: float
     gamma: float
     """Exponent of the grey map: above 1 darkens the middle."""
+    black_level: float
+    """Grey value, 0 to 1, that the grey map gives to no echo: above 0 blacks are lifted."""
     attenuation_db_per_cm: float
     """Loss left over by the scanner's depth compensation."""
     edge_drop_db: float
@@ -75,14 +77,15 @@ NATIVE = ("rows", "columns", "spacing_mm", "layout", "overlays")
 
 _SPREAD = {
     "half_angle_deg": 2.0,
-    "depth_per_lv_length": 0.09,
+    "depth_per_lv_length": 0.14,
     "near_mm": 0.8,
     "axial_sigma_mm": 0.08,
     "lateral_sigma_deg": 0.1,
     "defocus": 0.15,
-    "dynamic_range_db": 4.0,
-    "gain_db": 3.5,
+    "dynamic_range_db": 3.0,
+    "gain_db": 2.0,
     "gamma": 0.1,
+    "black_level": 0.0,
     "attenuation_db_per_cm": 0.25,
     "edge_drop_db": 2.0,
     "drop_out_db": 0.8,
@@ -90,7 +93,7 @@ _SPREAD = {
     "blood_db": 3.0,
     "septal_wall_db": 3.0,
     "lateral_wall_db": 3.5,
-    "surroundings_db": 3.5,
+    "surroundings_db": 2.5,
     "texture_db": 1.0,
     "specular_db": 2.5,
     "haze_db": 4.5,
@@ -108,6 +111,7 @@ _FLOOR = {
     "defocus": 0.0,
     "dynamic_range_db": 35.0,
     "gamma": 0.6,
+    "black_level": 0.0,
     "attenuation_db_per_cm": -0.3,
     "edge_drop_db": 0.0,
     "drop_out_db": 0.2,
@@ -163,12 +167,7 @@ class Frame:
     @property
     def mask(self) -> np.ndarray:
         """Whether each pixel lies in the cone: bool (H, W)."""
-        row, column = pixel_positions(self.shape, self.pixel_aspect)
-        if self.pixel_aspect == 1:
-            return cone_mask(self.cone, self.shape)
-        radius = np.hypot(row - self.cone.apex_row, column - self.cone.apex_column)
-        angle = np.abs(np.arctan2(column - self.cone.apex_column, row - self.cone.apex_row))
-        return (radius >= self.cone.near_px) & (radius <= self.cone.far_px) & (angle <= self.cone.half_angle_rad)
+        return is_within(self.cone, *pixel_positions(self.shape, self.pixel_aspect))
 
     @property
     def positions_mm(self) -> tuple[np.ndarray, np.ndarray]:
@@ -195,7 +194,7 @@ def draw_frame(
     top_mm, half_width_mm = near_mm * np.cos(half_angle), far_mm * np.sin(half_angle)
     if acquisition.layout == "box":
         mm_per_px = acquisition.spacing_mm
-        margin = rng.integers(1, 9, size=4)
+        margin = rng.integers(0, 5, size=4)
         rows = int(np.ceil((far_mm - top_mm) / mm_per_px)) + int(margin[:2].sum())
         columns = int(np.ceil(2 * half_width_mm / mm_per_px)) + int(margin[2:].sum())
         apex_row = float(margin[0]) - top_mm / mm_per_px

@@ -43,7 +43,7 @@ def experiment(model, **cells):
         "train_on": "camus",
         "structures": "LV+LVM+LA",
         "loss": "adaptive",
-        "augmentation": "yes",
+        "augmentation": "published",
         "network": "basic_unet",
         "seeds": "0",
         "evaluated_on": "camus+unity+echonet",

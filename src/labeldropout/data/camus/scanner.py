@@ -9,37 +9,48 @@ import numpy as np
 from labeldropout.case import Case
 from labeldropout.data.camus import NAME
 from labeldropout.data.camus import writer as camus_writer
-from labeldropout.data.cohort import ALL_LABELLED, PHASE, Cohort, check_keys, count, of_quality, patient_rng, take_still
+from labeldropout.data.cohort import (
+    ALL_LABELLED,
+    PHASE,
+    Cohort,
+    check_keys,
+    count,
+    draw_opening,
+    of_quality,
+    patient_rng,
+    take_still,
+)
 from labeldropout.labels import Instant, Structure, View
 from labeldropout.simulation.anatomy import Heart, draw_heart, volumes_ml
-from labeldropout.simulation.picture import annotate, draw_examination
+from labeldropout.simulation.picture import Examination, annotate, draw_examination
 from labeldropout.simulation.scanner import Acquisition, interpolate
 
 STREAM = 0
 """This data set's own stream of random numbers; no other simulated data set may use this number."""
 
 ACQUISITION = Acquisition(
-    half_angle_deg=39.0,
-    depth_per_lv_length=1.7,
+    half_angle_deg=38.5,
+    depth_per_lv_length=1.72,
     near_mm=4.0,
-    axial_sigma_mm=0.45,
+    axial_sigma_mm=0.4,
     lateral_sigma_deg=0.6,
     defocus=0.4,
-    dynamic_range_db=58.0,
-    gain_db=0.0,
-    gamma=1.25,
-    attenuation_db_per_cm=0.35,
+    dynamic_range_db=58.5,
+    gain_db=2.4,
+    gamma=1.12,
+    black_level=0.12,
+    attenuation_db_per_cm=0.02,
     edge_drop_db=9.0,
     drop_out_db=2.5,
     shadows=0.8,
-    blood_db=-43.0,
-    septal_wall_db=-24.0,
-    lateral_wall_db=-31.0,
-    surroundings_db=-34.0,
-    texture_db=4.5,
+    blood_db=-45.9,
+    septal_wall_db=-27.2,
+    lateral_wall_db=-39.4,
+    surroundings_db=-34.2,
+    texture_db=4.9,
     specular_db=9.0,
-    haze_db=-40.0,
-    noise_db=-62.0,
+    haze_db=-46.6,
+    noise_db=-62.9,
     smoothing_mm=0.25,
     rows=0,
     columns=0,
@@ -56,7 +67,25 @@ These are means; `vary` spreads them over examinations.
 _BEYOND_MM = 1.5
 
 
-_QUALITIES = (("Good", 0.5), ("Medium", 0.37), ("Poor", 0.13))
+_QUALITIES = (("Good", 0.35), ("Medium", 0.46), ("Poor", 0.19))
+"""Shares in the data set: `look.FACTS`."""
+
+
+def draw_view(
+    heart: Heart, view: View, acquisition: Acquisition, rng: np.random.Generator, pixel_aspect: float = 1.0
+) -> tuple[str, Examination]:
+    """Draw the examination of one view, and the quality that a cardiologist gives it.
+
+    Args:
+        heart: The patient's heart.
+        view: The plane.
+        acquisition: Mean settings of the domain.
+        rng: Source of randomness.
+        pixel_aspect: Height of a pixel over its width.
+    """
+    names, shares = zip(*_QUALITIES, strict=True)
+    quality = str(rng.choice(names, p=shares))
+    return quality, draw_examination(heart, view, of_quality(acquisition, quality), rng, pixel_aspect)
 
 
 def simulate(settings: dict[str, Any], severity: float, seed: int, root: Path) -> Cohort:
@@ -78,14 +107,12 @@ def simulate(settings: dict[str, Any], severity: float, seed: int, root: Path) -
             part = str(rng.choice(("training", "validation", "testing"), p=(0.8, 0.1, 0.1)))
             sex, age = str(rng.choice(("F", "M"))), int(rng.integers(20, 91))
             for view in View:
-                names, shares = zip(*_QUALITIES, strict=True)
-                quality = str(rng.choice(names, p=shares))
                 # In the MetaImage release, rows are finer than columns.
                 aspect = 0.5 if release == "mhd" else 1.0
-                examination = draw_examination(heart, view, of_quality(acquisition, quality), rng, aspect)
+                quality, examination = draw_view(heart, view, acquisition, rng, aspect)
                 cfg[group, view] = _info_entries(heart, release, sex, age, rng)
                 for instant in Instant:
-                    opening = float(rng.beta(1, 2)) if instant is Instant.ED else 0.0
+                    opening = draw_opening(instant, rng)
                     folder = (
                         f"CAMUS_public/database_nifti/{group}" if release == "nifti" else "/".join(group.split("_"))
                     )

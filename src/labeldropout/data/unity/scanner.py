@@ -14,7 +14,7 @@ from labeldropout.data.unity import NAME
 from labeldropout.data.unity import writer as unity_writer
 from labeldropout.labels import View
 from labeldropout.simulation.anatomy import Heart, contraction, draw_heart, valve_opening
-from labeldropout.simulation.picture import annotate, draw_examination
+from labeldropout.simulation.picture import Examination, annotate, draw_examination
 from labeldropout.simulation.scanner import Acquisition, interpolate
 
 STREAM = 1
@@ -30,21 +30,22 @@ ACQUISITION = Acquisition(
     axial_sigma_mm=0.6,
     lateral_sigma_deg=0.8,
     defocus=0.7,
-    dynamic_range_db=66.0,
-    gain_db=1.0,
-    gamma=1.0,
-    attenuation_db_per_cm=0.6,
-    edge_drop_db=8.0,
+    dynamic_range_db=53.9,
+    gain_db=10.8,
+    gamma=1.12,
+    black_level=0.0,
+    attenuation_db_per_cm=0.29,
+    edge_drop_db=13.2,
     drop_out_db=3.5,
     shadows=1.2,
-    blood_db=-47.0,
-    septal_wall_db=-27.0,
-    lateral_wall_db=-38.0,
-    surroundings_db=-38.0,
-    texture_db=5.0,
-    specular_db=12.0,
-    haze_db=-36.0,
-    noise_db=-66.0,
+    blood_db=-59.3,
+    septal_wall_db=-44.2,
+    lateral_wall_db=-47.7,
+    surroundings_db=-48.2,
+    texture_db=5.7,
+    specular_db=10.0,
+    haze_db=-51.8,
+    noise_db=-76.3,
     smoothing_mm=0.5,
     rows=300,
     columns=400,
@@ -58,6 +59,9 @@ These are means; `vary` spreads them over examinations.
 """
 
 _A4C_SHARE = 0.15
+
+_SIZES = (0.95, 1.1)
+"""Smallest and largest screen, as a share of that of the acquisition."""
 
 
 # Share of four-chamber stills whose annotator mistook the wall of the right ventricle for that of the left.
@@ -83,6 +87,19 @@ def over_label(heart: Heart, excess_mm: float) -> Heart:
     )
 
 
+def draw_sitting(heart: Heart, acquisition: Acquisition, rng: np.random.Generator) -> tuple[View, Examination]:
+    """Draw the view, the size of the screen and the examination of one still.
+
+    Args:
+        heart: The patient's heart.
+        acquisition: Mean settings of the domain.
+        rng: Source of randomness.
+    """
+    view = View.A4C if rng.random() < _A4C_SHARE else View.A2C
+    rows, columns = (round(side * rng.uniform(*_SIZES)) for side in (acquisition.rows, acquisition.columns))
+    return view, draw_examination(heart, view, replace(acquisition, rows=rows, columns=columns), rng)
+
+
 def simulate(settings: dict[str, Any], severity: float, seed: int, root: Path) -> Cohort:
     """Simulate Unity Imaging: one still of every patient at any moment, mostly two-chamber, all structures drawn."""
     check_keys(NAME, settings, ("images",))
@@ -95,9 +112,7 @@ def simulate(settings: dict[str, Any], severity: float, seed: int, root: Path) -
             rng = patient_rng(seed, STREAM, index)
             group, frame = unity_writer.video_code(seed, index), int(rng.integers(0, 60))
             heart = hearts[group] = draw_heart(rng)
-            view = View.A4C if rng.random() < _A4C_SHARE else View.A2C
-            size = {"rows": int(rng.integers(280, 321)), "columns": int(rng.integers(370, 441))}
-            examination = draw_examination(heart, view, replace(acquisition, **size), rng)
+            view, examination = draw_sitting(heart, acquisition, rng)
             moment = float(rng.uniform())
             phase, opening = contraction(moment), valve_opening(moment)
             excess_mm = float(rng.uniform(6, 11))

@@ -60,7 +60,7 @@ def describe_model(config: Mapping[str, Any]) -> str:
             "trained on " + " + ".join(names),
             *hidden,
             f"{config['loss'].replace('_', ' ')} loss",
-            "augmentation" if config.get("augmentation") else "no augmentation",
+            f"{config['augmentation']['name']} augmentation" if config.get("augmentation") else "no augmentation",
             *([f"label dropout {100 * dropout['probability']:g} % ({dropout['mode']})"] if dropout else []),
             *([config["network"]["name"]] if config["network"]["name"] != "basic_unet" else []),
             *([f"domain shift {severity:g}"] if severity is not None else []),

@@ -115,7 +115,7 @@ def show(item: Item, results: Path, folder: Folder, origins: Origins) -> Shown:
         return Shown(item, kinds, picture)
     link = folder.copy(numbers, "tables")
     if item.name == "training_curves":  # thousands of rows, and the figure shows everything
-        return Shown(item, kinds, picture, Table("One row per training, epoch and validation cell.", [], [], link))
+        return Shown(item, kinds, picture, Table("One row per training, validation and cell.", [], [], link))
     caption, header, rows = read_markdown(readers) if readers.is_file() else _from_csv(numbers)
     beside = REPORTED[item.name](csv_rows(numbers)) if item.name in REPORTED else []
     return Shown(item, kinds, picture, Table(caption, header, rows, link), beside)
