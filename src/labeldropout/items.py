@@ -40,7 +40,7 @@ class Section(StrEnum):
     BIOMARKERS = "biomarkers"
     TRAINING = "training"
     BEHIND = "behind"
-    """Not on its own: a table behind a figure."""
+    """Not on its own: a table behind a figure, or behind the model card."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -297,6 +297,14 @@ ITEMS: dict[str, Item] = {
         numbers="Cases of Figure 4 (ii): test images drawn at random, without label dropout and with",
         is_listed=True,
         made_with="figure_4",
+    ),
+    "released": Item(
+        name="released",
+        section=Section.BEHIND,
+        title="Scores of the released model",
+        question="How well does the model that comes with the package outline simulated hearts?",
+        numbers="Scores of the released model on its study's test images.",
+        is_listed=True,
     ),
     "tests_instrument": Item(
         name="tests_instrument",

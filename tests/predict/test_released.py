@@ -1,6 +1,8 @@
 """The released model: it comes with the package, and outlines real pictures sensibly."""
 
+import csv
 import importlib.resources
+import json
 import shutil
 import subprocess
 import sys
@@ -16,8 +18,12 @@ from scipy import ndimage
 from labeldropout.labels import Structure
 from labeldropout.learning.model import load_model
 from labeldropout.predict.outline import RELEASED_WEIGHTS, predict_files
+from labeldropout.predict.release import CARD, DATA, SCORES, model_card, release
+from labeldropout.provenance import file_sha256
+from labeldropout.running.sidecars import weights_metadata
 
 ROOT = Path(__file__).resolve().parents[2]
+CARDS = ROOT / "results" / "released"
 REAL = ROOT.parent / "shared" / "real"
 SHARE_OF_THE_SECTOR = {Structure.LV: (0.10, 0.35), Structure.LVM: (0.05, 0.25), Structure.LA: (0.02, 0.20)}
 """Lowest and highest that an apical four-chamber view of a heart of any size shows: loose."""
@@ -58,6 +64,81 @@ def test_it_outlines_every_structure():
     assert 0 <= float(model.config["crop_margin"]) < 0.5
     blank = np.zeros((1, model.grid_size, model.grid_size), np.uint8)
     assert model.probabilities(blank).sum(1) == pytest.approx(1, abs=1e-4)
+
+
+def rows(path):
+    """Rows of a table."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def card(**changes):
+    """The card of the released weights, with changes to what they carry."""
+    trained = weights_metadata(RELEASED_WEIGHTS)
+    trained["config"].update(changes)
+    return model_card(trained, rows(CARDS / DATA), rows(CARDS / SCORES))
+
+
+def test_the_card_is_that_of_the_weights_and_the_tables():
+    """The committed page is what the program writes from the weights' metadata and the committed tables."""
+    assert (CARDS / CARD).read_text(encoding="utf-8") == card(), "run labeldropout release"
+
+
+def test_the_card_says_what_a_user_must_know():
+    """That hearts were simulated, what follows the network, what the model is not for, and every score."""
+    text = card()
+    for words in ("only simulated hearts", "keeps the largest component", "no medical device"):
+        assert words in text
+    for row in rows(CARDS / SCORES):
+        assert f"| {row['structure']} | {float(row['dice_mean']):.3f} |" in text
+
+
+def test_the_card_tells_the_training_as_the_weights_have_it():
+    """Steps or epochs, label dropout or none, and augmentation in the form of old and new models."""
+    now = {"blur_sigma_px": {"probability": 0.2, "range": [0.5, 1.0]}}
+    text = card(
+        augmentation={"name": "published", "transforms": now},
+        label_dropout=None,
+        optimisation={"steps": 6000, "epochs": None, "batch_size": 16, "learning_rate": 0.1},
+    )
+    assert "| blur sigma px 0.5 to 1 with probability 0.2 |" in text
+    assert "| label dropout | none |" in text
+    assert "| 6000 steps, batches of 16, initial learning rate 0.1 |" in text
+    assert "blur sigma px 0.5 to 1;" in card(augmentation={"blur_sigma_px": [0.5, 1], "scale": [1, 1]})
+    assert "| augmentation | none |" in card(augmentation=None)
+
+
+def test_tables_about_other_models_are_refused():
+    """A card never shows the scores of another model."""
+    with pytest.raises(ValueError, match=r"released.csv and table_1.csv: no row about another, seed 0"):
+        card(model="another")
+
+
+def test_release_puts_weights_card_and_tables_in_their_places(tmp_path):
+    """The weights byte for byte, beside nothing else; the card with the tables that it rests on."""
+    trained = weights_metadata(RELEASED_WEIGHTS)
+    output = tmp_path / "package" / "weights.safetensors"
+    release(RELEASED_WEIGHTS, trained, CARDS, output, tmp_path / "card")
+    assert output.read_bytes() == RELEASED_WEIGHTS.read_bytes()
+    assert sorted(path.name for path in (tmp_path / "card").iterdir()) == sorted([CARD, DATA, SCORES])
+    for name in (CARD, DATA, SCORES):
+        assert (tmp_path / "card" / name).read_bytes() == (CARDS / name).read_bytes()
+
+
+def test_release_without_the_tables_changes_nothing(tmp_path):
+    """The message says what makes them; the package keeps the weights that it has."""
+    with pytest.raises(ValueError, match=r"table_1.csv: no such table .*released.yaml released"):
+        release(RELEASED_WEIGHTS, weights_metadata(RELEASED_WEIGHTS), tmp_path, tmp_path / "w", tmp_path / "card")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_record_beside_the_card_names_the_weights():
+    """`verify` finds the card, its tables and the package's weights as they were recorded."""
+    record = json.loads((CARDS / "README.provenance.json").read_text(encoding="utf-8"))
+    name = RELEASED_WEIGHTS.relative_to(ROOT).as_posix()
+    assert record["inputs"][name] == file_sha256(RELEASED_WEIGHTS)
+    assert record["files"] == {f"results/released/{one}": file_sha256(CARDS / one) for one in (CARD, SCORES, DATA)}
+    assert record["target"] == "snakemake released"
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the folder shared/real is not beside the repository")

@@ -106,6 +106,8 @@ class StudyPlan:
             for batch in config["selection"]["batch_size"]
         }
         """Initial learning rate and batch size by candidate of the grid search."""
+        self.trained_candidates = list(self.candidates) if len(self.candidates) > 1 else []
+        """Candidates that are trained to be compared; a single one is chosen untrained."""
         drawn = config["kit"]["drawn"]
         self.has_simulated_observer = config["kit"]["dataset"] in self.simulated
         self.has_observer = self.has_simulated_observer or bool(drawn and (root / drawn).is_dir())
