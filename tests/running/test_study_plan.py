@@ -53,6 +53,30 @@ def test_default_study_is_the_papers_list(study):
     assert list(study.candidates) == ["lr-0.1_batch-8", "lr-0.1_batch-16", "lr-0.03_batch-8", "lr-0.03_batch-16"]
 
 
+def test_released_model_is_one_training_of_its_own_study():
+    """Its grid of one trains nothing, its table is that of one model, and no other study can ask for it."""
+    config = read_configuration(ROOT / "config" / "released.yaml", ROOT)
+    released = StudyPlan(config, read_list(ROOT / config["experiments"]), ROOT)
+    assert released.trainings == [("released", 0)]
+    assert released.trained_candidates == []
+    assert len(released.candidates) == 1
+    assert released.item_scores("released") == ["<results>/scores/released.csv"]
+    assert released.data_of("released", "cases", released.experiments["released"].train_on) == [
+        "<results>/cases/camus/cases.csv"
+    ]
+    assert "released" not in plan().shown
+    with pytest.raises(ValueError, match="no row is shown in released"):
+        plan().item_scores("released")
+
+
+def test_hearts_seen_by_any_scanner_are_other_code():
+    """What the released model's pictures come from is no part of what the study's come from."""
+    own = RuleCode(plan())
+    drawn = RuleCode(plan(datasets={"camus": {"simulate": {"acquisition": "any"}}}))
+    assert own.simulator("camus") != drawn.simulator("camus")
+    assert own.simulator("unity") == drawn.simulator("unity")
+
+
 def test_everything_is_shown_where_all_data_are_simulated(study):
     """With a simulated observer and a severity that can be chosen, every figure and table is made."""
     figures = ["figure_1", "figure_2", "figure_3", "figure_4", "figure_5", "supplementary_figure_1"]

@@ -87,6 +87,8 @@ class StudyPlan:
             if not config["selection"]["taken_from"]
         }
         """Initial learning rate and batch size by candidate of the grid search; none if another study made it."""
+        self.trained_candidates = list(self.candidates) if len(self.candidates) > 1 else []
+        """Candidates that are trained to be compared; a single one is chosen untrained."""
         drawn = config["kit"]["drawn"]
         self.has_simulated_observer = config["kit"]["dataset"] in self.simulated
         self.has_observer = self.has_simulated_observer or bool(drawn and (root / drawn).is_dir())
@@ -107,8 +109,7 @@ class StudyPlan:
         """The paper's tables, and the tables behind its figures, that this study makes."""
         self.shown_figures = [item for item in self.shown if item in PAPER_FIGURES] + ["training_curves", "claims"]
         self.summarised = [item for item in self.shown if ITEMS[item].is_summarised]
-        self.shown_compared = [item for item in COMPARED_ITEMS if item in chosen]
-        """Our own comparisons that this study makes."""
+        self.shown_compared = [item for item in COMPARED_ITEMS if item in chosen]  # our own, that this study makes
         self.instrument_tables = self.shown_compared + (["tests_instrument"] if self.shown_compared else [])
         self.instrument_figures = [item for item in self.shown_compared if ITEMS[item].kind is Kind.FIGURE]
         self.study_models = [model for model, row in rows if is_of_the_study(row.shown_in)]
@@ -342,13 +343,13 @@ class StudyPlan:
 
     def of_all_trainings(self, file: str) -> list[str]:
         """One file of every training of the list, our own experiments included."""
-        rows = self.experiments.items()
-        return [f"<results>/models/{model}/seed-{seed}/{file}" for model, row in rows for seed in row.seeds]
+        folders = [f"<results>/models/{name}/seed-{n}" for name, row in self.experiments.items() for n in row.seeds]
+        return [f"{folder}/{file}" for folder in folders]
 
     def surface_tolerance(self) -> str:
         """The tolerances of the surface Dice as JSON."""
-        names = ("surface_tolerance_mm", "surface_tolerance_px")
-        return as_json({name: self.config["statistics"][name] for name in names})
+        statistics = self.config["statistics"]
+        return as_json({name: statistics[name] for name in ("surface_tolerance_mm", "surface_tolerance_px")})
 
     # Tables, figures and ledgers --------------------------------------------------------------------------------------
 
