@@ -65,7 +65,7 @@ def test_released_model_is_one_training_of_its_own_study():
     assert len(released.candidates) == 1
     assert released.item_scores("released") == ["<results>/scores/released.csv"]
     assert released.data_of("released", "cases", released.experiments["released"].train_on) == [
-        "<results>/cases/camus/cases.csv"
+        "<data>/cases/camus/cases.csv"
     ]
     assert "released" not in plan().shown
     with pytest.raises(ValueError, match="no row is shown in released"):
