@@ -117,7 +117,7 @@ def test_calls_of_dvc_parse(call):
     "call", of("snakemake") + [call for call in of("labeldropout") if call[1] == "reproduce"], ids=" ".join
 )
 def test_calls_of_snakemake_plan(call, tmp_path):
-    """Every `snakemake` and `reproduce` line of the pages plans its jobs; empty folders stand in for real data."""
+    """Every `snakemake` and `reproduce` line of the pages plans its jobs; empty folders and files stand in for data."""
     for name in ("Snakefile", "workflow", "profiles", "src"):
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / "config").mkdir()
@@ -126,6 +126,9 @@ def test_calls_of_snakemake_plan(call, tmp_path):
     (tmp_path / "config" / "mine.yaml").symlink_to(ROOT / "config" / "smoke.yaml")  # the reader's own copy
     for name in ("data/raw/camus", "data/raw/unity", "data/raw/echonet", "data/annotation/echonet"):
         (tmp_path / name).mkdir(parents=True)
+    for name in ("grid/selected.json", "long/tables/training_length.csv"):  # what another study must have made
+        (tmp_path / "results" / name).parent.mkdir(parents=True)
+        (tmp_path / "results" / name).touch()
     if "--report" in call:
         assert Path(call[call.index("--report") + 1]).suffix in {".html", ".zip"}
         call = call[: call.index("--report")] + call[call.index("--report") + 2 :]
