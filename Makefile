@@ -11,7 +11,7 @@ STUDY ?= default
 PULLED_default := models paper
 COMPARED_default := models paper
 DIFFERS_default := changed
-PULLED_paper := $(addprefix results/paper/,cone_network splits grid models scores tables released run_record.json)
+PULLED_paper := $(addprefix results/paper/,cone_network splits grid models scores tables run_record.json)
 COMPARED_paper := workflow/paper/dvc.yaml
 DIFFERS_paper := modified:|new:
 CONFIG_paper := --configfile config/paper.yaml
@@ -51,7 +51,7 @@ remote: $(READY)
 	$(DVC) remote modify --local storage url $(if $(REMOTE),"$(REMOTE)","$(abspath ../labeldropout-storage)")
 	@$(DVC) remote list
 
-# The released models and all that they were made from; then Snakemake is told that what was just compared is up to date.
+# The trained models and all that they were made from; then Snakemake is told that what was just compared is up to date.
 # STUDY=paper: the study on the real data, without what nobody may pass on.
 pull: $(READY)
 	$(DVC) pull $(PULLED_$(STUDY))

@@ -27,7 +27,6 @@ rule all:
         "Everything that the study publishes: models, tables, figures and the record of the run."
     input:
         rules.models.input,
-        rules.release.output,
         rules.tables.input,
         rules.figures.input,
         rules.run_record.output,

@@ -36,7 +36,8 @@ from labeldropout.learning.resolve import resolve
 from labeldropout.learning.tables import HISTORY
 from labeldropout.provenance import file_sha256
 from labeldropout.publication.figures import style
-from labeldropout.running.study_plan import StudyPlan, read_list
+from labeldropout.running.study_list import read_list
+from labeldropout.running.study_plan import StudyPlan
 
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = ("e1-camus", "e1-unity", "e1-echonet", "e3-benchmark", "e4-benchmark")

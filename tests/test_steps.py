@@ -13,7 +13,8 @@ from labeldropout.configuration import read_configuration
 from labeldropout.data.parts import PATIENTS
 from labeldropout.files import read_table, write_table
 from labeldropout.learning.tables import HISTORY
-from labeldropout.running.study_plan import StudyPlan, read_list
+from labeldropout.running.study_list import read_list
+from labeldropout.running.study_plan import StudyPlan
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -35,7 +35,7 @@ class Section(StrEnum):
     BIOMARKERS = "biomarkers"
     TRAINING = "training"
     BEHIND = "behind"
-    """Not on its own: a table behind a figure."""
+    """Not on its own: a table behind a figure, or behind the model card."""
 
 
 @dataclass(frozen=True, kw_only=True)

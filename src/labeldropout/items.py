@@ -258,6 +258,14 @@ ITEMS: dict[str, Item] = {
         is_listed=True,
         made_with="figure_4",
     ),
+    "released": Item(
+        name="released",
+        section=Section.BEHIND,
+        title="Scores of the released model",
+        question="How well does the model that comes with the package outline simulated hearts?",
+        numbers="Scores of the released model on its study's test images.",
+        is_listed=True,
+    ),
     "tests_instrument": Item(
         name="tests_instrument",
         section=Section.OWN,

@@ -13,7 +13,8 @@ from labeldropout.analysis.soundness import (
     kept_dice,
     read_trainings,
 )
-from labeldropout.files import write_table
+from labeldropout.cli.main import main
+from labeldropout.files import read_table, write_table
 from labeldropout.learning.experiments import parse_row
 from labeldropout.learning.tables import HISTORY
 
@@ -220,3 +221,22 @@ def test_trainings_are_read_with_their_settings(tmp_path):
     assert [(one.model, one.seed, one.severity) for one in found] == [("a", 3, 1.0), ("b", 3, 0.25)]
     with pytest.raises(ValueError, match=r"b/seed-3/history\.csv: expected .* of a model given by --configs"):
         read_trainings(paths, configs[:1], severity=1.0)
+
+
+def test_the_verb_writes_the_table_and_its_version_for_readers(tmp_path, monkeypatch):
+    """From histories on disc to CSV, Markdown, LaTeX and sidecar; the readers' version has one line per model."""
+    rows = [row("a"), row("b", **HIDDEN)]
+    configs = listed_models(tmp_path, rows)["configs"]
+    paths = [tmp_path / "models" / model / "seed-0" / "history.csv" for model in "ab"]
+    for path, table in zip(paths, (full(), full(camus_LV=0.4)), strict=True):
+        write_table(table, path, HISTORY)
+    monkeypatch.chdir(tmp_path)
+    call = ["soundness", "--histories", *map(str, paths), "--configs", *map(str, configs)]
+    call += ["--severity", "1", "--simulated", "yes", "--output", "soundness"]
+    assert main(call) == 0
+    written = read_table(tmp_path / "soundness.csv", SOUNDNESS)
+    assert len(written) == 2 * (4 + 1)
+    lines = (tmp_path / "soundness.md").read_text().splitlines()
+    assert lines[0].startswith("Simulated data. ")
+    assert lines[-2:] == ["| a | trained |  |", "| b | not trained | seed 0: camus LV 0.40 (limit 0.81) |"]
+    assert {"soundness.tex", "soundness.provenance.json"} <= {path.name for path in tmp_path.iterdir()}

@@ -7,8 +7,8 @@ from dataclasses import fields, is_dataclass
 
 import pytest
 
+from labeldropout.data.any_scanner import AFTER_GAIN, BEYOND, RANGES
 from labeldropout.data.catalogue import DATASETS
-from labeldropout.data.cone_examples import AFTER_GAIN, BEYOND, RANGES
 from labeldropout.data.unity.scanner import _WRITER_STREAM
 from labeldropout.simulation.scanner import Acquisition
 

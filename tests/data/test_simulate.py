@@ -253,6 +253,41 @@ def test_cone_examples_are_pictures_with_exact_and_varied_cones(shape):
     assert max(shares) - min(shares) > 0.1
 
 
+def test_any_scanner_takes_pictures_unlike_those_of_a_domain(tmp_path):
+    """Domain randomisation: blood is dark in some pictures, and every view has a scanner of its own."""
+    cases = {}
+    for word in ("own", "any"):
+        settings = {"patients": 8, "release": "nifti", "acquisition": word}
+        simulate("camus", settings, 1.0, 2026, tmp_path / word / "raw", tmp_path / word / "truth")
+        cases[word], report = imported("camus", tmp_path / word / "raw")
+        assert len(cases[word]) == 32
+        assert not report.rejected
+        assert all(state is State.LABELLED for case in cases[word] for state in case.states.values())
+    own, drawn = (
+        np.array([case.image[case.target == Structure.LV].mean() for case in cases[word]]) for word in ("own", "any")
+    )
+    assert drawn.min() < 40 < own.min()  # dark blood, as in Unity and EchoNet
+    assert len({case.pixel_spacing_mm for case in cases["any"]}) == 16
+    assert len({case.pixel_spacing_mm for case in cases["own"]}) == 1
+
+
+def test_any_scanner_examines_the_same_hearts(tmp_path):
+    """The scanner changes how a heart looks, never the heart itself."""
+    for word in ("own", "any"):
+        settings = {"patients": 2, "release": "nifti", "acquisition": word}
+        simulate("camus", settings, 1.0, 7, tmp_path / word / "raw", tmp_path / word / "truth")
+    hearts = [(tmp_path / word / "truth" / "hearts.csv").read_bytes() for word in ("own", "any")]
+    assert hearts[0] == hearts[1]
+
+
+def test_an_unknown_scanner_is_refused(tmp_path):
+    """The message names the setting, the word found and the words expected."""
+    with pytest.raises(ValueError, match=r"settings.acquisition: 'all' \(expected own or any\)"):
+        simulate("camus", {"patients": 3, "acquisition": "all"}, 1.0, 7, tmp_path / "raw", tmp_path / "truth")
+    with pytest.raises(ValueError, match="unknown key 'acquisition'"):
+        simulate("unity", {"images": 3, "acquisition": "any"}, 1.0, 7, tmp_path / "raw", tmp_path / "truth")
+
+
 def test_cone_examples_depend_on_their_generator_alone():
     """The same seed, the same pictures."""
     first, again = (next(iter(cone_examples(1, (96, 96), np.random.default_rng(4)))) for _ in range(2))

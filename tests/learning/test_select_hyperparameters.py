@@ -34,6 +34,16 @@ def test_the_best_validation_of_the_best_candidate_decides(tmp_path):
     assert list(table["step"]) == [20, 30]
 
 
+def test_a_single_candidate_is_chosen_untrained(tmp_path):
+    """A grid of one compares nothing: no history is read, and there is no Dice."""
+    settings = {"optimisation": {"learning_rate": 0.1, "batch_size": 16, "steps": 5}}
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    table, selected = select([tmp_path], seed=3)
+    assert selected == {"learning_rate": 0.1, "batch_size": 16, "dice": None}
+    assert table.loc[0, ["learning_rate", "batch_size", "step", "selected"]].to_list() == [0.1, 16, 0, 1]
+    assert table["dice"].isna().all()
+
+
 def test_a_tie_goes_to_the_lower_rate_and_the_smaller_batch(tmp_path):
     """Equal Dice: the order of the candidates does not matter."""
     folders = [

@@ -13,6 +13,7 @@ import SimpleITK as sitk  # noqa: N813
 import torch
 from PIL import Image
 from safetensors.torch import save_file
+from scipy import ndimage
 
 from labeldropout.cone import Cone, cone_mask
 from labeldropout.learning.model import build_model
@@ -119,6 +120,17 @@ def test_areas_are_counted_in_pixels_and_square_centimetres(tmp_path, weights):
     assert areas.loc[areas["file"].isin(["picture", "video"]), "area_cm2"].isna().all()
 
 
+def test_every_structure_is_one_region(tmp_path, weights, monkeypatch):
+    """Of a network that draws specks everywhere, one region of each structure is left."""
+    specks = np.random.default_rng(0).integers(0, 4, SHAPE, dtype=np.uint8)
+    monkeypatch.setattr("labeldropout.learning.model.Model.label_map", lambda *_: specks)
+    write_inputs(tmp_path / "in")
+    predict([tmp_path / "in" / "picture.png"], weights, tmp_path / "out")
+    labels = np.asarray(Image.open(tmp_path / "out" / "picture.png"))
+    for structure in (1, 2, 3):
+        assert ndimage.label(labels == structure, np.ones((3, 3)))[1] == 1
+
+
 def test_overlays_move_when_the_input_moves(tmp_path, weights):
     """A clip gets an animated overlay with all its frames, a still one picture."""
     write_inputs(tmp_path / "in")
@@ -215,9 +227,9 @@ def test_folders_are_searched_in_depth_and_in_order(tmp_path):
 
 def test_missing_released_weights_say_how_to_make_them(tmp_path, monkeypatch):
     """Without the released model the message says what to do."""
-    monkeypatch.setattr("labeldropout.predict.outline.RELEASED_WEIGHTS", tmp_path / "label_dropout.safetensors")
+    monkeypatch.setattr("labeldropout.predict.outline.RELEASED_WEIGHTS", tmp_path / "gone.safetensors")
     Image.fromarray(clip()[0]).save(tmp_path / "a.png")
-    with pytest.raises(ValueError, match=r"label_dropout.safetensors: no such weights.*make reproduce"):
+    with pytest.raises(ValueError, match=r"gone.safetensors: no such weights.*make reproduce"):
         predict([tmp_path / "a.png"], None, tmp_path / "out")
 
 

@@ -51,6 +51,33 @@ def test_default_study_is_the_papers_list(study):
     assert len(study.of_trainings("history.csv")) == 84
     assert (len(study.biomarker_models), len(study.probed_models)) == (24, 6)
     assert list(study.candidates) == ["lr-0.1_batch-8", "lr-0.1_batch-16", "lr-0.03_batch-8", "lr-0.03_batch-16"]
+    # The search has a length of its own, fixed before the study's was chosen.
+    own = {"learning_rate": 0.03, "batch_size": 16, "steps": 1200, "epochs": None}
+    assert json.loads(study.candidate_values("lr-0.03_batch-16")) == own
+
+
+def test_released_model_is_one_training_of_its_own_study():
+    """Its grid of one trains nothing, its table is that of one model, and no other study can ask for it."""
+    config = read_configuration(ROOT / "config" / "released.yaml", ROOT)
+    released = StudyPlan(config, read_list(ROOT / config["experiments"]), ROOT)
+    assert released.trainings == [("released", 0)]
+    assert released.trained_candidates == []
+    assert len(released.candidates) == 1
+    assert released.item_scores("released") == ["<results>/scores/released.csv"]
+    assert released.data_of("released", "cases", released.experiments["released"].train_on) == [
+        "<data>/cases/camus/cases.csv"
+    ]
+    assert "released" not in plan().shown
+    with pytest.raises(ValueError, match="no row is shown in released"):
+        plan().item_scores("released")
+
+
+def test_hearts_seen_by_any_scanner_are_other_code():
+    """What the released model's pictures come from is no part of what the study's come from."""
+    own = RuleCode(plan())
+    drawn = RuleCode(plan(datasets={"camus": {"simulate": {"acquisition": "any"}}}))
+    assert own.simulator("camus") != drawn.simulator("camus")
+    assert own.simulator("unity") == drawn.simulator("unity")
 
 
 def test_everything_is_shown_where_all_data_are_simulated(study):
@@ -110,7 +137,7 @@ def test_settings_of_a_model_do_not_depend_on_where_it_is_shown_and_how_often_it
     ("rows", "changes", "words"),
     [
         (ROWS, {"selection": {"model": "no-such-model"}}, r"selection.model 'no-such-model' is not a row of the list"),
-        (ROWS, {"training": {"optimisation": {"epochs": 5}}}, r"exactly one of steps and epochs .*1200 and epochs 5"),
+        (ROWS, {"training": {"optimisation": {"epochs": 5}}}, r"exactly one of steps and epochs .*600 and epochs 5"),
         (edited("e1-camus", shown_in="figure_11"), {}, r"experiments.tsv: shown_in names \['figure_11'\] \(expected"),
         (edited("e3-adaptive", loss="adaptiv"), {}, r"experiments.tsv: row 'e3-adaptive', .*'adaptiv'.*adaptive"),
         (edited("e4-p00", train_on="camus+unty"), {}, r"experiments.tsv: row 'e4-p00', .*'unty'.*unity"),

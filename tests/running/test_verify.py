@@ -319,7 +319,6 @@ def test_finished_study_verifies_and_every_changed_byte_is_found(finished_study)
         f"results/scores/{model}.csv",
         f"results/predictions/{model}.npz",
         f"results/models/{model}/seed-0/weights.safetensors",
-        "results/released/label_dropout.safetensors",
         "results/prepared/camus/images.npy",
     ):
         path = finished_study.root / name

@@ -12,7 +12,7 @@ DATASETS = ("camus", "unity", "echonet")
 PIPELINE = "workflow/paper/dvc.yaml"
 RESULTS = Path("results", "paper")
 PAPER = ("--configfile", "config/paper.yaml")
-SHARED = {"cone_network", "splits", "grid", "models", "scores", "tables", "released", "run_record.json"}
+SHARED = {"cone_network", "splits", "grid", "models", "scores", "tables", "run_record.json"}
 
 
 def add_raw_data(study):

@@ -10,7 +10,7 @@ from workflow_copy import Workflow
 NEW = "harbour"
 OWN_JOBS = ("simulate", "import_dataset", "segment_cone", "prepare", "split", "resolve", "train", "evaluate")
 TOLD_ANEW = {
-    *("compare", "claims_table", "summarise_histories", "summarise_tables", "figures_item", "release", "run_record"),
+    *("compare", "claims_table", "summarise_histories", "summarise_tables", "figures_item", "run_record"),
     "soundness",
     "all",
 }

@@ -33,7 +33,6 @@ TARGETS = [
     "soundness",
     "soundness_instrument",
     "annotation_kit",
-    "release",
     "scores",
     "controls",
     "decomposition",
@@ -69,7 +68,6 @@ DEFAULT = {
     "summarise_tables": 1,
     "claims_table": 1,
     "figures_item": 8,
-    "release": 1,
     "run_record": 1,
     "all": 1,
 }

@@ -61,7 +61,7 @@ rule select_hyperparameters:
         configs=expand("<results>/grid/{candidate}/config.json", candidate=STUDY.candidates),
         histories=expand(
             "<results>/grid/{candidate}/seed-{seed}/history.csv",
-            candidate=STUDY.candidates,
+            candidate=STUDY.trained_candidates,
             seed=config["selection"]["seed"],
         ),
     output:

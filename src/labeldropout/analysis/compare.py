@@ -27,6 +27,7 @@ TABLES: dict[str, Callable[[Study, Item], Content]] = {
     "supplementary_figure_1": supplementary_figure_1,
     "table_2": table_2,
     "tests": tests,
+    "released": figure_table,
     "controls": instrument_table,
     "dose_response": instrument_table,
     "losses": instrument_table,

@@ -3,8 +3,9 @@
 Every training scores the same patients, so patients and seeds are crossed, and both are drawn, independently of each
 other (pigeonhole bootstrap; Owen 2007, Annals of Applied Statistics 1:386-411). In expectation its variance is not too
 small: it counts the interaction of patients and seeds more than once. Patients come with all their images and are
-the same for all models. Seeds are drawn for every model apart: models trained with the same seed number share neither
-data nor batches, so they are not pairs.
+the same for all models. Seeds are drawn for every model apart. Some models of the same seed number do share weights at
+the start and the order of images, but not all, and rounding alone leads such trainings apart; where they still resemble
+each other, taking them as unrelated makes the interval of a difference wider, never narrower.
 
 Seeds are few. Drawing n of n would make their variance too small by the factor (n - 1) / n, a third for three seeds;
 n - 1 of n are drawn, which makes it unbiased (McCarthy and Snowden 1985, Vital and Health Statistics 2:95; Rao and Wu

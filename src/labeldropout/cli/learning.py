@@ -31,7 +31,11 @@ def resolve(arguments: argparse.Namespace) -> None:
 
 def _select_hyperparameters_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--candidates", type=Path, nargs="+", required=True, help="folders with config.json and seed-<n>/history.csv"
+        "--candidates",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="folders with config.json and, unless there is only one, seed-<n>/history.csv",
     )
     parser.add_argument("--seed", type=int, required=True)
     add_paths(parser, "output", "table")
@@ -48,11 +52,13 @@ def select_hyperparameters(arguments: argparse.Namespace) -> None:
     write_json(selected, arguments.output)
     configs = [folder / "config.json" for folder in arguments.candidates]
     settings = [read_json(path) for path in configs]
+    trained = arguments.candidates if len(arguments.candidates) > 1 else []
+    histories = [folder / f"seed-{arguments.seed}" / "history.csv" for folder in trained]
     write_sidecar(
         arguments,
         sidecar_of(arguments.table),
         files=[arguments.table, arguments.output],
-        inputs=configs + [folder / f"seed-{arguments.seed}" / "history.csv" for folder in arguments.candidates],
+        inputs=configs + histories,
         settings={"seed": arguments.seed},
         models={content["model"]: [arguments.seed] for content in settings},
         simulated=any(content["simulated"] for content in settings),

@@ -33,29 +33,35 @@ def predict(arguments: argparse.Namespace) -> None:
 
 
 def _release_flags(parser: argparse.ArgumentParser) -> None:
-    add_paths(parser, "weights", "output")
+    study = Path("results/released_study")
+    weights = study / "models" / "released" / "seed-0" / "weights.safetensors"
+    parser.add_argument("--weights", type=Path, default=weights, help=f"weights of a training; default: {weights}")
+    parser.add_argument("--tables", type=Path, default=study / "tables", help="tables of its study")
+    package = Path("src/labeldropout/predict/released/weights.safetensors")
+    parser.add_argument("--output", type=Path, default=package, help="where the package has its weights")
+    parser.add_argument("--card", type=Path, default=Path("results/released"), help="folder of the model card")
 
 
 def release(arguments: argparse.Namespace) -> None:
     """Verb `release`."""
-    from labeldropout.predict.release import release
+    from labeldropout.predict.release import CARD, DATA, SCORES, release
     from labeldropout.running.sidecars import sidecar_of, weights_metadata
 
-    release(arguments.weights, arguments.output)
-    trained = weights_metadata(arguments.output)
+    trained = weights_metadata(arguments.weights)
+    release(arguments.weights, trained, arguments.tables, arguments.output, arguments.card)
     write_sidecar(
         arguments,
-        sidecar_of(arguments.output),
-        files=[arguments.output],
-        inputs=[arguments.weights],
+        sidecar_of(arguments.card / CARD),
+        files=[arguments.card / name for name in (CARD, DATA, SCORES)],
+        inputs=[arguments.output, arguments.weights, *(arguments.tables / name for name in (DATA, SCORES))],
         settings=trained,
         models={trained["config"]["model"]: [trained["seed"]]},
         simulated=bool(trained["config"]["simulated"]),
-        target="release",
+        target="released",
     )
 
 
 VERBS = (
     Verb("predict", "outline the structures in your own images and videos", _predict_flags, predict),
-    Verb("release", "publish the weights of one model", _release_flags, release),
+    Verb("release", "put a trained model into the package, and write its model card", _release_flags, release),
 )

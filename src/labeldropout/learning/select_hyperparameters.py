@@ -1,5 +1,6 @@
 """Choosing the initial learning rate and batch size of all models by the validation scores of the grid search."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,20 @@ from labeldropout.learning.tables import HISTORY
 
 
 def select(candidates: Sequence[Path], seed: int) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The candidate with the best validation Dice (decision 9).
+    """The candidate with the best validation Dice (decision 9); a single candidate is chosen untrained.
 
     Args:
-        candidates: Folders with `config.json` and `seed-<n>/history.csv`.
+        candidates: Folders with `config.json` and, unless there is only one, `seed-<n>/history.csv`.
         seed: The n.
 
     Returns:
         A row per candidate (learning_rate, batch_size, dice, step, selected), best first, and the values chosen. Ties
-        go to the lower learning rate, then to the smaller batch.
+        go to the lower learning rate, then to the smaller batch. The Dice of a single candidate is NaN or None.
     """
+    if len(candidates) == 1:
+        settings = read_json(candidates[0] / "config.json")["optimisation"]
+        values = {name: settings[name] for name in ("learning_rate", "batch_size")}
+        return pd.DataFrame([{**values, "dice": math.nan, "step": 0, "selected": 1}]), {**values, "dice": None}
     rows = []
     for folder in candidates:
         settings = read_json(folder / "config.json")["optimisation"]

@@ -20,15 +20,13 @@ from labeldropout.labels import COLOURS, Structure
 from labeldropout.learning.model import Model, load_model
 from labeldropout.predict.measures import AREAS, _areas
 from labeldropout.predict.readers import _FRAME_MS, READERS, Clip, _ending, find_inputs
+from labeldropout.predict.tidy import tidy
 
 _LOG = logging.getLogger(__name__)
 
 
-_REPOSITORY = Path(__file__).resolve().parents[2]
-
-
-RELEASED_WEIGHTS = _REPOSITORY / "results" / "released" / "label_dropout.safetensors"
-"""The model that comes with the repository; present only in an editable installation."""
+RELEASED_WEIGHTS = Path(__file__).parent / "released" / "weights.safetensors"
+"""The model that comes with the package; `results/released/README.md` is its model card."""
 
 
 _BATCH = 32
@@ -60,7 +58,7 @@ def _find_cone(clip: Clip, method: str, network: Any) -> FoundCone | None:
 
 
 def _predict(clip: Clip, found: FoundCone | None, model: Model) -> np.ndarray:
-    """Label maps on the input's own grid: uint8 (T, H, W)."""
+    """Tidy label maps on the input's own grid: uint8 (T, H, W)."""
     shape = clip.frames.shape[1:]
     box = (0, 0, *shape) if found is None else found.box
     margin = float(model.config["crop_margin"])
@@ -73,7 +71,7 @@ def _predict(clip: Clip, found: FoundCone | None, model: Model) -> np.ndarray:
             for i in range(len(part))
         ]
         for index, probability in enumerate(model.probabilities(np.stack(grid)), start):
-            labels[index] = model.label_map(probability, crop, shape)
+            labels[index] = tidy(model.label_map(probability, crop, shape), model.structures)
     return labels
 
 
@@ -113,7 +111,7 @@ def _weights(given: Path | None) -> Path:
     weights = RELEASED_WEIGHTS if given is None else given
     if not weights.is_file():
         advice = (
-            "Run from a clone installed with `pip install -e .`, or give --weights"
+            "Install the package again, or give --weights"
             " results/models/<model>/seed-<n>/weights.safetensors after `make reproduce`."
             if given is None
             else "Give a weights.safetensors that `labeldropout train` wrote."
@@ -134,7 +132,8 @@ def predict_files(
 
     For an input `a/b.ending` in a given folder: `a/b.nii.gz` (NIfTI with the input's header and affine; videos as
     columns, rows, frames), `a/b.mha` (MetaImage) or `a/b.png` (PNG), with the values of `Structure` on the grid of the
-    input, and `a/b_overlay.png` (animated for a clip). One cone serves all frames of a clip.
+    input, and `a/b_overlay.png` (animated for a clip). One cone serves all frames of a clip. Of each structure only the
+    largest component is kept, and its holes are filled (`tidy`).
 
     Args:
         inputs: Files and folders.

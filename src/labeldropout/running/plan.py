@@ -68,6 +68,7 @@ def list_trainings(study: StudyPlan) -> pd.DataFrame:
     searched = study.experiments[study.searched]
     rates, sizes = config["selection"]["learning_rate"], config["selection"]["batch_size"]
     rows = [study.experiments[model] for model in study.study_models]
+    sizes = sizes if study.trained_candidates else []
     entries = [("grid", f"candidates, batch {size}", searched, len(rates), size) for size in sizes]
     entries += [(row.experiment, row.model, row, len(row.seeds), middle_batch_size(config)) for row in rows]
     optimisation = config["training"]["optimisation"]
@@ -134,10 +135,10 @@ def bytes_needed(study: StudyPlan, n_parameters: int) -> dict[str, int]:
         pixels[name] = facts.SIMULATED_PIXELS if name in study.simulated else facts.REAL_PIXELS
     prepared = {name: 2 * side**2 * n for name, n in images.items()}
     rows = [study.experiments[model] for model in study.study_models]
-    n_trainings = len(study.candidates) + len(study.trainings)
+    n_trainings = len(study.trained_candidates) + len(study.trainings)
     weights = 4 * n_parameters
     read = sum(prepared[name] for row in rows for name in row.train_on for _ in row.seeds)
-    read += len(study.candidates) * sum(prepared[name] for name in study.experiments[study.searched].train_on)
+    read += len(study.trained_candidates) * sum(prepared[name] for name in study.experiments[study.searched].train_on)
     test_pixels = {name: _part(study, [name], "test") * pixels[name] for name in images}
     predicted = sum(test_pixels[name] * len(row.seeds) for row in rows for name in row.evaluated_on)
     return {

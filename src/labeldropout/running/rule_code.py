@@ -18,8 +18,10 @@ class RuleCode:
         """From the catalogue, the facts about the data sets of this study, not how they are read."""
 
     def simulator(self, dataset: str) -> str:
-        """The code that simulates a data set, without the simulations of the others."""
-        return fingerprint("data.simulate:simulate", choices={"DATASETS": [f"{dataset}.simulate"]})
+        """The code that simulates a data set, without the simulations of the others and other acquisitions."""
+        settings = self._study.config["datasets"][dataset]["simulate"]
+        acquisition = {"ACQUISITIONS": [settings["acquisition"]]} if "acquisition" in settings else {}
+        return fingerprint("data.simulate:simulate", choices={"DATASETS": [f"{dataset}.simulate"], **acquisition})
 
     def importer(self, dataset: str) -> str:
         """The code that imports a data set, without the importers of the others."""
@@ -48,10 +50,6 @@ class RuleCode:
     def evaluator(self, model: str) -> str:
         """The code that predicts and scores the test sets of a model."""
         return self._of_model(model, "cli.learning:evaluate")
-
-    def release(self) -> str:
-        """What publishes the weights of the released model."""
-        return self._of_model(self._study.config["released"]["model"], "predict.release:release")
 
     def probe(self, model: str) -> str:
         """The code that tells the domain from the predictions of a model."""

@@ -78,15 +78,18 @@ class StudyPlan:
         self.datasets = [name for name in known if name in named]
         """Data sets of the configuration that a row, or the observer, uses."""
         self.simulated = [name for name in self.datasets if name in simulated]
-        self.searched: str = config["selection"]["model"]
-        """The row for which the grid is searched."""
+        search = config["selection"]
+        self.searched: str = search["model"]  # the row for which the grid is searched
+        length = {"steps": search["steps"], "epochs": None} if search["steps"] else {}
         self.candidates = {
-            f"lr-{rate:g}_batch-{batch}": {"learning_rate": rate, "batch_size": batch}
-            for rate in config["selection"]["learning_rate"]
-            for batch in config["selection"]["batch_size"]
-            if not config["selection"]["taken_from"]
+            f"lr-{rate:g}_batch-{batch}": {"learning_rate": rate, "batch_size": batch, **length}
+            for rate in search["learning_rate"]
+            for batch in search["batch_size"]
+            if not search["taken_from"]
         }
-        """Initial learning rate and batch size by candidate of the grid search; none if another study made it."""
+        """What sets the candidates of the grid search apart from the study; none if another study made it."""
+        self.trained_candidates = list(self.candidates) if len(self.candidates) > 1 else []
+        """Candidates that are trained to be compared; a single one is chosen untrained."""
         drawn = config["kit"]["drawn"]
         self.has_simulated_observer = config["kit"]["dataset"] in self.simulated
         self.has_observer = self.has_simulated_observer or bool(drawn and (root / drawn).is_dir())
@@ -101,14 +104,12 @@ class StudyPlan:
         # A dose-response makes sense only where the severity can be chosen.
         has_doses = any(row.severity is not None for row in self.experiments.values())
         chosen = listed if has_doses else listed - {"dose_response"}
-        self.listed = listed
-        """Every item that a row names, and those that need no row."""
+        self.listed = listed  # every item that a row names, and those that need no row
         self.shown = [item for item in PAPER_ITEMS if item in listed - observed]
         """The paper's tables, and the tables behind its figures, that this study makes."""
         self.shown_figures = [item for item in self.shown if item in PAPER_FIGURES] + ["training_curves", "claims"]
         self.summarised = [item for item in self.shown if ITEMS[item].is_summarised]
-        self.shown_compared = [item for item in COMPARED_ITEMS if item in chosen]
-        """Our own comparisons that this study makes."""
+        self.shown_compared = [item for item in COMPARED_ITEMS if item in chosen]  # our own, that this study makes
         self.instrument_tables = self.shown_compared + (["tests_instrument"] if self.shown_compared else [])
         self.instrument_figures = [item for item in self.shown_compared if ITEMS[item].kind is Kind.FIGURE]
         self.study_models = [model for model, row in rows if is_of_the_study(row.shown_in)]
@@ -280,7 +281,7 @@ class StudyPlan:
         return table
 
     def candidate_values(self, candidate: str) -> str:
-        """Initial learning rate and batch size of a candidate as JSON."""
+        """Initial learning rate and batch size of a candidate, and its length if it has its own, as JSON."""
         return as_json(self.candidates[candidate])
 
     def training_data(self, model: str) -> list[str]:
@@ -342,13 +343,13 @@ class StudyPlan:
 
     def of_all_trainings(self, file: str) -> list[str]:
         """One file of every training of the list, our own experiments included."""
-        rows = self.experiments.items()
-        return [f"<results>/models/{model}/seed-{seed}/{file}" for model, row in rows for seed in row.seeds]
+        folders = [f"<results>/models/{name}/seed-{n}" for name, row in self.experiments.items() for n in row.seeds]
+        return [f"{folder}/{file}" for folder in folders]
 
     def surface_tolerance(self) -> str:
         """The tolerances of the surface Dice as JSON."""
-        names = ("surface_tolerance_mm", "surface_tolerance_px")
-        return as_json({name: self.config["statistics"][name] for name in names})
+        statistics = self.config["statistics"]
+        return as_json({name: statistics[name] for name in ("surface_tolerance_mm", "surface_tolerance_px")})
 
     # Tables, figures and ledgers --------------------------------------------------------------------------------------
 

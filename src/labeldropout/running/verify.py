@@ -114,7 +114,7 @@ def _read(root: _Root, sidecar: str) -> Any:
 
 
 def _read_sidecar(root: _Root, sidecar: str) -> Record:
-    """The record beside a table, a figure, scores or released weights."""
+    """The record beside a table, a figure, scores or the model card."""
     content = _read(root, sidecar)
     files = {root.name(name): value for name, value in _hashes(content, "files").items()}
     for name in files:
@@ -239,7 +239,7 @@ def _records(root: _Root, sidecars: Iterable[str]) -> tuple[list[Record], list[F
 def verify(results: Path, root: Path = Path()) -> list[Finding]:
     """Compare every published file of a study, and the inputs it was made from, with what was recorded; worst first.
 
-    Published files are tables, figures, released weights, scores, predictions, and weights and history of every
+    Published files are tables, figures, the model card, scores, predictions, and weights and history of every
     training. A training's record names its inputs; where it has no hash of the weights or the history, the records of
     their readers count: of the scores made from the weights, of the table made from the histories.
 

@@ -14,8 +14,9 @@ from listed_models import listed_models
 from PIL import Image
 
 from labeldropout.analysis.claims.declared import read_claims
-from labeldropout.analysis.claims.judge import CLAIMS, CLAIMS_TEXT, judge_claims, outcomes_of, read_not_trained
+from labeldropout.analysis.claims.judge import CLAIMS, CLAIMS_TEXT, judge_claims, outcomes_of, read_models_soundness
 from labeldropout.analysis.claims.kinds import KINDS
+from labeldropout.analysis.claims.ledger import comparison_lines
 from labeldropout.analysis.claims.minutes import DATA, ONCE, minutes_in_all, minutes_of
 from labeldropout.analysis.claims.put_ledger import CLAIMS_MARK, RESULTS_MARK, put_ledger
 from labeldropout.analysis.claims.rules import Verdict, verdict, why_not_testable
@@ -94,12 +95,15 @@ def other(kind, **keys):
     return {"kind": kind, "dataset": "unity", "structure": "LA", **keys}
 
 
-def soundness(path, models, not_trained):
-    """Write the table of which models are trained: all but those that are given with the reason."""
+def soundness(path, models, not_trained, few=()):
+    """Write the table of which models are trained: all but those given with the reason, few in single seeds."""
     rows = [
         dict.fromkeys(SOUNDNESS, "")
         | {"model": name, "seed": "all", "dataset": "all", "structure": "all"}
-        | {"verdict": "not trained" if name in not_trained else "trained", "why": not_trained.get(name, "")}
+        | {
+            "verdict": "not trained" if name in not_trained and name not in few else "trained",
+            "why": not_trained.get(name, ""),
+        }
         for name in models
     ]
     cell = dict.fromkeys(SOUNDNESS, "") | {"seed": "0", "dataset": "unity", "structure": "LA", "verdict": "not trained"}
@@ -116,7 +120,7 @@ def at_severities(text):
 def judge(tmp_path):
     """Judge claims on scores; returns the table, and leaves it with the ledger in the folder `judge.output`."""
 
-    def run(claims, scores, experiments=None, part="study", strangers=(), settings=None, not_trained=None):
+    def run(claims, scores, experiments=None, part="study", strangers=(), settings=None, not_trained=None, few=()):
         if experiments is None:
             experiments = [experiment(name) for name in dict.fromkeys(score["model"] for score in scores)]
         content = {**NUMBERS, "claims": claims}
@@ -129,7 +133,7 @@ def judge(tmp_path):
         patients = table[["dataset", "patient"]].drop_duplicates()
         patients["part"] = ["training" if name in strangers else "test" for name in patients["patient"]]
         patients.to_csv(tmp_path / "patients.csv", index=False)
-        soundness(tmp_path / "soundness.csv", [one["model"] for one in experiments], not_trained or {})
+        soundness(tmp_path / "soundness.csv", [one["model"] for one in experiments], not_trained or {}, few)
         judge_claims(
             claims=tmp_path / "claims.yaml",
             part=part,
@@ -582,10 +586,26 @@ def test_table_of_soundness_has_every_model_once(judge, rows, words):
         )
 
 
-def test_models_that_are_not_trained_are_read_with_their_reason(tmp_path):
-    """Rows of single seeds and cells do not count: the model's own row does."""
+def test_models_are_read_with_their_reason(tmp_path):
+    """Rows of single seeds and cells do not count: the model's own row does; one that fails says why."""
     soundness(tmp_path / "s.csv", ["a", "b"], {"b": "seed 1: camus LV 0.2 (limit 0.8)"})
-    assert read_not_trained(tmp_path / "s.csv") == {"a": "", "b": "seed 1: camus LV 0.2 (limit 0.8)"}
+    found = read_models_soundness(tmp_path / "s.csv")
+    assert found["verdict"].to_dict() == {"a": "trained", "b": "not trained"}
+    assert found["why"].to_dict() == {"a": "", "b": "seed 1: camus LV 0.2 (limit 0.8)"}
+    soundness(tmp_path / "s.csv", ["a", "b"], {"b": ""})
+    with pytest.raises(ValueError, match=r"s\.csv: b: not trained, and why is empty"):
+        read_models_soundness(tmp_path / "s.csv")
+
+
+def test_single_seeds_that_are_not_trained_are_named_and_count(judge):
+    """Of a model of which fewer than a third of the seeds failed, the seed stays in the mean and stands beside it."""
+    scores = [*scored("a", 0.9 + SPREAD), *scored("b", 0.8 + SPREAD + TWIST)]
+    row = judge({"C1": claim(superior("a", "b"))}, scores, not_trained={"a": "seed 1: unity LA 0.43"}, few=["a"]).iloc[
+        0
+    ]
+    assert (row["outcome"], row["not_trained"], row["few_not_trained"]) == ("holds", "", "a: seed 1: unity LA 0.43")
+    (told,) = comparison_lines([row])
+    assert told.endswith("single seeds not trained: a: seed 1: unity LA 0.43")
 
 
 def test_every_verdict_has_its_sentence():

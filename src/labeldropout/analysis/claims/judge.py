@@ -1,7 +1,7 @@
 """From declared claims and the scores of a study to one row per comparison, with its outcome."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from labeldropout.analysis.claims.scored import Scored, scored
 from labeldropout.analysis.claims.sentences import sentence
 from labeldropout.analysis.crossed import crossed_interval, draw_means
 from labeldropout.analysis.outcomes import Resampling
-from labeldropout.analysis.soundness import SOUNDNESS
+from labeldropout.analysis.soundness import ALL, NOT_TRAINED, SOUNDNESS
 from labeldropout.analysis.statistics import group_means, holm, paired_wilcoxon, standard_deviation
 from labeldropout.analysis.study import _DATA, Study, per_image, read_cases, read_models, read_reported, read_scores
 from labeldropout.analysis.typesetting import latex, markdown
@@ -40,6 +40,7 @@ CLAIMS = {
     "outcome": "of the comparison: holds, contradicted, open, not testable, not trained, shown",
     "why": "why it cannot be tested; else empty",
     "not_trained": "which of its models had not learned what they were shown: cells, values, limits; else empty",
+    "few_not_trained": "models of which single seeds, fewer than a third, had not; they are part of every mean",
     "effect": effects_in_words(),
     "low": "lower end of the interval that the comparison is judged by, bootstrap over patients and seeds",
     "high": "upper end of that interval",
@@ -72,7 +73,18 @@ CLAIMS = {
 }
 """`tables/claims.csv` and `tables/claims_instrument.csv`: one row per comparison."""
 
-CLAIMS_TEXT = ("statement", "where", "sentence", "why", "not_trained", "method", "interval", "reported", "data")
+CLAIMS_TEXT = (
+    "statement",
+    "where",
+    "sentence",
+    "why",
+    "not_trained",
+    "few_not_trained",
+    "method",
+    "interval",
+    "reported",
+    "data",
+)
 """Columns of `CLAIMS` that are text even where all cells are empty."""
 
 
@@ -172,7 +184,7 @@ def _row(
     """One row of the table; if the comparison is judged, before its outcome and Holm's correction."""
     bound = declared.bound(comparison.kind)
     row: dict[str, Any] = dict.fromkeys(CLAIMS, math.nan)
-    row |= dict.fromkeys(("why", "not_trained", "method"), "") | {"interval": "none"}
+    row |= dict.fromkeys(("why", "not_trained", "few_not_trained", "method"), "") | {"interval": "none"}
     row |= dict.fromkeys(("n", "n_patients", "n_left_out", "n_seeds", "n_seeds_better", "n_seeds_worse"), 0)
     row |= {
         "claim": claim.name,
@@ -241,28 +253,32 @@ def _correct(rows: Sequence[dict[str, Any]], level: float) -> None:
         row |= {"p_holm": adjusted, "family_size": len(family)}
 
 
-def _untrained(comparison: Comparison, not_trained: Mapping[str, str], where: Path) -> str:
-    """Which models of a comparison are not trained, and why; empty if all are."""
-    for name in comparison.models:
-        if name not in not_trained:
-            raise ValueError(f"{where}: {name}: no row with seed all (expected one for every model).")
-    return "; ".join(f"{name}: {not_trained[name]}" for name in comparison.models if not_trained[name])
+def _training(comparison: Comparison, soundness: pd.DataFrame, where: Path) -> dict[str, str]:
+    """Which models of a comparison are not trained, or not with every seed, and why; empty if all are."""
+    if missing := [name for name in comparison.models if name not in soundness.index]:
+        raise ValueError(f"{where}: {missing[0]}: no row with seed all (expected one for every model).")
+    mine = soundness.loc[list(comparison.models)]
+    mine = mine[mine["why"] != ""]
+    is_not = mine["verdict"] == NOT_TRAINED
+    return {
+        column: "; ".join(f"{row.Index}: {row.why}" for row in rows.itertuples())
+        for column, rows in (("not_trained", mine[is_not]), ("few_not_trained", mine[~is_not]))
+    }
 
 
-def read_not_trained(path: Path) -> dict[str, str]:
-    """Why each model of a table `SOUNDNESS` is not trained; empty text for those that are.
+def read_models_soundness(path: Path) -> pd.DataFrame:
+    """The verdict and its reason of every model of a table `SOUNDNESS`; by model.
 
     Raises:
-        ValueError: The file is not such a table, or a model has two rows for all its seeds.
+        ValueError: The file is not such a table, or a model has two rows for all its seeds or no reason.
     """
-    table = read_table(path, SOUNDNESS, ("model", "seed", "dataset", "structure", "verdict", "why"))
-    table = table[table["seed"] == "all"]
-    if (twice := table["model"].duplicated()).any():
-        raise ValueError(f"{path}: {table.loc[twice, 'model'].iloc[0]}: two rows with seed all (expected one).")
-    return {
-        row.model: (row.why or "see the table of soundness") if row.verdict == "not trained" else ""
-        for row in table.itertuples()
-    }
+    table = read_table(path, SOUNDNESS, ("model", "seed", "dataset", "structure", "highest_model", "verdict", "why"))
+    table = table[table["seed"] == ALL].set_index("model")
+    if (twice := table.index.duplicated()).any():
+        raise ValueError(f"{path}: {table.index[twice][0]}: two rows with seed all (expected one).")
+    if (dumb := (table["verdict"] == NOT_TRAINED) & (table["why"] == "")).any():
+        raise ValueError(f"{path}: {table.index[dumb][0]}: not trained, and why is empty (expected the reason).")
+    return table[["verdict", "why"]]
 
 
 def judged(study: Study, declared: Declared, part: str, soundness: Path) -> pd.DataFrame:
@@ -278,14 +294,14 @@ def judged(study: Study, declared: Declared, part: str, soundness: Path) -> pd.D
         ValueError: The table of soundness does not fit, or lacks a model that was scored.
     """
     resampling = Resampling(study.settings["statistics"])
-    not_trained = read_not_trained(soundness)
+    training = read_models_soundness(soundness)
     rows = []
     for claim in (one for one in declared.claims if one.part == part):
         comparisons = (*claim.comparisons, *claim.shows)
         mine = [_row(study, declared, claim, comparison, resampling) for comparison in comparisons]
         for row, comparison in zip(mine, comparisons, strict=True):
             if row["n"]:
-                row["not_trained"] = _untrained(comparison, not_trained, soundness)
+                row.update(_training(comparison, training, soundness))
         _correct(mine, declared.level)
         found = outcomes_of(mine, declared)
         for row, one in zip(mine, found, strict=True):

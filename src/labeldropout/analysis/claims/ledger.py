@@ -15,6 +15,7 @@ from labeldropout.analysis.claims.words import (
     could_show_words,
     effect_words,
     seeds_words,
+    training_words,
     why_undecided,
 )
 from labeldropout.analysis.typesetting import NOTHING, number, p_value
@@ -31,7 +32,7 @@ def _line(row: Any) -> str:
     if row.outcome == Outcome.NOT_TESTABLE or math.isnan(row.effect):
         return f"{begin} ({row.why})" if row.why else begin
     p = f"; p {p_value(row.p_patient)}, Holm {p_value(row.p_holm)}" if KINDS[row.kind].is_decided_by_p else ""
-    after = [part for part in (seeds_words(row), could_show_words(row), row.not_trained) if part]
+    after = [part for part in (seeds_words(row), could_show_words(row), training_words(row)) if part]
     return "; ".join([f"{begin}: {judged_effect(row)}; n {row.n} ({row.n_patients}){p}", *after])
 
 
@@ -40,7 +41,7 @@ def comparison_lines(rows: Sequence[Any]) -> list[str]:
 
     def alike(row: Any) -> tuple[Any, ...]:
         models = row.models.split("; ")
-        apart = why_undecided(row) or not KINDS[row.kind].several
+        apart = why_undecided(row) or training_words(row) or not KINDS[row.kind].several
         return (id(row) if apart else models[-1], row.kind, row.outcome, cell_words(row), row.n, row.n_patients)
 
     lines = []

@@ -15,6 +15,7 @@ from labeldropout.analysis.claims.words import (
     could_show_words,
     effect_words,
     seeds_words,
+    training_words,
     why_undecided,
 )
 from labeldropout.analysis.typesetting import NOTHING, interval, number, p_value
@@ -159,7 +160,7 @@ def _told(row: Any, *, with_reported: bool = True) -> Told:
         if not math.isnan(row.p_holm):
             text += f"; p on patients {p_value(row.p_patient)}, after Holm {p_value(row.p_holm)}"
             text += f"; rank-biserial {number(row.rank_biserial, 2)}"
-        text += "".join(f"; {part}" for part in (seeds_words(row), could_show_words(row), row.not_trained) if part)
+        text += "".join(f"; {part}" for part in (seeds_words(row), could_show_words(row), training_words(row)) if part)
     if row.reported and with_reported:
         text += f"; the paper: {row.reported}"
     return Told(row.outcome, _SHOWN if row.outcome == Outcome.SHOWN else row.outcome, text)

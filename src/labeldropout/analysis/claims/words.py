@@ -31,6 +31,12 @@ def why_undecided(row: Any) -> str:
     return str(row.why or row.not_trained)
 
 
+def training_words(row: Any) -> str:
+    """Return which models of a comparison, or single seeds of them, had not learned what they were shown."""
+    few = f"single seeds not trained: {row.few_not_trained}" if row.few_not_trained else ""
+    return "; ".join(filter(None, [row.not_trained, few]))
+
+
 def could_show_words(row: Any) -> str:
     """Return what a comparison that is judged could have shown, in the unit of its effect."""
     if row.outcome in {Outcome.SHOWN, Outcome.NOT_TESTABLE}:

@@ -1,12 +1,13 @@
 """Simulate CAMUS: the settings of its scanner, and its patients."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from labeldropout.case import Case
+from labeldropout.data.any_scanner import draw_settings
 from labeldropout.data.camus import NAME
 from labeldropout.data.camus import writer as camus_writer
 from labeldropout.data.cohort import (
@@ -71,6 +72,29 @@ _QUALITIES = (("Good", 0.35), ("Medium", 0.46), ("Poor", 0.19))
 """Shares in the data set: `look.FACTS`."""
 
 
+_ANY_PIXEL_MM = (0.625, 1.3)
+"""Size of a pixel with any scanner: from that of the simulated CAMUS to that of EchoNet's 112 rows."""
+
+
+def _own_acquisition(severity: float, _: np.random.Generator) -> Acquisition:
+    """The settings of this data set's scanner."""
+    return interpolate(ACQUISITION, ACQUISITION, severity)
+
+
+def _any_acquisition(_: float, rng: np.random.Generator) -> Acquisition:
+    """Draw settings between and beyond those of all expected scanners; they know no severity."""
+    values = {**draw_settings(rng), "spacing_mm": float(rng.uniform(*_ANY_PIXEL_MM))}
+    return Acquisition(**values, rows=0, columns=0, layout="box", overlays="none")
+
+
+ACQUISITIONS: dict[str, Callable[[float, np.random.Generator], Acquisition]] = {
+    "own": _own_acquisition,
+    "any": _any_acquisition,
+}
+"""How the settings of an examination are found, by the word in the settings of the simulation: `own`, those of the data
+set's scanner; `any`, domain randomisation, for a model that is to read other people's pictures."""
+
+
 def draw_view(
     heart: Heart, view: View, acquisition: Acquisition, rng: np.random.Generator, pixel_aspect: float = 1.0
 ) -> tuple[str, Examination]:
@@ -89,12 +113,18 @@ def draw_view(
 
 
 def simulate(settings: dict[str, Any], severity: float, seed: int, root: Path) -> Cohort:
-    """Simulate CAMUS: both views at both instants of every patient, with all structures drawn."""
-    check_keys(NAME, settings, ("patients", "release"))
+    """Simulate CAMUS: both views at both instants of every patient, with all structures drawn.
+
+    With the setting `acquisition: any` every view is taken with a scanner of its own; only the file format is CAMUS's.
+    """
+    check_keys(NAME, settings, ("patients", "release", "acquisition"))
     release = settings.get("release", "nifti")
     if release not in {"nifti", "mhd"}:
         raise ValueError(f"settings.release: {release!r} (expected nifti or mhd).")
-    acquisition = interpolate(ACQUISITION, ACQUISITION, severity)
+    word = settings.get("acquisition", "own")
+    if word not in ACQUISITIONS:
+        raise ValueError(f"settings.acquisition: {word!r} (expected {' or '.join(ACQUISITIONS)}).")
+    draw_acquisition = ACQUISITIONS[word]
     hearts: dict[str, Heart] = {}
     cfg: dict[tuple[str, View], dict[str, object]] = {}
     kept: list[Case] = []
@@ -109,7 +139,7 @@ def simulate(settings: dict[str, Any], severity: float, seed: int, root: Path) -
             for view in View:
                 # In the MetaImage release, rows are finer than columns.
                 aspect = 0.5 if release == "mhd" else 1.0
-                quality, examination = draw_view(heart, view, acquisition, rng, aspect)
+                quality, examination = draw_view(heart, view, draw_acquisition(severity, rng), rng, aspect)
                 cfg[group, view] = _info_entries(heart, release, sex, age, rng)
                 for instant in Instant:
                     opening = draw_opening(instant, rng)
