@@ -47,7 +47,7 @@ COLUMNS = {
         "labeldropout.analysis.lengths:LONG_SHORT",
         "labeldropout.analysis.spreads:LENGTH_TABLE",
         "labeldropout.analysis.claims.judge:CLAIMS",
-        "labeldropout.analysis.soundness:SOUNDNESS",
+        "labeldropout.analysis.cross_domain:CROSS_DOMAIN",
         "labeldropout.analysis.compare_machines:MACHINES",
         "labeldropout.analysis.compare_machines:MACHINE_VERDICTS",
     ),
