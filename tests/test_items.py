@@ -65,7 +65,7 @@ def test_every_section_has_its_items():
         *(f"figure_{number}" for number in range(1, 6)),
         "supplementary_figure_1",
     ]
-    assert [item.name for item in tables(Section.PAPER)] == ["table_1", "table_2", "tests"]
+    assert [item.name for item in tables(Section.PAPER)] == ["cross_domain", "table_1", "table_2", "tests"]
     assert [item.name for item in tables(Section.OWN)] == ["training_length", "tests_instrument"]
     assert len(figures()) + len(tables()) == len(ITEMS)
     assert LEDGERS == {"claims": "study", "claims_instrument": "instrument"}
