@@ -187,7 +187,7 @@ def written(tmp_path_factory):
 
 
 def test_result_lines_are_those_of_the_tables(written):
-    """What the README says of the results is what `make readme` writes from the tables: the count, and a line per main claim."""
+    """What the README says of the results is what `make readme` writes: the count, and a line per main claim."""
     assert (written / "README.md").read_text(encoding="utf-8") == README, "make readme"
     lines = re.findall(r"^- .*$", README.split(RESULTS_MARK)[1], re.MULTILINE)
     judged = {claim.name for claim in read_ledger(ROOT / "results" / "tables")}
