@@ -44,6 +44,7 @@ COLUMNS = {
         "labeldropout.analysis.summarise:TRAINING_CURVES",
         "labeldropout.analysis.soundness:SOUNDNESS",
         "labeldropout.analysis.claims.judge:CLAIMS",
+        "labeldropout.analysis.cross_domain:CROSS_DOMAIN",
         "labeldropout.analysis.compare_machines:MACHINES",
         "labeldropout.analysis.compare_machines:MACHINE_VERDICTS",
     ),

@@ -271,7 +271,7 @@ ITEMS: dict[str, Item] = {
         section=Section.OWN,
         title="Tests of our own experiments",
         question="Which differences between the models of our own experiments are more than chance?",
-        caption="Every paired test of experiments 5 to 8 and 4b.",
+        caption="Every paired test of experiments 5 to 8, 10 and 4b.",
         numbers="Paired tests of our own experiments:",
     ),
     "biomarkers": Item(

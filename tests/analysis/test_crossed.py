@@ -12,7 +12,7 @@ from labeldropout.analysis.statistics import bootstrap_mean, resample_patients
 
 DRAWS = 2000
 PATIENTS = np.array([f"p{place:02d}" for place in range(40)])
-DIFFERENCE, LARGEST = KINDS["superior"].estimate, KINDS["agree"].estimate
+MEAN, DIFFERENCE, LARGEST = (KINDS[name].estimate for name in ("below", "superior", "agree"))
 
 
 def drawn(models, sides=None, patients=PATIENTS, draws=DRAWS):
@@ -131,15 +131,20 @@ def test_counts_for_other_patients_are_refused():
 
 
 @pytest.mark.parametrize("n_seeds", [3, 6])
-def test_interval_covers_as_often_as_it_says(n_seeds):
-    """New seeds and new patients 150 times, seeds differing more than patients: about 95 % of intervals cover 0."""
+@pytest.mark.parametrize(
+    "spread_of_other", [None, 0.0, 0.1], ids=["mean of one model", "against a steady one", "alike"]
+)
+def test_interval_covers_as_often_as_it_says(n_seeds, spread_of_other):
+    """New seeds and new patients 150 times, seeds differing more than patients: at least 95 % of intervals cover 0."""
     rng = np.random.default_rng(5)
+    spreads = {"a": 0.1} if spread_of_other is None else {"a": 0.1, "b": spread_of_other}
     covered = 0
     for _ in range(150):
         patients = rng.normal(0, 0.05, 40)
         models = {
-            name: patients + rng.normal(0, 0.1, (n_seeds, 1)) + rng.normal(0, 0.05, (n_seeds, 40)) for name in "ab"
+            name: patients + rng.normal(0, spread, (n_seeds, 1)) + rng.normal(0, 0.05, (n_seeds, 40))
+            for name, spread in spreads.items()
         }
-        found = crossed_interval(drawn(models, draws=1000), DIFFERENCE, 0.95)
+        found = crossed_interval(drawn(models, draws=1000), MEAN if len(models) == 1 else DIFFERENCE, 0.95)
         covered += found.low < 0 < found.high
-    assert scipy.stats.binomtest(covered, 150, 0.95).pvalue > 0.01
+    assert scipy.stats.binomtest(covered, 150, 0.95, alternative="less").pvalue > 0.01

@@ -38,7 +38,13 @@ SMALL = {
     },
     "split": {"fractions": {"training": 0.6, "validation": 0.2, "test": 0.2}},
     "training": {"optimisation": {"steps": None, "epochs": 3, "validations": 20}},
-    "selection": {"model": "one", "learning_rate": [0.1, 0.01], "batch_size": [4, 16, 8], "taken_from": None},
+    "selection": {
+        "model": "one",
+        "steps": None,
+        "learning_rate": [0.1, 0.01],
+        "batch_size": [4, 16, 8],
+        "taken_from": None,
+    },
     "kit": {"dataset": "echonet", "drawn": None},
 }
 
@@ -118,18 +124,20 @@ def test_bytes_are_counted(study):
 
 
 def test_default_study_has_its_known_counts():
-    """54 trainings, 4 of them of the grid search; the counts of the list."""
+    """88 trainings, 4 of them of the grid search, which has its own length; the counts of the list."""
     study = default_plan("config.yaml")
     table = list_trainings(study)
-    assert table["trainings"].sum() == 54
+    assert table["trainings"].sum() == 88
     assert table.groupby("experiment")["trainings"].sum().to_dict() == {
         "grid": 4,
-        "1": 3,
-        "2": 5,
-        "3": 3,
-        "4": 36,
-        "4b": 3,
+        "1": 9,
+        "2": 12,
+        "3": 9,
+        "4": 48,
+        "4b": 6,
     }
+    assert set(table.loc[table["experiment"] == "grid", "steps"]) == {study.config["selection"]["steps"]}
+    assert set(table.loc[table["experiment"] != "grid", "steps"]) == {study.config["training"]["optimisation"]["steps"]}
     assert images_by_dataset(study) == {"camus": 400, "unity": 200, "echonet": 320}
     assert set(table.loc[table["experiment"] == "2", "images"]) == {160 + 80 + 128}
 

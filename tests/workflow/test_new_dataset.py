@@ -62,8 +62,8 @@ def configure(workflow: Workflow) -> None:
     row = next(
         line for line in (workflow.root / "config/experiments.tsv").read_text().splitlines() if "e1-unity" in line
     )
-    cells = row.replace("e1-unity\t1\tfigure_1\tunity", f"e1-{NEW}\t1\tfigure_1\t{NEW}")
-    new = cells.replace("camus+unity+echonet", f"camus+{NEW}")
+    cells = row.replace("e1-unity\t1\tfigure_1+cross_domain\tunity", f"e1-{NEW}\t1\tfigure_1\t{NEW}")
+    new = cells.replace("camus+unity+echonet", f"camus+{NEW}").replace("\t0,1,2\t", "\t0\t")
     assert new != cells != row
     workflow.edit("config/experiments.tsv", row + "\n", f"{row}\n{new}\n")
 

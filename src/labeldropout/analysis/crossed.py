@@ -11,7 +11,9 @@ Seeds are few. Drawing n of n would make their variance too small by the factor 
 n - 1 of n are drawn, which makes it unbiased (McCarthy and Snowden 1985, Vital and Health Statistics 2:95; Rao and Wu
 1988, JASA 83:231-241). The percentiles are those of Student's t in place of the normal distribution (expanded
 percentile interval; Hesterberg 2015, American Statistician 69:371-386) with degrees of freedom after Satterthwaite
-(1946) from the variance that each of the samples contributes alone.
+(1946) from the variance that each of the samples contributes alone. Draws never leave the range of the seeds, and that
+of three seeds holds their true mean three times in four; so an interval reaches at least as far as Student's t times
+the standard error of the draws.
 """
 
 import math
@@ -136,12 +138,15 @@ def crossed_interval(drawn: Drawn, estimate: Estimate, confidence: float, *, is_
         return Interval(math.nan, math.nan, "none")
     variances = [float((errors(means) ** 2).mean()) for means, _ in drawn.apart]
     freedom = _degrees_of_freedom(variances, [freedom for _, freedom in drawn.apart])
-    tail = float(scipy.stats.norm.cdf(scipy.stats.t.ppf((1 - confidence) / 2, freedom)))
+    of_t = float(scipy.stats.t.ppf((1 + confidence) / 2, freedom))
+    tail = float(scipy.stats.norm.cdf(-of_t))
     if is_largest:
-        reach = float(np.quantile(found, 1 - 2 * tail))
+        stretched = of_t / float(scipy.stats.norm.ppf((1 + confidence) / 2)) * float(np.quantile(found, confidence))
+        reach = max(float(np.quantile(found, 1 - 2 * tail)), stretched)
         return Interval(max(0.0, effect - reach), effect + reach, "simultaneous")
-    low, high = np.quantile(found, [tail, 1 - tail])
-    return Interval(effect + float(low), effect + float(high), "percentile")
+    half = of_t * math.sqrt(float((found**2).mean()))
+    low, high = (float(end) for end in np.quantile(found, [tail, 1 - tail]))
+    return Interval(effect + min(low, -half), effect + max(high, half), "percentile")
 
 
 def crossed_p(drawn: Drawn, estimate: Estimate) -> float:

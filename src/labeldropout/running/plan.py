@@ -71,10 +71,12 @@ def list_trainings(study: StudyPlan) -> pd.DataFrame:
     sizes = sizes if study.trained_candidates else []
     entries = [("grid", f"candidates, batch {size}", searched, len(rates), size) for size in sizes]
     entries += [(row.experiment, row.model, row, len(row.seeds), middle_batch_size(config)) for row in rows]
-    optimisation = config["training"]["optimisation"]
+    search = config["selection"]["steps"]
+    of_search = {"steps": search, "epochs": None} if search else {}
     table = []
     for experiment, model, row, n_trainings, batch_size in entries:
         images = _part(study, row.train_on, "training")
+        optimisation = config["training"]["optimisation"] | (of_search if experiment == "grid" else {})
         duration = duration_of(optimisation, images, batch_size)
         passed = duration.n_steps * batch_size if duration.whole_batches else optimisation["epochs"] * images
         table.append(

@@ -52,7 +52,7 @@ def comparison_lines(rows: Sequence[Any]) -> list[str]:
             continue
         names = joined([row.models.split("; ")[0] for row in mine])
         effects = [number(end([row.effect for row in mine]), signed=True) for end in (min, max)]
-        worst = could_show_words(max(mine, key=lambda row: row.could_show))
+        worst = could_show_words(max(mine, key=lambda row: -1.0 if math.isnan(row.could_show) else row.could_show))
         lines.append(
             f"*{mine[0].outcome}, all {len(mine)}*: {names} {KINDS[mine[0].kind].several} {key[0]},"
             f" {cell_words(mine[0])}: effects from {effects[0]} to {effects[1]}; n {mine[0].n} ({mine[0].n_patients});"

@@ -1,4 +1,4 @@
-"""Verb `put-ledger`: the results of the claims in five lines of the README, and on a page of all claims."""
+"""Verb `put-ledger`: the results of the claims in the README, and on a page of all claims."""
 
 import csv
 import math

@@ -51,7 +51,7 @@ _LOOKS = {
 }
 """Class on the page, and a symbol."""
 DECIDING = (Outcome.CONTRADICTED, Outcome.NOT_TRAINED, Outcome.NOT_TESTABLE, Outcome.OPEN, Outcome.HOLDS)
-"""The first outcome that is among a claim's comparisons has decided that it is not reproduced, or that it is."""
+"""A claim's deciding comparison is one with the first of these outcomes that is found among its comparisons."""
 
 
 @dataclass(frozen=True)
