@@ -60,7 +60,7 @@ def test_tables_behind_figures_are_in_the_catalogue():
 
 
 def test_every_section_has_its_items():
-    """The paper's six figures and three tables, ours, and the two ledgers, each in the order of the report."""
+    """The paper's figures and tables, one beside them, ours, and the two ledgers, in the order of the report."""
     assert [item.name for item in figures(Section.PAPER)] == [
         *(f"figure_{number}" for number in range(1, 6)),
         "supplementary_figure_1",

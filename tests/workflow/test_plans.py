@@ -22,6 +22,7 @@ TARGETS = [
     "figure_4",
     "figure_5",
     "supplementary_figure_1",
+    "cross_domain",
     "table_1",
     "table_2",
     "tests",
