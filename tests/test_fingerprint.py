@@ -238,7 +238,9 @@ def executed(call):
 
     def note(frame, event, _argument):
         path = Path(frame.f_code.co_filename)
-        if event == "call" and root in path.parents and frame.f_code.co_name != "<module>":
+        # What runs because a module is imported, such as the body of a class, depends on who imported it first.
+        imported = "<module>" in {frame.f_code.co_name, frame.f_back.f_code.co_name}
+        if event == "call" and root in path.parents and not imported:
             module = ".".join(path.relative_to(root.parent).with_suffix("").parts)
             seen.add((module, frame.f_code.co_qualname.split(".")[0]))
 
