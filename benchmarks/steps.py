@@ -34,7 +34,7 @@ from labeldropout.labels import Structure
 from labeldropout.learning.experiments import parse_row
 from labeldropout.learning.resolve import resolve
 from labeldropout.learning.tables import HISTORY
-from labeldropout.provenance import file_sha256
+from labeldropout.learning.train import input_hashes
 from labeldropout.publication.figures import style
 from labeldropout.running.study_list import read_list
 from labeldropout.running.study_plan import StudyPlan
@@ -63,23 +63,14 @@ def settings_of(study: StudyPlan, model: str, selected: Mapping[str, Any], steps
     return resolve(parse_row(json.loads(study.model_row(model)), tuple(shared["datasets"])), shared, chosen)
 
 
-def is_finished(output: Path, inputs: Mapping[str, Path]) -> bool:
-    """Whether a training of these very inputs is there."""
-    record = output / "run.json"
-    return record.is_file() and read_json(record)["inputs"] == {
-        name: file_sha256(path) for name, path in inputs.items()
-    }
-
-
 def train_one(study: StudyPlan, model: str, seed: int, folder: Path) -> Path:
     """Train one model with one seed, unless that is done; return its history."""
     results, names = Path(study.results), study.experiments[model].train_on
     prepared = [results / study.tree_of(model) / "prepared" / name for name in names]
     splits = [results / "splits" / f"{name}.csv" for name in names]
     config, output = folder / "config.json", folder / f"seed-{seed}"
-    inputs = {"config.json": config, **{f"splits/{path.name}": path for path in splits}}
-    inputs |= {f"prepared/{path.name}/{name}": path / name for path in prepared for name in _PREPARED}
-    if not is_finished(output, inputs):
+    record = output / "run.json"
+    if not record.is_file() or read_json(record)["inputs"] != input_hashes(config, splits, prepared):
         output.mkdir(parents=True, exist_ok=True)
         flags = ["--config", config, "--prepared", *prepared, "--split", *splits, "--seed", seed, "--output", output]
         flags += ["--device", "cpu", "--gpus", 0, "--threads", 1, "--checkpoints", "scratch/train"]
@@ -88,8 +79,6 @@ def train_one(study: StudyPlan, model: str, seed: int, folder: Path) -> Path:
             subprocess.run(command, check=True, stdout=log, stderr=subprocess.STDOUT)  # noqa: S603 - our own command
     return output / "history.csv"
 
-
-_PREPARED = ("images.npy", "targets.npy", "cases.csv")
 
 Histories = dict[str, list[pd.DataFrame]]
 """Table `HISTORY` of every seed, by model."""

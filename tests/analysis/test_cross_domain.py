@@ -62,7 +62,7 @@ def test_loss_is_dice_within_minus_dice_across(made):
     assert list(ours.index) == [("camus", "unity"), ("unity", "camus")]
     assert ours.loc[("camus", "unity"), "loss"] == pytest.approx(0.85 - 0.75)
     assert ours.loc[("unity", "camus"), "loss"] == pytest.approx(0.95 - 0.60)
-    assert set(ours["data"]) == {"simulated"}
+    assert set(ours["pictures"]) == {"simulated"}
 
 
 def test_published_losses_stand_below_and_are_real(made):
@@ -70,7 +70,7 @@ def test_published_losses_stand_below_and_are_real(made):
     table = pd.read_csv(made)
     published = table[table["source"] != "this study"]
     assert len(published) == len(PUBLISHED)
-    assert set(published["data"]) == {"real"}
+    assert set(published["pictures"]) == {"real"}
     assert published["loss"].median() == pytest.approx(0.114, abs=0.001)
 
 

@@ -9,10 +9,9 @@ from labeldropout.analysis.cross_domain import cross_domain
 from labeldropout.analysis.decomposition import decomposition
 from labeldropout.analysis.panels import figure_4_cases, one_case_per_dataset, supplementary_figure_1
 from labeldropout.analysis.paper_tables import table_1, table_2, tests, tests_instrument
+from labeldropout.analysis.readings import write_with_readings
 from labeldropout.analysis.spreads import figure_table, instrument_table, length_table
 from labeldropout.analysis.study import Content, Study, per_image, read_cases, read_models, read_reported, read_scores
-from labeldropout.analysis.typesetting import latex, markdown
-from labeldropout.files import replacing, write_table
 from labeldropout.items import ITEMS, Item
 
 TABLES: dict[str, Callable[[Study, Item], Content]] = {
@@ -82,11 +81,6 @@ def compare(
     table = read_scores(scores, rows)
     study = Study(rows, table, per_image(table), read_cases(cases, split), read_reported(reported), settings)
     content = TABLES[item](study, ITEMS[item])
-    caption = f"Simulated data. {content.caption}" if settings["simulated"] else content.caption
-    write_table(content.table, output.with_suffix(".csv"), content.columns)
-    for suffix, text in (
-        (".md", markdown(caption, content.reading)),
-        (".tex", latex(caption, item, content.reading)),
-    ):
-        with replacing(output.with_suffix(suffix), "w") as file:
-            file.write(text)
+    write_with_readings(
+        content.table, content.columns, output, content.caption, content.reading, simulated=settings["simulated"]
+    )

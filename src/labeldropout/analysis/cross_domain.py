@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from labeldropout.analysis.study import _DATA, Content, Study, cell_of
+from labeldropout.analysis.study import Content, Study, cell_of
 from labeldropout.analysis.typesetting import NOTHING, number
 from labeldropout.items import Item
 from labeldropout.labels import Structure
@@ -17,7 +17,7 @@ CROSS_DOMAIN = {
     "dice_across": "mean Dice of LV on the test images of the other domain",
     "loss": "dice_within minus dice_across",
     "source": "this study, or where it was published",
-    **_DATA,
+    "pictures": "simulated or real: the pictures of this row, which need not be those of the study",
 }
 """`tables/cross_domain.csv`: one row per pair of domains; ours first."""
 
@@ -81,7 +81,7 @@ def cross_domain(study: Study, item: Item) -> Content:
             "Within": [number(value) for value in table["dice_within"]],
             "Across": [number(value) for value in table["dice_across"]],
             "Loss": [number(value) for value in table["loss"]],
-            "Source": [f"{row.source} ({row.data})" for row in table.itertuples()],
+            "Source": [f"{row.source} ({row.pictures})" for row in table.itertuples()],
         }
     )
     return Content(table, CROSS_DOMAIN, caption, reading)

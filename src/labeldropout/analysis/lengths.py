@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from labeldropout.analysis.readings import write_with_readings
 from labeldropout.analysis.spreads import LENGTH_TABLE
-from labeldropout.analysis.typesetting import latex, markdown, mean_and_spread, number
-from labeldropout.files import read_table, replacing, write_table
+from labeldropout.analysis.typesetting import mean_and_spread, number
+from labeldropout.files import read_table
 
 SHORT, LONG = "short", "long"
 
@@ -74,11 +75,5 @@ def write_lengths(short: Path, long: Path, output: Path, *, simulated: bool) -> 
     """
     table = join_lengths(short, long)
     caption = "The same models after two lengths of training: mean Dice and standard deviation over seeds."
-    caption = f"Simulated data. {caption}" if simulated else caption
     reading = _reading(table)
-    files = [output.with_suffix(ending) for ending in (".csv", ".md", ".tex")]
-    write_table(table, files[0], LONG_SHORT)
-    for path, text in zip(files[1:], (markdown(caption, reading), latex(caption, output.name, reading)), strict=True):
-        with replacing(path, "w") as file:
-            file.write(text)
-    return files
+    return write_with_readings(table, LONG_SHORT, output, caption, reading, simulated=simulated)

@@ -21,8 +21,8 @@ from typing import Any
 
 import pandas as pd
 
-from labeldropout.analysis.typesetting import latex, markdown
-from labeldropout.files import read_json, read_table, replacing, write_table
+from labeldropout.analysis.readings import write_with_readings
+from labeldropout.files import read_json, read_table
 from labeldropout.learning.experiments import ANY, Experiment, experiment_of
 from labeldropout.learning.tables import HISTORY
 
@@ -320,10 +320,4 @@ def write_soundness(
         " of the highest of the paper's experiments at the same severity, in more than two thirds of its seeds; with"
         f" all labels in every seed, and changing by less than {SETTLED} over the last quarter."
     )
-    caption = f"Simulated data. {caption}" if simulated else caption
-    files = [output.with_suffix(ending) for ending in (".csv", ".md", ".tex")]
-    write_table(table, files[0], SOUNDNESS)
-    for path, text in zip(files[1:], (markdown(caption, reading), latex(caption, output.name, reading)), strict=True):
-        with replacing(path, "w") as file:
-            file.write(text)
-    return files
+    return write_with_readings(table, SOUNDNESS, output, caption, reading, simulated=simulated)

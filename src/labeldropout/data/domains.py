@@ -73,7 +73,8 @@ class Domain:
 
 
 def _domain(scanner: ModuleType, look: ModuleType) -> Domain:
-    return Domain(scanner.ACQUISITION, look.FACTS, look.SEARCHED, look.pictures)
+    searched = tuple(name for name in RANGES if name not in look.LEFT_ALONE)
+    return Domain(scanner.ACQUISITION, look.FACTS, searched, look.pictures)
 
 
 DOMAINS: dict[str, Domain] = {

@@ -263,7 +263,7 @@ def train(
     )
 
 
-def _hashes(config: Path, split: Sequence[Path], prepared: Sequence[Path]) -> dict[str, str]:
+def input_hashes(config: Path, split: Sequence[Path], prepared: Sequence[Path]) -> dict[str, str]:
     """Hash of every file that a training reads, under names that do not depend on the study's location."""
     files = {"config.json": config, **{f"splits/{path.name}": path for path in split}}
     for folder in prepared:
@@ -331,7 +331,7 @@ def train_model(
     training = load_cases(folders, patients, Part.TRAINING, structures, chosen)
     validation = load_cases(folders, patients, Part.VALIDATION, structures, chosen)
     loses = draw_unlabelled_cases(training.table, settings["hidden"], structures, settings["study_seed"])
-    inputs = _hashes(config, split, folders)
+    inputs = input_hashes(config, split, folders)
     with ExitStack() as held:
         restart = None
         if checkpoints:

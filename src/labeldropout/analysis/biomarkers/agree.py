@@ -10,9 +10,10 @@ import pandas as pd
 from labeldropout.analysis.biomarkers.agreement import WORDS, Agreement, agree, over_seeds
 from labeldropout.analysis.biomarkers.chambers import REASONS
 from labeldropout.analysis.biomarkers.measure import _KEYS, _MEASURE, _TEXT, BIOMARKERS
+from labeldropout.analysis.readings import write_with_readings
 from labeldropout.analysis.study import _DATA
-from labeldropout.analysis.typesetting import interval, latex, markdown, number
-from labeldropout.files import read_table, replacing, write_table
+from labeldropout.analysis.typesetting import interval, number
+from labeldropout.files import read_table, write_table
 
 BIOMARKER_AGREEMENT = {
     "model": "row of config/experiments.tsv",
@@ -203,16 +204,8 @@ def write_agreement(biomarkers: Sequence[Path], output: Path, *, simulated: bool
         "Biomarkers over patients, means over seeds, with 95 % intervals; a dash where a seed has no number. The CSV"
         " has the other measures, every seed, and plausible masks alone."
     )
-    files = {ending: output.with_suffix(ending) for ending in (".csv", ".md", ".tex")}
     listed = output.with_name(f"{output.name}_patients.csv")
-    write_table(table, files[".csv"], BIOMARKER_AGREEMENT)
+    files = write_with_readings(table, BIOMARKER_AGREEMENT, output, caption, _reading(table), simulated=simulated)
     is_first = patients["seed"] == patients.groupby("model")["seed"].transform("min")
     write_table(patients[patients["measure"].isin(_READ) & is_first], listed, BIOMARKERS)
-    said = f"Simulated data. {caption}" if simulated else caption
-    for ending, text in (
-        (".md", markdown(said, _reading(table))),
-        (".tex", latex(said, output.name, _reading(table))),
-    ):
-        with replacing(files[ending], "w") as file:
-            file.write(text)
-    return [*files.values(), listed]
+    return [*files, listed]

@@ -16,12 +16,12 @@ from labeldropout.analysis.claims.scored import Scored, scored
 from labeldropout.analysis.claims.sentences import sentence
 from labeldropout.analysis.crossed import crossed_interval, draw_means
 from labeldropout.analysis.outcomes import Resampling
+from labeldropout.analysis.readings import write_with_readings
 from labeldropout.analysis.soundness import ALL, NOT_TRAINED, SOUNDNESS
 from labeldropout.analysis.statistics import group_means, holm, paired_wilcoxon, standard_deviation
 from labeldropout.analysis.study import _DATA, Study, per_image, read_cases, read_models, read_reported, read_scores
-from labeldropout.analysis.typesetting import latex, markdown
 from labeldropout.data.parts import named, read_parts
-from labeldropout.files import read_table, replacing, write_table
+from labeldropout.files import read_table
 from labeldropout.labels import Part
 
 CLAIMS = {
@@ -362,11 +362,12 @@ def judge_claims(
     _check_parts(found, split)
     study = Study(rows, found, per_image(found), read_cases([], split), read_reported(reported), settings)
     table = judged(study, declared, part, soundness)
-    caption = caption_of(declared, part, simulated=bool(settings["simulated"]))
-    write_table(table, output.with_suffix(".csv"), CLAIMS)
-    for suffix, text in (
-        (".md", markdown(caption, ledger(table))),
-        (".tex", latex(caption, output.stem, typeset(table))),
-    ):
-        with replacing(output.with_suffix(suffix), "w") as file:
-            file.write(text)
+    write_with_readings(
+        table,
+        CLAIMS,
+        output,
+        caption_of(declared, part),
+        ledger(table),
+        simulated=bool(settings["simulated"]),
+        reading_in_latex=typeset(table),
+    )

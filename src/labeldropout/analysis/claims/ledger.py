@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from labeldropout.analysis.claims.declared import Declared
-from labeldropout.analysis.claims.kinds import FEW, KINDS, joined
+from labeldropout.analysis.claims.kinds import FEW, KINDS, Form, joined
 from labeldropout.analysis.claims.rules import Outcome
 from labeldropout.analysis.claims.words import (
     cell_words,
@@ -69,7 +69,9 @@ def tally_of(rows: Sequence[Any]) -> str:
 
 def _could_show(rows: Sequence[Any]) -> str:
     """What the comparisons of a claim could have shown, from the finest to the coarsest."""
-    reach = [row.could_show for row in rows if row.outcome != Outcome.SHOWN and not math.isnan(row.could_show)]
+    # The slope of a trend is no difference in Dice.
+    judged = [row for row in rows if row.outcome != Outcome.SHOWN and KINDS[row.kind].form is not Form.PAIRS]
+    reach = [row.could_show for row in judged if not math.isnan(row.could_show)]
     return " to ".join(dict.fromkeys(number(end(reach), 2) for end in (min, max))) if reach else NOTHING
 
 
@@ -136,17 +138,16 @@ def typeset(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def caption_of(declared: Declared, part: str, *, simulated: bool) -> str:
+def caption_of(declared: Declared, part: str) -> str:
     """Return the caption of the ledger of a part.
 
     Args:
         declared: All claims.
         part: One of `PARTS`.
-        simulated: Whether the data are simulated.
     """
     whose = "the paper's" if part == "study" else "our own experiments'"
     return (
-        f"{'Simulated data. ' if simulated else ''}The ledger of {whose} claims, judged by the rules of"
+        f"The ledger of {whose} claims, judged by the rules of"
         " config/claims.yaml, which says when each was fixed. Dice averaged over seeds per image; intervals by"
         " bootstrap over patients and seeds, of 95 % unless said otherwise; p by Wilcoxon's signed-rank test on"
         f" patients' means, Holm's correction within a claim, level {declared.level:g}; margin of no difference"

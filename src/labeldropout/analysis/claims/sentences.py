@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from labeldropout.analysis.claims.declared import Claim
+from labeldropout.analysis.claims.kinds import KINDS, Form
 from labeldropout.analysis.claims.rules import Outcome, Verdict
 
 TEMPLATES = {
@@ -20,9 +21,13 @@ TEMPLATES = {
 
 def _could_show(rows: Sequence[Mapping[str, Any]]) -> str:
     """What a claim's open comparisons could have shown; if there were too few seeds, that."""
-    reach = [row["could_show"] for row in rows if row["outcome"] == Outcome.OPEN]
-    if any(math.isnan(one) for one in reach):
+    opened = [row for row in rows if row["outcome"] == Outcome.OPEN]
+    if any(math.isnan(row["could_show"]) for row in opened):
         return ": too few trainings"
+    # The slope of a trend is no difference in Dice.
+    reach = [row["could_show"] for row in opened if KINDS[row["kind"]].form is not Form.PAIRS]
+    if not reach:
+        return ": the chance variation is too large"
     return f": differences in Dice below about {max(reach):.2f} are lost in its chance variation"
 
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import pandas as pd
 
+from labeldropout.analysis.readings import write_with_readings
 from labeldropout.analysis.shortcut.domain_probe import FOLDS, PERMUTATIONS
 from labeldropout.analysis.study import _DATA
-from labeldropout.analysis.typesetting import interval, latex, markdown, number, p_value
-from labeldropout.files import read_table, replacing, write_table
+from labeldropout.analysis.typesetting import interval, number, p_value
+from labeldropout.files import read_table
 
 _METRIC = "{} of telling the domain: of one domain against the others; domain all: {}"
 
@@ -81,10 +82,4 @@ def write_probes(probes: Sequence[Path], output: Path, *, simulated: bool) -> li
         f" logits show how much of the domain any logit carries. A domain with fewer than {FOLDS} patients is left out"
         " of a question; a dash where fewer than two are left."
     )
-    caption = f"Simulated data. {caption}" if simulated else caption
-    files = [output.with_suffix(ending) for ending in (".csv", ".md", ".tex")]
-    write_table(table, files[0], SHORTCUT)
-    for path, text in zip(files[1:], (markdown(caption, reading), latex(caption, output.name, reading)), strict=True):
-        with replacing(path, "w") as file:
-            file.write(text)
-    return files
+    return write_with_readings(table, SHORTCUT, output, caption, reading, simulated=simulated)

@@ -1,0 +1,43 @@
+"""A table as files: its full numbers, and its reading for people in Markdown and LaTeX."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from labeldropout.analysis.typesetting import latex, markdown
+from labeldropout.files import replacing, write_table
+
+
+def write_with_readings(
+    table: pd.DataFrame,
+    columns: Mapping[str, str],
+    output: Path,
+    caption: str,
+    reading: pd.DataFrame,
+    *,
+    simulated: bool,
+    reading_in_latex: pd.DataFrame | None = None,
+) -> list[Path]:
+    """Write a table with full numbers as CSV, and its reading as Markdown and LaTeX beside it.
+
+    Args:
+        table: Full numbers.
+        columns: The columns that it must have, with their meaning.
+        output: Path, with or without its extension; its stem is the label in LaTeX.
+        caption: Caption of the reading.
+        reading: Cells as text.
+        simulated: Whether the caption begins by saying that the data are simulated.
+        reading_in_latex: Cells as text for LaTeX, where they differ.
+
+    Returns:
+        The paths of the three files, the CSV first.
+    """
+    files = [output.with_suffix(ending) for ending in (".csv", ".md", ".tex")]
+    said = f"Simulated data. {caption}" if simulated else caption
+    write_table(table, files[0], columns)
+    in_latex = reading if reading_in_latex is None else reading_in_latex
+    for path, text in zip(files[1:], (markdown(said, reading), latex(said, output.stem, in_latex)), strict=True):
+        with replacing(path, "w") as file:
+            file.write(text)
+    return files
