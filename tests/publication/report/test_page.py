@@ -161,7 +161,7 @@ def test_page_claims_no_more_than_is_so(page):
     assert "before the results it judges" not in text
     assert "config/claims.yaml has the rules and says when each was fixed" in text
     assert "for a trend the growth per step" in text
-    assert "5 to 8 and 4b" in ITEMS["tests_instrument"].caption
+    assert "5 to 8, 10 and 4b" in ITEMS["tests_instrument"].caption
 
 
 def test_what_is_missing_is_said_in_its_place(page):
