@@ -127,7 +127,7 @@ def test_release_puts_weights_card_and_tables_in_their_places(tmp_path):
 
 def test_release_without_the_tables_changes_nothing(tmp_path):
     """The message says what makes them; the package keeps the weights that it has."""
-    with pytest.raises(ValueError, match=r"table_1.csv: no such table .*released.yaml released"):
+    with pytest.raises(ValueError, match=r"table_1.csv: no such table .*released --configfile config/released.yaml"):
         release(RELEASED_WEIGHTS, weights_metadata(RELEASED_WEIGHTS), tmp_path, tmp_path / "w", tmp_path / "card")
     assert list(tmp_path.iterdir()) == []
 

@@ -99,7 +99,7 @@ def release(weights: Path, trained: Mapping[str, Any], tables: Path, output: Pat
     for name in (DATA, SCORES):
         if not (tables / name).is_file():
             raise ValueError(
-                f"{tables / name}: no such table (expected what `snakemake --configfile config/released.yaml released`"
+                f"{tables / name}: no such table (expected what `snakemake released --configfile config/released.yaml`"
                 " makes)."
             )
     content = {path: (tables / path).read_bytes() for path in (DATA, SCORES)}
