@@ -1,10 +1,10 @@
 """How many optimisation steps the study needs, from its models with all labels alone (decision 3a).
 
 Each rung is a full training of its own, with its own decay: all models, three seeds. The answer is the first rung at
-which no cell (data set, structure) of any model changes by 0.01 or more over the last quarter, as
+which no cell (data set, structure) of any model changes by 0.01 or more over the last quarter in any seed, as
 `labeldropout.analysis.soundness` measures it: validation Dice of the weights that would be kept at the end, minus that
-of the weights that would be kept at three quarters of the steps, averaged over the seeds. No model with a hidden label
-is looked at, and no test image.
+of the weights that would be kept at three quarters of the steps. No model with a hidden label is looked at, and no test
+image.
 
 Needs prepared data and the grid's choice: `snakemake --cores 2 grid results/prepared/echonet/cases.csv
 results/splits/echonet.csv`.
@@ -49,7 +49,7 @@ STEPS = {
     "dataset": "data set of the validation cell",
     "structure": "structure of the cell",
     "dice": "validation Dice of the weights that are kept, mean over three seeds",
-    "change": "how much of it came in the last quarter of the steps, mean over three seeds",
+    "change": "how much of the Dice came in the last quarter of the steps, in the seed of three where that is most",
     "settled": "1 if that is less than 0.01 either way",
 }
 """The table that this program writes: one row per rung, model and cell."""

@@ -11,7 +11,7 @@ import pytest
 from slurm import ask, slurm_jobs, start_head, wait_for
 from workflow_copy import ROOT, Workflow, hashes
 
-LOCAL = {"resolve", "resolve_candidate", "split", "select_hyperparameters", "run_record"}
+LOCAL = {"resolve", "resolve_candidate", "split", "select_hyperparameters", "summarise_histories", "soundness", "run_record"}
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 
@@ -85,7 +85,7 @@ def test_small_jobs_stayed_on_the_head_or_were_grouped(cluster_run):
     on_head = {seen.verb for seen in cluster_run.watcher.seen if not seen.slurm_job} - {"reproduce"}
     assert {"train", "evaluate", "import-dataset", "compare"} <= in_jobs
     assert on_head
-    assert on_head <= {"resolve", "split", "select-hyperparameters", "summarise", "run-record"}
+    assert on_head <= {"resolve", "split", "select-hyperparameters", "summarise", "soundness", "run-record"}
 
 
 def test_jobs_use_the_interpreter_of_the_head(cluster_run):
