@@ -84,6 +84,10 @@ def test_the_loss_is_the_sum_of_its_parts():
     assert overall.loc[LOST, "lost_sd_seeds"] == pytest.approx(0.2 / math.sqrt(2))
     assert (overall["n"] == 3).all()
     assert ((overall["lost_low"] <= overall["lost"] + 1e-9) & (overall["lost"] <= overall["lost_high"] + 1e-9)).all()
+    assert overall.loc[LOST, "lost_low"] < 0.3
+    assert overall.loc[LOST, "lost_high"] > 0.5, "images do not differ, seeds do"
+    one = table[(table["part"] == LOST) & (table["seed"] == 0)].iloc[0]
+    assert (one["lost_low"], one["lost_high"]) == pytest.approx((0.5, 0.5))
     assert content.reading["Dice lost"].tolist() == ["0.400", "0.150", "0.250", "0.050"]
 
 

@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import scipy
 from jaxtyping import Float
 
@@ -43,6 +44,42 @@ class Drawn:
     """With patients and seeds resampled."""
     apart: tuple[tuple[Means, int], ...]
     """With one sample alone resampled, each with its degrees of freedom: patients, then the seeds of every model."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Dice of the images that every one of some models has a score of."""
+
+    models: dict[str, BySeed]
+    """By model; where a seed alone has no score, with the mean of the image's other seeds."""
+    patients: Groups
+    """The patient of every image."""
+    n_left_out: int
+    """Images without a score under one of the models."""
+
+    @property
+    def n_patients(self) -> int:
+        """Patients behind the images."""
+        return len(set(self.patients))
+
+
+def scored_images(cell: pd.DataFrame, models: Sequence[str]) -> Scored:
+    """Arrange the scores of some models by seed and image.
+
+    Args:
+        cell: `SCORES` of one data set, structure and reference.
+        models: Models that have rows there.
+    """
+    dice = cell[cell["model"].isin(models)].set_index(["patient", "case", "model", "seed"])["dice"]
+    wide = dice.unstack(["model", "seed"]).sort_index()  # noqa: PD010 - a pivot of two keys would pair all with all
+    means = pd.DataFrame({name: wide[name].mean(axis=1) for name in models})
+    complete = means.notna().all(axis=1)
+    by_seed = {
+        name: wide.loc[complete, name].sort_index(axis=1).T.fillna(means.loc[complete, name]).to_numpy(float)
+        for name in models
+    }
+    patients = means.index[complete].get_level_values("patient").to_numpy()
+    return Scored(by_seed, patients, int((~complete).sum()))
 
 
 def _seed_weights(n_seeds: int, draws: int, rng: np.random.Generator) -> Float[np.ndarray, "seeds draws"]:

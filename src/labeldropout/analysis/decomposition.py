@@ -5,14 +5,17 @@ The oracle is trained as the adaptive model, but the pixels of the hidden struct
 come into their place: what an image with a structure and no label for it teaches, the shortcut proper.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from labeldropout.analysis.claims.kinds import KINDS
+from labeldropout.analysis.crossed import crossed_interval, draw_means, scored_images
 from labeldropout.analysis.outcomes import Resampling
-from labeldropout.analysis.statistics import standard_deviation, summarise
+from labeldropout.analysis.statistics import standard_deviation
 from labeldropout.analysis.study import _DATA, Content, Study, cell_of
 from labeldropout.analysis.typesetting import interval, number
 from labeldropout.items import Item
@@ -31,8 +34,7 @@ DECOMPOSITION = {
     "dice": "mean Dice of the model over images",
     "dice_against": "the same of the other model",
     "lost": "dice_against - dice",
-    "lost_low": "lower end of the 95 % interval of lost, bootstrap over patients; seed all: of the images' means over"
-    " seeds, so it speaks of other patients, not of other seeds",
+    "lost_low": "lower end of the 95 % interval of lost, bootstrap over patients; seed all: over patients and seeds",
     "lost_high": "upper end of that interval",
     "interval": "kind of bootstrap interval, with its number of draws and its seed",
     "lost_sd_seeds": "seed all: standard deviation (n - 1) of lost over the seeds that both models have",
@@ -79,51 +81,44 @@ def _pairs(arms: dict[str, Experiment]) -> list[tuple[str, Experiment, Experimen
     return [*pairs, (GAP, arms["alone"], arms["benchmark"])] if "alone" in arms else pairs
 
 
-def _images(table: pd.DataFrame, model: str, cell: tuple[str, str]) -> pd.DataFrame:
-    """Dice of the images of a cell under one model, against the data set's own labels."""
-    return cell_of(table[table["model"] == model], *cell, "dataset")[["patient", "case", "dice"]]
-
-
-def _row(
-    part: str, a: Experiment, b: Experiment, cell: tuple[str, str], sides: Sequence[pd.DataFrame], sample: Resampling
-) -> dict[str, Any]:
-    """One row, but for its seed."""
-    pairs = sides[0].merge(sides[1], on=["patient", "case"], suffixes=("", "_against"), validate="one_to_one").dropna()
-    lost, patients = (pairs["dice_against"] - pairs["dice"]).to_numpy(float), pairs["patient"].to_numpy()
-    found = sample.interval(lost, patients, 0.95)
-    return {
+def _row(part: str, a: Experiment, b: Experiment, cell: pd.DataFrame, sample: Resampling) -> dict[str, Any]:
+    """One row, but for its seed: over the seeds that the cell has scores of."""
+    found = scored_images(cell, [a.model, b.model])
+    n_seeds = max(len(dice) for dice in found.models.values())
+    row = {
         "part": part,
         "model": a.model,
         "against": b.model,
-        "dataset": cell[0],
-        "structure": cell[1],
-        "dice": summarise(pairs["dice"].to_numpy(float)).mean,
-        "dice_against": summarise(pairs["dice_against"].to_numpy(float)).mean,
-        "lost": summarise(lost).mean,
-        "lost_low": found.low,
-        "lost_high": found.high,
-        "interval": sample.words(found),
-        "lost_sd_seeds": np.nan,
-        "n": len(pairs),
-        "n_patients": len(set(patients)),
+        "lost_sd_seeds": math.nan,
+        "n": len(found.patients),
+        "n_patients": found.n_patients,
+        "interval": "none",
     }
+    if not found.patients.size:
+        return row
+    counts, rng = sample.counts(found.n_patients), np.random.default_rng(sample.seed)
+    drawn = draw_means(found.models, [[b.model], [a.model]], found.patients, counts, rng)
+    difference = KINDS["superior"].estimate
+    ends = crossed_interval(drawn, difference, 0.95)
+    against, dice = map(float, drawn.means)
+    row |= {"dice": dice, "dice_against": against, "lost": against - dice, "lost_low": ends.low, "lost_high": ends.high}
+    return row | {"interval": sample.words(ends, "patients" if n_seeds == 1 else "patients and seeds")}
 
 
 def _rows(study: Study) -> Iterator[dict[str, Any]]:
     sample = Resampling(study.settings["statistics"])
     arms = _arms(study.experiments)
     for item in arms["oracle"].hidden:
-        cell = (item.dataset, item.structure.name)
+        cell = cell_of(study.scores, item.dataset, item.structure.name, "dataset")
+        where = {"dataset": item.dataset, "structure": item.structure.name, "data": study.data}
         for part, a, b in _pairs(arms):
-            of_seeds = []
-            for seed in sorted({*a.seeds} & {*b.seeds}):
-                scores = study.scores[study.scores["seed"] == seed]
-                sides = [_images(scores, one.model, cell) for one in (a, b)]
-                of_seeds.append({**_row(part, a, b, cell, sides, sample), "seed": seed, "data": study.data})
+            of_seeds = [
+                {**_row(part, a, b, cell[cell["seed"] == seed], sample), "seed": seed, **where}
+                for seed in sorted({*a.seeds} & {*b.seeds})
+            ]
             yield from of_seeds
-            whole = _row(part, a, b, cell, [_images(study.images, one.model, cell) for one in (a, b)], sample)
-            spread = standard_deviation(np.array([row["lost"] for row in of_seeds], float))
-            yield {**whole, "seed": ALL, "lost_sd_seeds": spread, "data": study.data}
+            spread = standard_deviation(np.array([row.get("lost", math.nan) for row in of_seeds], float))
+            yield {**_row(part, a, b, cell, sample), "seed": ALL, "lost_sd_seeds": spread, **where}
 
 
 def decomposition(study: Study, item: Item) -> Content:
@@ -141,10 +136,10 @@ def decomposition(study: Study, item: Item) -> Content:
             "From": shown["against"] + " (" + shown["dice_against"].map(number) + ")",
             "To": shown["model"] + " (" + shown["dice"].map(number) + ")",
             "Dice lost": shown["lost"].map(number),
-            "95 % (patients)": [interval(row.lost_low, row.lost_high) for row in shown.itertuples()],
+            "95 % (patients, seeds)": [interval(row.lost_low, row.lost_high) for row in shown.itertuples()],
             "SD over seeds": shown["lost_sd_seeds"].map(number),
             "n (patients)": [f"{row.n} ({row.n_patients})" for row in shown.itertuples()],
         }
     )
-    how = "95 %: interval by bootstrap over patients; the CSV has every seed."
+    how = "95 %: interval by bootstrap over patients and seeds; the CSV has every seed."
     return Content(table, DECOMPOSITION, f"{item.numbers} {how}", reading)

@@ -12,7 +12,7 @@ from labeldropout.analysis.claims.declared import PARTS, Claim, Comparison, Decl
 from labeldropout.analysis.claims.kinds import KINDS, Form, Numbers, effects_in_words, kinds_in_words
 from labeldropout.analysis.claims.ledger import caption_of, ledger, typeset
 from labeldropout.analysis.claims.rules import Outcome, outcome, smallest_p, verdict, why_not_testable
-from labeldropout.analysis.claims.scored import Scored, scored
+from labeldropout.analysis.claims.scored import Compared, scored
 from labeldropout.analysis.claims.sentences import sentence
 from labeldropout.analysis.crossed import crossed_interval, draw_means
 from labeldropout.analysis.outcomes import Resampling
@@ -114,7 +114,7 @@ def reported_of(study: Study, claim: Claim, comparison: Comparison) -> str:
     return "; ".join(found) or claim.reported
 
 
-def _estimate(comparison: Comparison, found: Scored, resampling: Resampling) -> dict[str, Any]:
+def _estimate(comparison: Comparison, found: Compared, resampling: Resampling) -> dict[str, Any]:
     """Effect, intervals and tests of a comparison; nothing without an image."""
     kind = comparison.kind
     if not found.patients.size:
@@ -154,7 +154,7 @@ def _estimate(comparison: Comparison, found: Scored, resampling: Resampling) -> 
     return row
 
 
-def _over_seeds(comparison: Comparison, found: Scored) -> dict[str, float | int]:
+def _over_seeds(comparison: Comparison, found: Compared) -> dict[str, float | int]:
     """Number of seeds of both sides, and the standard deviation of their mean Dice."""
     if not comparison.is_paired or any(len(names) > 1 for names in comparison.sides):
         return {}

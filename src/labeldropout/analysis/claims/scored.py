@@ -8,29 +8,17 @@ from jaxtyping import Float
 
 from labeldropout.analysis.claims.declared import Comparison
 from labeldropout.analysis.claims.kinds import joined
-from labeldropout.analysis.crossed import BySeed
+from labeldropout.analysis.crossed import Scored, scored_images
 from labeldropout.analysis.panels import kit_cases
-from labeldropout.analysis.statistics import Groups
 from labeldropout.analysis.study import Study, cell_of
 
 
 @dataclass(frozen=True)
-class Scored:
+class Compared(Scored):
     """Dice of the images that count."""
 
-    models: dict[str, BySeed]
-    """By model; where a seed alone has no score, with the mean of the image's other seeds."""
     sides: Float[np.ndarray, "sides n"]
     """Averaged over seeds and over the models of a side."""
-    patients: Groups
-    """The patient of every image."""
-    n_left_out: int
-    """Images without a score under one of the models."""
-
-    @property
-    def n_patients(self) -> int:
-        """Patients behind the images."""
-        return len(set(self.patients))
 
 
 def _cell(study: Study, comparison: Comparison) -> pd.DataFrame:
@@ -57,7 +45,7 @@ def _cell(study: Study, comparison: Comparison) -> pd.DataFrame:
     return cell
 
 
-def scored(study: Study, comparison: Comparison) -> Scored:
+def scored(study: Study, comparison: Comparison) -> Compared:
     """Return the scores behind a comparison.
 
     Args:
@@ -67,17 +55,8 @@ def scored(study: Study, comparison: Comparison) -> Scored:
     Raises:
         LookupError: A model is missing, or has no score here; the message says which.
     """
-    dice = _cell(study, comparison).set_index(["patient", "case", "model", "seed"])["dice"]
-    wide = dice.unstack(["model", "seed"]).sort_index()  # noqa: PD010 - a pivot of two keys would pair all with all
-    means = pd.DataFrame({name: wide[name].mean(axis=1) for name in comparison.models})
-    complete = means.notna().all(axis=1)
-    by_seed = {
-        name: wide.loc[complete, name].sort_index(axis=1).T.fillna(means.loc[complete, name]).to_numpy(float)
-        for name in comparison.models
-    }
-    return Scored(
-        models=by_seed,
-        sides=np.array([np.mean([by_seed[name].mean(axis=0) for name in names], axis=0) for names in comparison.sides]),
-        patients=means.index[complete].get_level_values("patient").to_numpy(),
-        n_left_out=int((~complete).sum()),
+    found = scored_images(_cell(study, comparison), comparison.models)
+    means = {name: dice.mean(axis=0) for name, dice in found.models.items()}
+    return Compared(
+        **vars(found), sides=np.array([np.mean([means[name] for name in names], axis=0) for names in comparison.sides])
     )

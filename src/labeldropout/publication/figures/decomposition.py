@@ -47,8 +47,8 @@ def draw(table: pd.DataFrame, titles: Mapping[str, str], *, simulated: bool) -> 
     right.set_xlabel("Dice lost")
     set_title(figure, "What the hidden labels cost, and what the background in their place", simulated=simulated)
     figure.supxlabel(
-        f"Large marks: mean over images and seeds; right: with its 95 % interval over patients, not over seeds; dots:"
-        f" each seed. {counted}.",
+        f"Large marks: mean over images and seeds; right: with its 95 % interval over patients and seeds; dots: each"
+        f" seed. {counted}.",
         fontsize=6,
         color="0.3",
     )
