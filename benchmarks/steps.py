@@ -27,7 +27,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from labeldropout.analysis.soundness import ALL, changes_over_last_quarter, is_settled, kept_dice
+from labeldropout.analysis.soundness import ALL, SETTLED_SEEDS, changes_over_last_quarter, is_settled, kept_dice
 from labeldropout.configuration import DEFAULTS, read_configuration
 from labeldropout.files import read_json, read_table, write_json, write_table
 from labeldropout.labels import Structure
@@ -42,7 +42,7 @@ from labeldropout.running.study_plan import StudyPlan
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = ("e1-camus", "e1-unity", "e1-echonet", "e3-benchmark", "e4-benchmark")
 """The fully labelled models of experiments 1, 3 and 4."""
-SEEDS = (0, 1, 2)
+SEEDS = tuple(range(SETTLED_SEEDS))
 STEPS = {
     "steps": "optimisation steps of the training",
     "model": "row of config/experiments.tsv",

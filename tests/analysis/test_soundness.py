@@ -132,6 +132,15 @@ def test_a_model_with_all_labels_must_have_settled():
     assert verdicts(hidden, "partial")["all"] == "trained"
 
 
+def test_the_seeds_of_the_rule_decide_whether_a_model_has_settled():
+    """A fourth seed that moves fails nothing: the number of steps was chosen by the first three."""
+    moving = full(unity_LA=(0.5, 0.7, 0.88, 0.9))
+    table = judge_soundness([*BENCHMARK, *trainings("later", [full(), full(), full(), moving])])
+    assert verdicts(table, "later")["all"] == "trained"
+    table = judge_soundness([*BENCHMARK, *trainings("first", [full(), full(), moving, full()])])
+    assert verdicts(table, "first")["all"] == "not trained"
+
+
 def test_what_is_hidden_in_every_case_is_not_shown():
     """The hidden cell may be as low as it likes; half of a label, or as many as another data set has, is shown."""
     low = [full(unity_LA=0.1)]

@@ -11,7 +11,15 @@ import pytest
 from slurm import ask, slurm_jobs, start_head, wait_for
 from workflow_copy import ROOT, Workflow, hashes
 
-LOCAL = {"resolve", "resolve_candidate", "split", "select_hyperparameters", "summarise_histories", "soundness", "run_record"}
+LOCAL = {
+    "resolve",
+    "resolve_candidate",
+    "split",
+    "select_hyperparameters",
+    "summarise_histories",
+    "soundness",
+    "run_record",
+}
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 
