@@ -3,6 +3,8 @@
 import hashlib
 import subprocess
 
+import pytest
+
 from labeldropout.provenance import commit, file_sha256, run_record, versions
 
 
@@ -52,3 +54,6 @@ def test_run_record_has_times_by_rule(tmp_path):
     }
     assert record["training_devices"] == ["cpu"]
     assert record["study"] == "test"
+    (benchmarks / "train" / "m" / "seed-1.json").touch()
+    with pytest.raises(ValueError, match=r"train/m/seed-1\.json: not JSON"):
+        run_record(benchmarks, "test")

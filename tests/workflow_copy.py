@@ -16,6 +16,16 @@ ROOT = Path(__file__).resolve().parents[1]
 CONFIGURATION = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
 """The default one, as it stands in the repository."""
 COPIED = ("Snakefile", "config", "workflow", "profiles", "src", "pyproject.toml")
+_RULE = re.compile(r"^rule (\w+):\n(.*?)(?=^rule |\Z)", re.MULTILINE | re.DOTALL)
+RULES = {
+    name: body
+    for path in sorted((ROOT / "workflow" / "rules").glob("*.smk"))
+    for name, body in _RULE.findall(path.read_text())
+    if "shell:" in body
+}
+"""Text of every rule that runs something, by its name."""
+LOCAL = {name for name, body in RULES.items() if "localrule: True" in body}
+"""Rules of a second, which stay on the machine that submits."""
 COMPARED = (
     "tables/*",
     "figures/*",

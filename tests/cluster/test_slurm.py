@@ -1,6 +1,7 @@
 """The study on a real Slurm: slurm-local.sh starts one with two pretended cards; `make test-cluster` runs all this."""
 
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -9,17 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 from slurm import ask, slurm_jobs, start_head, wait_for
-from workflow_copy import ROOT, Workflow, hashes
+from workflow_copy import LOCAL, ROOT, RULES, Workflow, hashes
 
-LOCAL = {
-    "resolve",
-    "resolve_candidate",
-    "split",
-    "select_hyperparameters",
-    "summarise_histories",
-    "soundness",
-    "run_record",
-}
+LOCAL_VERBS = {verb for name in LOCAL for verb in re.findall(r"labeldropout ([\w-]+)", RULES[name])}
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 
@@ -93,7 +86,7 @@ def test_small_jobs_stayed_on_the_head_or_were_grouped(cluster_run):
     on_head = {seen.verb for seen in cluster_run.watcher.seen if not seen.slurm_job} - {"reproduce"}
     assert {"train", "evaluate", "import-dataset", "compare"} <= in_jobs
     assert on_head
-    assert on_head <= {"resolve", "split", "select-hyperparameters", "summarise", "soundness", "run-record"}
+    assert on_head <= LOCAL_VERBS
 
 
 def test_jobs_use_the_interpreter_of_the_head(cluster_run):

@@ -2,21 +2,12 @@
 
 import re
 from collections import Counter
-from pathlib import Path
 
 import pytest
 import yaml
+from workflow_copy import LOCAL, ROOT, RULES
 
-ROOT = Path(__file__).resolve().parents[2]
 PROFILE = yaml.safe_load((ROOT / "profiles" / "slurm" / "profile.yaml").read_text())
-RULE = re.compile(r"^rule (\w+):\n(.*?)(?=^rule |\Z)", re.MULTILINE | re.DOTALL)
-RULES = {
-    name: body
-    for path in sorted((ROOT / "workflow" / "rules").glob("*.smk"))
-    for name, body in RULE.findall(path.read_text())
-    if "shell:" in body
-}
-LOCAL = {name for name, body in RULES.items() if "localrule: True" in body}
 ALONE = {"train_cone", "train_candidate", "train", "evaluate", "probe_ask"}
 """What takes a card for long is a job of its own."""
 

@@ -16,7 +16,7 @@ import pandas as pd
 from labeldropout.analysis.claims.judge import CLAIMS, CLAIMS_TEXT
 from labeldropout.analysis.claims.kinds import KINDS
 from labeldropout.analysis.claims.rules import Outcome
-from labeldropout.analysis.crossed import crossed_interval, crossed_p, draw_means
+from labeldropout.analysis.crossed import crossed_interval, crossed_p, scored_images
 from labeldropout.analysis.outcomes import Resampling
 from labeldropout.analysis.statistics import LEVEL, NO_DIFFERENCE, holm
 from labeldropout.analysis.study import _DATA, _SCORE_TEXT, CELL
@@ -84,24 +84,20 @@ def _row(rows: pd.DataFrame, resampling: Resampling) -> dict[str, Any]:
     Raises:
         LookupError: It was scored on one machine only.
     """
-    wide = rows.set_index(["patient", "case", "machine", "seed"])["dice"].unstack(["machine", "seed"])  # noqa: PD010
-    machines = set(wide.columns.get_level_values("machine"))
+    machines = set(rows["machine"])
     if machines != set(_SIDES):
         raise LookupError(machines.pop())
-    complete = wide.dropna().sort_index()
-    models = {machine: complete[machine].sort_index(axis=1).to_numpy(float).T for machine in _SIDES}
-    patients = complete.index.get_level_values("patient").to_numpy()
-    found = {"n": len(complete), "n_patients": len(set(patients))}
-    found |= {f"n_seeds_{machine}": len(dice) for machine, dice in models.items()}
-    if not len(complete):
-        return found
-    counts = resampling.counts(found["n_patients"])
-    drawn = draw_means(models, [["second"], ["first"]], patients, counts, np.random.default_rng(resampling.seed))
+    found = scored_images(rows.assign(model=rows["machine"]), _SIDES)
+    row = {"n": len(found.patients), "n_patients": found.n_patients}
+    row |= {f"n_seeds_{machine}": len(dice) for machine, dice in found.models.items()}
+    if not found.patients.size:
+        return row
+    drawn = resampling.draw_means(found, [["second"], ["first"]])
     difference = KINDS["superior"].estimate
     ends = crossed_interval(drawn, difference, 0.95)
     second, first = map(float, drawn.means)
-    found |= {"mean_first": first, "mean_second": second, "difference": second - first}
-    return found | {"low": ends.low, "high": ends.high, "p": crossed_p(drawn, difference)}
+    row |= {"mean_first": first, "mean_second": second, "difference": second - first}
+    return row | {"low": ends.low, "high": ends.high, "p": crossed_p(drawn, difference)}
 
 
 def machines(scores: pd.DataFrame, fully_labelled: Collection[str], settings: dict[str, Any]) -> pd.DataFrame:

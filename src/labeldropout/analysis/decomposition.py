@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from labeldropout.analysis.claims.kinds import KINDS
-from labeldropout.analysis.crossed import crossed_interval, draw_means, scored_images
+from labeldropout.analysis.crossed import crossed_interval, scored_images
 from labeldropout.analysis.outcomes import Resampling
 from labeldropout.analysis.statistics import standard_deviation
 from labeldropout.analysis.study import _DATA, Content, Study, cell_of
@@ -96,10 +96,8 @@ def _row(part: str, a: Experiment, b: Experiment, cell: pd.DataFrame, sample: Re
     }
     if not found.patients.size:
         return row
-    counts, rng = sample.counts(found.n_patients), np.random.default_rng(sample.seed)
-    drawn = draw_means(found.models, [[b.model], [a.model]], found.patients, counts, rng)
-    difference = KINDS["superior"].estimate
-    ends = crossed_interval(drawn, difference, 0.95)
+    drawn = sample.draw_means(found, [[b.model], [a.model]])
+    ends = crossed_interval(drawn, KINDS["superior"].estimate, 0.95)
     against, dice = map(float, drawn.means)
     row |= {"dice": dice, "dice_against": against, "lost": against - dice, "lost_low": ends.low, "lost_high": ends.high}
     return row | {"interval": sample.words(ends, "patients" if n_seeds == 1 else "patients and seeds")}

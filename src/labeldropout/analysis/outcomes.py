@@ -1,13 +1,14 @@
 """Carrying out a declared comparison: paired tests, intervals over patients, Holm's correction."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from labeldropout.analysis.contrasts import Contrast
+from labeldropout.analysis.crossed import Drawn, Scored, draw_means
 from labeldropout.analysis.statistics import (
     Counts,
     Interval,
@@ -68,6 +69,16 @@ class Resampling:
     def interval(self, values: np.ndarray, patients: np.ndarray, confidence: float) -> Interval:
         """Interval for the mean of the values, by resampling patients."""
         return bootstrap_mean(values, patients, self.counts(len(set(patients[~np.isnan(values)]))), confidence)
+
+    def draw_means(self, found: Scored, sides: Sequence[Sequence[str]]) -> Drawn:
+        """Means of the sides, resampled over patients and seeds.
+
+        Args:
+            found: Scores by model.
+            sides: Models of every side; several are averaged.
+        """
+        counts, rng = self.counts(found.n_patients), np.random.default_rng(self.seed)
+        return draw_means(found.models, sides, found.patients, counts, rng)
 
     def words(self, found: Interval, over: str = "patients") -> str:
         """What kind of interval it is, and what was resampled."""

@@ -29,7 +29,7 @@ from labeldropout.learning.tables import HISTORY
 SHARE = 0.9
 SETTLED = 0.01
 SETTLED_SEEDS = 3
-"""Seeds by which decision 3a chooses the number of steps; what varies between more of them, longer trainings keep."""
+"""Seeds by which decision 3a chooses the number of steps."""
 TOLERATED = Fraction(1, 3)
 """Share of a model's seeds that must not be reached by those that are not trained."""
 LIMITING = ("1", "2", "3", "4", "4b")

@@ -14,7 +14,7 @@ from labeldropout.analysis.claims.ledger import caption_of, ledger, typeset
 from labeldropout.analysis.claims.rules import Outcome, outcome, smallest_p, verdict, why_not_testable
 from labeldropout.analysis.claims.scored import Compared, scored
 from labeldropout.analysis.claims.sentences import sentence
-from labeldropout.analysis.crossed import crossed_interval, draw_means
+from labeldropout.analysis.crossed import crossed_interval
 from labeldropout.analysis.outcomes import Resampling
 from labeldropout.analysis.readings import write_with_readings
 from labeldropout.analysis.soundness import ALL, NOT_TRAINED, SOUNDNESS
@@ -119,13 +119,7 @@ def _estimate(comparison: Comparison, found: Compared, resampling: Resampling) -
     kind = comparison.kind
     if not found.patients.size:
         return {}
-    drawn = draw_means(
-        found.models,
-        comparison.sides,
-        found.patients,
-        resampling.counts(found.n_patients),
-        np.random.default_rng(resampling.seed),
-    )
+    drawn = resampling.draw_means(found, comparison.sides)
     judged, usual = (
         crossed_interval(drawn, kind.estimate, confidence, is_largest=kind.is_largest)
         for confidence in (kind.confidence, 0.95)

@@ -57,6 +57,5 @@ def scored(study: Study, comparison: Comparison) -> Compared:
     """
     found = scored_images(_cell(study, comparison), comparison.models)
     means = {name: dice.mean(axis=0) for name, dice in found.models.items()}
-    return Compared(
-        **vars(found), sides=np.array([np.mean([means[name] for name in names], axis=0) for names in comparison.sides])
-    )
+    sides = np.array([np.mean([means[name] for name in names], axis=0) for names in comparison.sides])
+    return Compared(found.models, found.patients, found.n_left_out, sides)
