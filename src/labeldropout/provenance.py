@@ -3,14 +3,13 @@
 import csv
 import hashlib
 import importlib.metadata
+import json
 import os
 import platform
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
-
-from labeldropout.files import read_json
 
 LIBRARIES = ("labeldropout", "torch", "numpy", "scipy", "pandas", "monai", "nnunetv2", "scikit-image", "snakemake")
 """What `versions` reports."""
@@ -79,7 +78,7 @@ def _devices(benchmarks: Path) -> list[str]:
     """Devices named in the benchmark files of the trainings."""
     found = set()
     for path in sorted(benchmarks.rglob("*.json")):
-        device = read_json(path).get("device")
+        device = json.loads(path.read_text(encoding="utf-8")).get("device")
         if device:
             found.add(str(device))
     return sorted(found)
