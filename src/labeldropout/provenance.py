@@ -3,7 +3,6 @@
 import csv
 import hashlib
 import importlib.metadata
-import json
 import os
 import platform
 import subprocess
@@ -76,9 +75,11 @@ def _seconds_by_rule(benchmarks: Path) -> dict[str, dict[str, float | int]]:
 
 def _devices(benchmarks: Path) -> list[str]:
     """Devices named in the benchmark files of the trainings."""
+    from labeldropout.files import read_json  # with pandas, which a check of results does without
+
     found = set()
     for path in sorted(benchmarks.rglob("*.json")):
-        device = json.loads(path.read_text(encoding="utf-8")).get("device")
+        device = read_json(path).get("device")
         if device:
             found.add(str(device))
     return sorted(found)
