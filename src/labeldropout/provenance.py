@@ -75,7 +75,7 @@ def _seconds_by_rule(benchmarks: Path) -> dict[str, dict[str, float | int]]:
 
 def _devices(benchmarks: Path) -> list[str]:
     """Devices named in the benchmark files of the trainings."""
-    from labeldropout.files import read_json  # with pandas, which a check of results does without
+    from labeldropout.files import read_json  # noqa: PLC0415 - needs pandas, which a check of results does without
 
     found = set()
     for path in sorted(benchmarks.rglob("*.json")):
