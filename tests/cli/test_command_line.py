@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -28,17 +27,6 @@ def test_help_loads_nothing_heavy():
         f" print(json.dumps([name for name in {HEAVY!r} if name in sys.modules]))"
     )
     assert json.loads(start(code=code).stdout) == []
-
-
-def test_help_takes_less_than_half_a_second():
-    """`labeldropout --help` answers at once; the best of five starts counts, since the machine may be busy."""
-
-    def seconds():
-        begin = time.perf_counter()
-        assert start("--help").returncode == 0
-        return time.perf_counter() - begin
-
-    assert min(seconds() for _ in range(5)) < 0.5
 
 
 @pytest.mark.parametrize("verb", VERBS)
