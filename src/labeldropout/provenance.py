@@ -1,6 +1,5 @@
 """Hashes, commit, versions and device: what a result was made with."""
 
-import csv
 import hashlib
 import importlib.metadata
 import os
@@ -8,7 +7,6 @@ import platform
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 LIBRARIES = ("labeldropout", "torch", "numpy", "scipy", "pandas", "monai", "nnunetv2", "scikit-image", "snakemake")
 """What `versions` reports."""
@@ -58,45 +56,3 @@ def device_name() -> str:
     torch = sys.modules.get("torch")
     card = f", {torch.cuda.get_device_name()}" if torch is not None and torch.cuda.is_available() else ""
     return f"{name}, {cores} cores{card}"
-
-
-def _seconds_by_rule(benchmarks: Path) -> dict[str, dict[str, float | int]]:
-    """Jobs, their total seconds and the longest, by rule, from the files that Snakemake's `benchmark:` wrote."""
-    seconds: dict[str, list[float]] = {}
-    for path in sorted(benchmarks.rglob("*.tsv")):
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file, delimiter="\t"))
-        seconds.setdefault(path.relative_to(benchmarks).parts[0], []).extend(float(row["s"]) for row in rows)
-    return {
-        rule: {"jobs": len(each), "seconds": round(sum(each), 1), "longest_seconds": round(max(each), 1)}
-        for rule, each in seconds.items()
-    }
-
-
-def _devices(benchmarks: Path) -> list[str]:
-    """Devices named in the benchmark files of the trainings."""
-    from labeldropout.files import read_json  # noqa: PLC0415 - needs pandas, which a check of results does without
-
-    found = set()
-    for path in sorted(benchmarks.rglob("*.json")):
-        device = read_json(path).get("device")
-        if device:
-            found.add(str(device))
-    return sorted(found)
-
-
-def run_record(benchmarks: Path, study: str) -> dict[str, Any]:
-    """What a study ran on, and for how long: commit, versions, devices, seconds by rule.
-
-    Args:
-        benchmarks: Folder of the benchmark files, with one subfolder per rule.
-        study: Name of the study.
-    """
-    return {
-        "study": study,
-        "commit": commit(),
-        "versions": versions(),
-        "machine": device_name(),
-        "training_devices": _devices(benchmarks),
-        "seconds_by_rule": _seconds_by_rule(benchmarks),
-    }

@@ -219,7 +219,7 @@ rule run_record:
         "<results>/logs/run_record/log.log",
     localrule: True
     params:
-        code=fingerprint("provenance:run_record"),
+        code=fingerprint("running.run_record:run_record"),
         study=config["study"],
         benchmarks=f"{STUDY.results}/benchmarks",
     shell:

@@ -14,7 +14,7 @@ def _run_record_flags(parser: argparse.ArgumentParser) -> None:
 def run_record(arguments: argparse.Namespace) -> None:
     """Verb `run-record`."""
     from labeldropout.files import write_json
-    from labeldropout.provenance import run_record
+    from labeldropout.running.run_record import run_record
 
     write_json(run_record(arguments.benchmarks, arguments.study), arguments.output)
 
