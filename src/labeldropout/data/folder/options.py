@@ -1,0 +1,115 @@
+"""Options of the import of a folder: where pictures and masks lie, what mask values mean, and what is annotated."""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from labeldropout.case import DatasetError
+from labeldropout.data.folder import NAME
+from labeldropout.messages import did_you_mean
+
+PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a folder of pictures and masks is read."""
+
+    images: str = ""
+    """Where the pictures lie below the folder, such as `pictures/{patient}/{name}.png`. A word in braces stands for any
+    text without a slash; `*` too, but what it stands for is forgotten."""
+    masks: str = ""
+    """Where the masks lie. Words in braces are those of `images`, and stand for the same text."""
+    values: Mapping[str, Any] = field(default_factory=dict)
+    """Value in the masks of each structure."""
+    background: int = 0
+    """Value of everything else."""
+    stray_values: Literal["refuse", "nearest"] = "refuse"
+    """Whether a mask with another value is a bad case, or its pixels get the nearest known value; halfway, the higher.
+    What was changed is counted and reported."""
+    stray_limit: float = 0.01
+    """Largest share of a mask's pixels that may be changed."""
+    annotated: str | tuple[str, ...] = ALL
+    """Structures that are drawn wherever a picture shows them, in all pictures; `all` for every one of `values`. A
+    column `annotated` in the table says it for each picture."""
+    table: Path | None = None
+    """A CSV file below the folder with a row for each picture, found by columns named as the words in braces."""
+    group: str = ""
+    """What the split keeps together, a patient for example: a word in braces, or a column of the table. Empty if every
+    picture is one of its own."""
+    colour: bool = False
+    """Whether pictures have three channels (red, green, blue) or one."""
+    pixel_size_mm: float | int | tuple[float | int, ...] | None = None
+    """Side of a pixel, or its height and width; None if unknown, or if the file says it (NIfTI, MetaImage)."""
+
+    def __post_init__(self) -> None:
+        for name, pattern in (("images", self.images), ("masks", self.masks)):
+            if not PLACEHOLDER.search(pattern) or Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+                raise _wrong(
+                    name, "a path below the folder with a word in braces, such as pictures/{name}.png", pattern
+                )
+        if set(self.names) != set(PLACEHOLDER.findall(self.masks)):
+            raise _wrong("masks", f"the words of images, {', '.join(self.names)}", self.masks)
+        if self.images == self.masks:
+            raise _wrong("masks", "another pattern than images", self.masks)
+        _check_values(self.values, self.background)
+        _check_annotated(self.annotated, self.values)
+        if not 0 <= self.stray_limit <= 1:
+            raise _wrong("stray_limit", "a share from 0 to 1", self.stray_limit)
+        if self.group and self.table is None and self.group not in self.names:
+            advice = "Put it into the pattern of images, or give a table."
+            expected = f"a word in braces ({', '.join(self.names)}) or a column of a table"
+            raise DatasetError.about(NAME, "option group", "unknown word", expected, repr(self.group), advice)
+        size = 1 if self.pixel_size_mm is None else self.pixel_size_mm
+        sizes = size if isinstance(size, tuple) else (size, size)
+        if len(sizes) != 2 or not all(isinstance(s, int | float) and math.isfinite(s) and s > 0 for s in sizes):
+            raise _wrong("pixel_size_mm", "one or two positive numbers", self.pixel_size_mm)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The words in braces, each once."""
+        return tuple(dict.fromkeys(PLACEHOLDER.findall(self.images)))
+
+    @property
+    def structures(self) -> tuple[str, ...]:
+        """What is annotated in a picture of which the table says nothing else."""
+        return tuple(self.values) if isinstance(self.annotated, str) else self.annotated
+
+    @property
+    def spacing_mm(self) -> tuple[float, float] | None:
+        """(row, column) size of a pixel, if it is given."""
+        size = self.pixel_size_mm
+        if size is None:
+            return None
+        row, column = (size, size) if isinstance(size, int | float) else size
+        return float(row), float(column)
+
+
+def _wrong(option: str, expected: str, found: object, words: tuple[str, ...] = ()) -> DatasetError:
+    advice = did_you_mean(found, words) if isinstance(found, str) and words else ""
+    return DatasetError.about(NAME, f"option {option}", "wrong value", expected, repr(found), advice)
+
+
+def _check_annotated(annotated: str | tuple[str, ...], values: Mapping[str, Any]) -> None:
+    if isinstance(annotated, str) and annotated != ALL:
+        raise _wrong("annotated", "all, or a list of structures", annotated)
+    for name in () if isinstance(annotated, str) else annotated:
+        if name not in values:
+            raise _wrong("annotated", f"structures of values, {', '.join(values)}", name, tuple(values))
+
+
+def _check_values(values: Mapping[str, Any], background: int) -> None:
+    if not values:
+        raise _wrong("values", "the mask value of each structure, such as {nucleus: 255}", dict(values))
+    owner: dict[int, str] = {}
+    for name, value in {"background": background, **values}.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise _wrong(f"values.{name}", "a whole number, 0 or more", value)
+        if value in owner:
+            raise _wrong(f"values.{name}", f"a value of its own, not that of {owner[value]}", value)
+        owner[value] = name
