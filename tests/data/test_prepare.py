@@ -51,11 +51,11 @@ def make_store(cases, folder):
     return CaseStore(folder)
 
 
-def segment(store, folder):
-    """Cones by geometry."""
+def segment(store, folder, method="geometry"):
+    """Cones without a network."""
     from labeldropout.data.segment_cone import segment_cones
 
-    segment_cones(store, "geometry", None, "cpu", folder)
+    segment_cones(store, method, None, "cpu", folder)
     return pd.read_csv(folder / "cones.csv")
 
 
@@ -93,6 +93,21 @@ def test_frames_of_one_clip_share_one_cone(tmp_path):
     boxes = cones[["box_row", "box_column", "box_height", "box_width", "apex_row"]].to_numpy()
     assert np.array_equal(boxes[0], boxes[1])
     assert np.array_equal(boxes[2], boxes[3])
+
+
+def test_pictures_without_a_cone_keep_their_whole_frame(tmp_path):
+    """Nothing is sought, blanked or cut off; the shorter side is padded to a square."""
+    store = make_store([make_case(group) for group in range(2)], tmp_path / "cases")
+    cones = segment(store, tmp_path / "cones", "none")
+    assert set(cones["method"]) == {"none"}
+    assert cones[["box_row", "box_column", "box_height", "box_width"]].drop_duplicates().to_numpy().tolist() == [
+        [0, 0, *SHAPE]
+    ]
+    assert np.fromfile(tmp_path / "cones" / "masks.u8", np.uint8).all()
+    prepare(store, tmp_path / "cones", 140, 0.0, tmp_path / "prepared")
+    prepared = read_prepared(tmp_path / "prepared")
+    assert np.array_equal(prepared.images[0, 20:120], store.image(0))
+    assert not prepared.images[0, :20].any()
 
 
 def test_labels_do_not_move_the_box(tmp_path):

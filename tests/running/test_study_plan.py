@@ -265,6 +265,8 @@ def test_cones_are_found_as_configured(study):
     assert (study.cone_network("camus"), study.cone_method("camus")) == ([], ["--method", "geometry"])
     assert study.cone_network("unity") == "<data>/cone_network/network.safetensors"
     assert study.cone_method("unity") == ["--method", "network", "--network", "results/cone_network"]
+    without = plan(datasets={"unity": {"cone": "none"}})
+    assert (without.cone_network("unity"), without.cone_method("unity")) == ([], ["--method", "none"])
 
 
 def test_an_item_has_the_models_that_name_it(study):

@@ -85,7 +85,7 @@ def train_cone(arguments: argparse.Namespace) -> None:
 
 def _segment_cone_flags(parser: argparse.ArgumentParser) -> None:
     add_paths(parser, "cases", "output")
-    parser.add_argument("--method", choices=("network", "geometry"), required=True)
+    parser.add_argument("--method", choices=("network", "geometry", "none"), required=True)
     parser.add_argument("--network", type=Path, help="output of train-cone; required for the method network")
     add_device_flags(parser)
 

@@ -227,7 +227,7 @@ class FoundCone:
     cone: Cone | None
     """The sector on square pixels (`square_shape`); None without a fit."""
     method: str
-    """network+fit, fit, hull, whole-frame; or geometry for a clean fan."""
+    """network+fit, fit, hull, whole-frame; geometry for a clean fan; none where no cone was sought."""
     area_share: float
     """Share of the frame that `fan` covers."""
     area_ratio: float | None
@@ -236,6 +236,16 @@ class FoundCone:
     """Intersection over union of the fitted cone and the region it was fitted to; None without a fit."""
     verdict: str
     """accepted, or replaced, and why."""
+
+
+def whole_frame(shape: tuple[int, int]) -> FoundCone:
+    """The whole of a picture that has no cone.
+
+    Args:
+        shape: (rows, columns) of the stored image.
+    """
+    frame = np.ones(shape, bool)
+    return FoundCone(frame, frame, (0, 0, *shape), None, "none", 1.0, None, None, "accepted")
 
 
 def _acceptable_area(mask: Bool[np.ndarray, "h w"]) -> bool:

@@ -12,13 +12,13 @@ from scipy import ndimage
 
 from labeldropout.cone import aspect_of
 from labeldropout.data.case_store import CaseStore
-from labeldropout.data.cone_finding import BRIGHT, FoundCone, find_cone
+from labeldropout.data.cone_finding import BRIGHT, FoundCone, find_cone, whole_frame
 from labeldropout.data.crop import square_crop, to_grid
 from labeldropout.files import replacing, write_table
 
 CONES = {
     "case": "our identifier of the case",
-    "method": "network+fit, fit, hull, whole-frame; or geometry for a clean fan on black",
+    "method": "network+fit, fit, hull, whole-frame; geometry for a clean fan on black; none if not sought",
     "apex_row": "row of the virtual apex, in pixels of the image on square pixels; empty without a fit",
     "apex_column": "column of the virtual apex, likewise",
     "half_angle_rad": "half of the opening angle",
@@ -98,7 +98,8 @@ def segment_cones(store: CaseStore, method: str, network: Path | None, device: s
 
     Args:
         store: The cases.
-        method: `network`, or `geometry` (no network; a clean fan on black is boxed and nothing is blanked).
+        method: `network`, `geometry` (no network; a clean fan on black is boxed and nothing is blanked), or `none`
+            (pictures without a cone: the whole frame is kept).
         network: Output of `train_cone_network`; required for the method `network`.
         device: auto, cpu or cuda.
         output: Folder.
@@ -106,8 +107,8 @@ def segment_cones(store: CaseStore, method: str, network: Path | None, device: s
     Raises:
         ValueError: An image is entirely black, or the network is missing.
     """
-    if method not in {"network", "geometry"}:
-        raise ValueError(f"method: {method!r} (expected network or geometry).")
+    if method not in {"network", "geometry", "none"}:
+        raise ValueError(f"method: {method!r} (expected network, geometry or none).")
     if method == "network" and network is None:
         raise ValueError("method network: no network given (expected the output of train-cone).")
     segmenter = None
@@ -137,7 +138,7 @@ def segment_cones(store: CaseStore, method: str, network: Path | None, device: s
                 clips.append((frames, aspect_of(store.spacing_mm(indices[0]))))
             seen = segmenter.masks(clips) if segmenter else [None] * len(clips)
             for indices, (frames, aspect), mask in zip(portion, clips, seen, strict=True):
-                found = find_cone(frames, aspect, mask)
+                found = whole_frame(frames[0].shape[:2]) if method == "none" else find_cone(frames, aspect, mask)
                 kept = found.mask.astype(np.uint8).ravel()
                 for index, frame in zip(indices, frames, strict=True):
                     offset = int(table.iloc[index]["offset"])
@@ -154,7 +155,7 @@ def segment_cones(store: CaseStore, method: str, network: Path | None, device: s
 
 def _draw_worst(store: CaseStore, cones: pd.DataFrame, output: Path) -> None:
     """Write `worst.png`: the least trusted cones, outlined, with method and agreement, or the box for geometry."""
-    trust = ["whole-frame", "hull", "fit", "geometry", "network+fit"]
+    trust = ["whole-frame", "hull", "fit", "geometry", "network+fit", "none"]
     order = cones.assign(rank=cones["method"].map(trust.index), seen=cones["iou"].fillna(0))
     order = order.assign(order=np.arange(len(order))).sort_values(["rank", "seen", "order"])
     worst = order.index[:_WORST].tolist()

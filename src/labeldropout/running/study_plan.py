@@ -200,13 +200,13 @@ class StudyPlan:
 
     def cone_network(self, dataset: str) -> str | list[str]:
         """The cone network, if it finds the data set's cones."""
-        by_geometry = self.config["datasets"][dataset]["cone"] == "geometry"
-        return [] if by_geometry else "<data>/cone_network/network.safetensors"
+        by_network = self.config["datasets"][dataset]["cone"] == "network"
+        return "<data>/cone_network/network.safetensors" if by_network else []
 
     def cone_method(self, dataset: str) -> list[str]:
         """Flags that say how the cones of a data set are found."""
         if not self.cone_network(dataset):
-            return ["--method", "geometry"]
+            return ["--method", self.config["datasets"][dataset]["cone"]]
         return ["--method", "network", "--network", f"{self.data}/cone_network"]
 
     def split_settings(self, dataset: str) -> str:
