@@ -19,14 +19,15 @@ class DatasetError(ValueError):
         """Build an error with the message form that all importers share.
 
         Args:
-            dataset: Name of the data set.
+            dataset: Name of the data set; empty for a file of no data set.
             file: File, with line or key where it has one.
             wrong: What is wrong, in a few words.
             expected: What should be there.
             found: What is there.
             advice: What to do about it, as a sentence; may be empty.
         """
-        return cls(f"{dataset}: {file}: {wrong} (expected {expected}, found {found}). {advice}".rstrip())
+        where = f"{dataset}: {file}" if dataset else str(file)
+        return cls(f"{where}: {wrong} (expected {expected}, found {found}). {advice}".rstrip())
 
 
 def stable_id(dataset: str, name: str) -> str:

@@ -107,7 +107,7 @@ def test_a_bad_case_stops_the_import_and_leaves_no_store(root: Path, tmp_path: P
     arguments = ["--name", "unity", "--root", str(root), "--output", str(tmp_path / "store")]
     assert main(["import-dataset", *arguments]) == 1
     message = capsys.readouterr().err
-    assert "not a PNG image" in message
+    assert "not a picture" in message
     assert message.count("\n") == 1
     assert not (tmp_path / "store" / "cases.csv").exists()
 
@@ -119,7 +119,7 @@ def test_bad_cases_can_be_skipped_and_stand_in_rejected_csv(root: Path, tmp_path
     assert import_dataset("unity", root, tmp_path / "store", OPTIONS, on_bad_case="skip") == 4
     rejected = pd.read_csv(tmp_path / "store" / "rejected.csv")
     assert rejected["item"].tolist() == [bad.stem]
-    assert "not a PNG image" in rejected["error"][0]
+    assert "not a picture" in rejected["error"][0]
     assert "1 bad cases left out" in caplog.text
 
 

@@ -175,13 +175,29 @@ def _as(mode: str) -> tuple[Image.Image, int]:
     """An image of this mode, constant but for one pixel, and the grey value expected of the rest."""
     height, width = SHAPE
     if mode == "16":
-        return Image.fromarray(np.full(SHAPE, 257 * 90, np.uint16)), 90
+        pixels = np.full(SHAPE, 257 * 90, np.uint16)
+        pixels[0, 0] = 0
+        return Image.fromarray(pixels), 90
     if mode == "P":
-        indexed = Image.fromarray(np.full(SHAPE, 7, np.uint8), mode=None).convert("P")
-        indexed.putpalette([value for entry in range(256) for value in (90, 90, 90) if entry >= 0])
+        indexed = Image.fromarray(np.full(SHAPE, 7, np.uint8)).convert("P")
+        indexed.putpalette([0, 0, 0] + [90] * 765)
+        indexed.putpixel((0, 0), 0)
         return indexed, 90
     colours = {"L": 90, "LA": (180, 128), "RGBA": (180, 180, 180, 128), "1": 1}
-    return Image.new(mode, (width, height), colours[mode]), 255 if mode == "1" else 90
+    made = Image.new(mode, (width, height), colours[mode])
+    made.putpixel((0, 0), {"LA": (0, 255), "RGBA": (0, 0, 0, 255)}.get(mode, 0))
+    return made, 255 if mode == "1" else 90
+
+
+@pytest.mark.parametrize("value", [0, 90])
+def test_a_picture_of_one_grey_value_is_a_bad_case(release: Release, value: int):
+    """Whatever was outlined on it, it was not this picture; black is no exception."""
+    Image.fromarray(np.full((*SHAPE, 3), value, np.uint8)).save(release.image(0))
+    with pytest.raises(DatasetError, match=rf"-0000\.png: a blank picture .*found {value} in every pixel"):
+        release.read()
+    cases, report = release.read(on_bad_case="skip")
+    assert list(cases) == [code(1)]
+    assert [row["item"] for row in report.rejected] == [code(0)]
 
 
 @pytest.mark.parametrize("mode", ["16", "P", "L", "LA", "RGBA", "1"])
@@ -394,7 +410,7 @@ def _link_outside(release: Release) -> None:
 
 
 BAD_CASES = {
-    "empty image": (lambda r: _spoil_image(r, b""), r"-0000\.png: not a PNG image .*an empty file"),
+    "empty image": (lambda r: _spoil_image(r, b""), r"-0000\.png: not a picture .*an empty file"),
     "truncated image": (
         lambda r: _spoil_image(r, r.image(0).read_bytes()[:150]),
         r"-0000\.png: a damaged file .*found the end after 150 bytes",
@@ -403,10 +419,10 @@ BAD_CASES = {
         lambda r: _spoil_image(r, r.image(0).read_bytes()[:130] + b"?" + r.image(0).read_bytes()[131:]),
         r"-0000\.png: a damaged file .*found a wrong check sum at byte 33",
     ),
-    "cut header": (lambda r: _spoil_image(r, r.image(0).read_bytes()[:20]), r"-0000\.png: not a PNG image"),
-    "other format": (lambda r: _spoil_image(r, b"GIF89a" + bytes(60)), r"-0000\.png: not a PNG image"),
-    "huge size": (lambda r: _spoil_image(r, _png(100_000, 100_000)), r"declared size .*found 100000 x 100000"),
-    "no size": (lambda r: _spoil_image(r, _png(0, 10)), r"declared size .*found 0 x 10"),
+    "cut header": (lambda r: _spoil_image(r, r.image(0).read_bytes()[:20]), r"-0000\.png: cannot be decoded"),
+    "other format": (lambda r: _spoil_image(r, b"GIF89a" + bytes(60)), r"-0000\.png: not a picture"),
+    "huge size": (lambda r: _spoil_image(r, _png(100_000, 100_000)), r"-0000\.png: impossible declared size .*found "),
+    "no size": (lambda r: _spoil_image(r, _png(0, 10)), r"-0000\.png: not a picture"),
     "too few pixels": (lambda r: _spoil_image(r, _png(80, 60)), r"-0000\.png: cannot be decoded"),
     "text coordinate": (
         _set("curve-la-endo", curve("20 left 40", "40 50 40")),

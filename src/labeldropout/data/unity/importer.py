@@ -1,9 +1,5 @@
 """Import Unity Imaging from its own files: pictures, and outlines filled from few points."""
 
-import hashlib
-import io
-import struct
-import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +8,7 @@ import numpy as np
 
 from labeldropout.case import Case, DatasetError
 from labeldropout.data.import_report import ImportReport
+from labeldropout.data.picture_files import read_picture, refuse_blank
 from labeldropout.data.unity import NAME, REPORTED
 from labeldropout.data.unity.curation import from_curation, read_curation
 from labeldropout.data.unity.labels import (
@@ -33,9 +30,6 @@ _NO_MYOCARDIUM = (
     "LVM IS UNKNOWN IN EVERY IMAGE: no key of an epicardial curve is configured (keys.LV_epi) and no extra masks are "
     "given; the paper's myocardium of Unity is not reproduced."
 )
-
-
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def read_cases(root: Path, options: Options, report: ImportReport) -> Iterator[Case]:
@@ -86,7 +80,9 @@ class _BadCurveError(ValueError):
 
 def _read_case(wanted: Wanted, path: Path, release: Release, options: Options, report: ImportReport) -> Case | None:
     """The case; None if a bad curve leaves an uncurated image incomplete."""
-    content, image = _read_png(path, options, "grey")
+    picture = read_picture(path, NAME, "grey", ("PNG",), options.max_pixels)
+    image = picture.values
+    refuse_blank(image, NAME, path)
     where = f"{release.labels_file}: {wanted.code}"
     extra = extra_path(options, wanted.code) if wanted.curated else None
     drawn = _read_extra(extra, image.shape, options) if extra else np.zeros(image.shape, np.uint8)
@@ -123,7 +119,7 @@ def _read_case(wanted: Wanted, path: Path, release: Release, options: Options, r
         view=wanted.view,
         instant=None,
         source=path.relative_to(release.images.parent).as_posix(),
-        source_sha256=hashlib.sha256(content).hexdigest(),
+        source_sha256=picture.sha256,
         flags=(*wanted.flags, *flags),
         split_hint=part_of(release, wanted.code, where),
     )
@@ -207,75 +203,8 @@ def _outline(
     return area, float(apex(curve)[0, 1]), float(min(points[0, 1], points[-1, 1]))
 
 
-def _read_png(path: Path, options: Options, meaning: str) -> tuple[bytes, np.ndarray]:
-    """Bytes of the file, and its pixels as uint8 (H, W): luma for `grey`, the stored numbers for `labels`."""
-    from PIL import Image
-
-    largest = 8 * options.max_pixels
-    size = path.stat().st_size
-    if size > largest:
-        raise DatasetError.about(NAME, path, "a huge file", f"at most {largest} bytes", size)
-    content = path.read_bytes()
-    if len(content) < 26 or not content.startswith(_PNG_SIGNATURE) or content[12:16] != b"IHDR":
-        found = "an empty file" if not content else f"{len(content)} bytes, starting with {content[:8]!r}"
-        raise DatasetError.about(NAME, path, "not a PNG image", "a PNG header", found)
-    # Check the declared size before decoding or allocating anything.
-    width, height = struct.unpack(">II", content[16:24])
-    if not 0 < width * height <= options.max_pixels:
-        expected = f"1 to {options.max_pixels} pixels"
-        raise DatasetError.about(NAME, path, "impossible declared size", expected, f"{width} x {height}")
-    damage = _damage(content)
-    if damage:
-        raise DatasetError.about(NAME, path, "a damaged file", "whole PNG chunks up to IEND", damage)
-    try:
-        with Image.open(io.BytesIO(content), formats=("PNG",)) as opened:
-            opened.load()
-            pixels = _grey(opened) if meaning == "grey" else _stored(opened, path)
-    except (OSError, SyntaxError, ValueError, struct.error) as error:
-        if isinstance(error, DatasetError):
-            raise
-        raise DatasetError.about(NAME, path, "cannot be decoded", "a whole PNG image", error) from error
-    return content, pixels
-
-
-def _damage(content: bytes) -> str:
-    """What is wrong with the chunks of a PNG file; empty if nothing. Pillow does not check the pixel chunks."""
-    at = len(_PNG_SIGNATURE)
-    while at + 12 <= len(content):
-        length = int.from_bytes(content[at : at + 4])
-        kind, stop = content[at + 4 : at + 8], at + 8 + length
-        if stop + 4 > len(content):
-            break
-        if kind[:1].isupper() and zlib.crc32(content[at + 4 : stop]) != int.from_bytes(content[stop : stop + 4]):
-            return f"a wrong check sum at byte {at}"
-        if kind == b"IEND":
-            return ""
-        at = stop + 4
-    return f"the end after {len(content)} bytes"
-
-
-def _grey(image: Any) -> np.ndarray:
-    """Luma (ITU-R 601-2); transparent pixels over black; 16 bits scaled to 8."""
-    from PIL import Image
-
-    if image.mode.startswith("I"):
-        return np.rint(np.asarray(image, np.float64) / 257.0).clip(0, 255).astype(np.uint8)
-    if image.mode in {"LA", "RGBA", "PA"} or "transparency" in image.info:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image).convert("RGB")
-    elif image.mode == "P":
-        image = image.convert("RGB")
-    return np.asarray(image.convert("L"))
-
-
-def _stored(image: Any, path: Path) -> np.ndarray:
-    if image.mode not in {"L", "P"}:
-        raise DatasetError.about(NAME, path, "not a label map", "one channel of 8 bits", f"mode {image.mode}")
-    return np.asarray(image)
-
-
 def _read_extra(path: Path, shape: tuple[int, int], options: Options) -> np.ndarray:
-    _, mask = _read_png(path, options, "labels")
+    mask = read_picture(path, NAME, "labels", ("PNG",), options.max_pixels).values
     if mask.shape != shape:
         raise DatasetError.about(NAME, path, "another size than the image", shape, mask.shape)
     values = sorted({int(value) for value in np.unique(mask)})
