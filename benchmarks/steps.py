@@ -30,7 +30,7 @@ from matplotlib.figure import Figure
 from labeldropout.analysis.soundness import ALL, SETTLED_SEEDS, changes_over_last_quarter, is_settled, kept_dice
 from labeldropout.configuration import DEFAULTS, read_configuration
 from labeldropout.files import read_json, read_table, write_json, write_table
-from labeldropout.labels import Structure
+from labeldropout.heart import Structure
 from labeldropout.learning.experiments import parse_row
 from labeldropout.learning.resolve import resolve
 from labeldropout.learning.tables import HISTORY

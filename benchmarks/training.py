@@ -14,7 +14,7 @@ import torch
 from torch.nn import functional
 
 from labeldropout.configuration import DEFAULTS, read_configuration
-from labeldropout.labels import FOREGROUND
+from labeldropout.heart import FOREGROUND
 from labeldropout.learning.batches import Batches
 from labeldropout.learning.model import build_model, forward
 from labeldropout.learning.train import build_optimiser, train_steps

@@ -18,7 +18,8 @@ from labeldropout.data.import_report import ImportReport
 from labeldropout.data.parts import PATIENTS
 from labeldropout.data.prepared import PREPARED, write_prepared
 from labeldropout.files import write_table
-from labeldropout.labels import Instant, State, Structure, View
+from labeldropout.heart import Structure
+from labeldropout.labels import Instant, State, View
 
 GRID = 32
 PARTS = ["training"] * 6 + ["validation"] * 2 + ["test"] * 2

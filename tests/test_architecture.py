@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "labeldropout"
 
 LIBRARY = ("losses", "label_dropout", "metrics", "label_sets")
 """What users take into their own training."""
-WORDS = ("labels", "case", "cone", "item", "items", "messages")
+WORDS = ("labels", "heart", "case", "cone", "items", "messages")
 TOOLS = ("files", "configuration", "fingerprint", "provenance", "devices", "drawing")
 ROAD = ("simulation", "data", "learning", "analysis", "running", "publication", "predict", "cli")
 """A package per stretch of the data's road, from top to bottom."""
@@ -20,7 +20,7 @@ NEEDED_BY_THE_LIBRARY = {"torch", "numpy", "scipy", "jaxtyping"}
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.relative_to(PACKAGE).parts != ("__init__.py",))
 
 SCIENCE = [
-    *(f"{name}.py" for name in (*LIBRARY, "labels", "case", "cone")),
+    *(f"{name}.py" for name in (*LIBRARY, "labels", "heart", "case", "cone")),
     *(f"simulation/{path.name}" for path in sorted((PACKAGE / "simulation").glob("*.py"))),
     "data/cone_finding.py",
     "data/crop.py",

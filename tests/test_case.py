@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from labeldropout.case import Case, DatasetError, stable_id
-from labeldropout.labels import FOREGROUND, Instant, State, Structure, View
+from labeldropout.heart import FOREGROUND, Structure
+from labeldropout.labels import Instant, State, View
 
 
 @pytest.fixture

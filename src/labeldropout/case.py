@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import UInt8
 
-from labeldropout.labels import FOREGROUND, Instant, State, Structure, View, is_annotated
+from labeldropout.heart import FOREGROUND, Structure
+from labeldropout.labels import Instant, State, View, is_annotated
 
 
 class DatasetError(ValueError):

@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 from PIL import Image
 from scipy.ndimage import binary_erosion
 
-from labeldropout.labels import COLOURS, Structure
+from labeldropout.heart import COLOURS, Structure
 
 SIDE_PX = 256
 """Longer side of each of the two halves."""

@@ -1,29 +1,66 @@
-"""Structures, views, instants, and what "annotated" means."""
+"""Structures of a study, states, views, instants, and what "annotated" means."""
 
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum, StrEnum
 from typing import Any
 
+BACKGROUND = 0
+"""Value of a pixel of a label map that shows none of the structures."""
 
-class Structure(IntEnum):
-    """What a pixel of a label map can show; the value is the pixel value and the channel of the network."""
+MAX_STRUCTURES = 20
+"""Structures of a study, at most: more could not be told apart by colour."""
 
-    BACKGROUND = 0
-    """Everything that is none of the structures below."""
-    LV = 1
-    """Left ventricular cavity."""
-    LVM = 2
-    """Left ventricular myocardium."""
-    LA = 3
-    """Left atrium."""
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_TAKEN = ("all", "background", "mean")
+"""What tables say of several structures, or of none."""
+
+PALETTE = (
+    *((230, 159, 0), (86, 180, 233), (0, 158, 115), (204, 121, 167), (0, 114, 178), (213, 94, 0), (240, 228, 66)),
+    *((153, 79, 136), (68, 170, 153), (136, 204, 238), (221, 204, 119), (136, 34, 85), (17, 119, 51), (51, 34, 136)),
+    *((204, 102, 119), (170, 68, 153), (153, 153, 51), (170, 170, 170), (102, 166, 30), (166, 118, 29)),
+)
+"""Red, green and blue (0 to 255) by value of a structure, from 1, where nothing else is said: the colours of Okabe and
+Ito, which colour-blind readers can tell apart, then Tol's."""
 
 
-FOREGROUND = (Structure.LV, Structure.LVM, Structure.LA)
-"""All structures that an annotator can draw, in channel order."""
+def structures_of(values: Mapping[str, int]) -> type[IntEnum]:
+    """Structures with their values in a label map, as an enumeration in the order of these values.
+
+    Args:
+        values: Value by name; names consist of letters, digits and `_`, since tables have columns of these names.
+
+    Raises:
+        ValueError: A name is not valid, or a value is not a whole number from 1 to `MAX_STRUCTURES` of its own.
+    """
+    for name, value in values.items():
+        if not _NAME.fullmatch(name) or name.lower() in _TAKEN:
+            raise ValueError(
+                f"structures: {name!r} (expected letters, digits and '_' after a letter, and none of"
+                f" {', '.join(_TAKEN)})."
+            )
+        if type(value) is not int or not 1 <= value <= MAX_STRUCTURES:
+            raise ValueError(f"structures: {name} has the value {value!r} (expected 1 to {MAX_STRUCTURES}).")
+    if len(set(values.values())) < len(values):
+        raise ValueError(f"structures: {dict(values)} (expected a value of its own for each).")
+    return IntEnum("Structures", sorted(values.items(), key=lambda item: item[1]))
 
 
-COLOURS = {Structure.LV: (230, 159, 0), Structure.LVM: (86, 180, 233), Structure.LA: (0, 158, 115)}
-"""Red, green and blue (0 to 255) of each structure in every picture: three of Okabe and Ito's colours, which
-colour-blind readers can tell apart."""
+def number_structures(names: Sequence[str]) -> type[IntEnum]:
+    """The structures of a study, numbered 1, 2, ... in this order.
+
+    Raises:
+        ValueError: A name is not valid or appears twice, or there are more than `MAX_STRUCTURES`.
+    """
+    twice = [name for place, name in enumerate(names) if name in names[:place]]
+    if twice:
+        raise ValueError(f"structures: {twice[0]} appears twice (expected each once).")
+    return structures_of({name: value for value, name in enumerate(names, start=1)})
+
+
+def values_of(structures: Iterable[IntEnum]) -> dict[str, int]:
+    """Value of each structure by its name: what files say of structures."""
+    return {structure.name: int(structure) for structure in structures}
 
 
 class State(StrEnum):

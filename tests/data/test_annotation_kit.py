@@ -19,7 +19,8 @@ from labeldropout.data.import_report import ImportReport
 from labeldropout.data.observe import draw_bias, draw_displacement, observe, redraw
 from labeldropout.data.parts import PATIENTS
 from labeldropout.files import write_table
-from labeldropout.labels import Instant, State, Structure, View
+from labeldropout.heart import Structure
+from labeldropout.labels import Instant, State, View
 
 SHAPE = (112, 96)
 N_PATIENTS = 12

@@ -12,7 +12,8 @@ from labeldropout.data.case_store import CaseStore, write_cases
 from labeldropout.data.import_report import ImportReport
 from labeldropout.data.prepared import PREPARED, read_prepared, write_prepared
 from labeldropout.files import read_json, read_table, replacing, write_json, write_table
-from labeldropout.labels import FOREGROUND, Instant, State, Structure, View
+from labeldropout.heart import FOREGROUND, Structure
+from labeldropout.labels import Instant, State, View
 
 
 def make_case(n=1, **changes):

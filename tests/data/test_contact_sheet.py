@@ -11,7 +11,8 @@ from labeldropout.case import Case
 from labeldropout.data.case_store import CaseStore, write_cases
 from labeldropout.data.contact_sheet import COLOURS, contact_sheet, sample, tile
 from labeldropout.data.import_report import ImportReport
-from labeldropout.labels import FOREGROUND, State, Structure, View
+from labeldropout.heart import FOREGROUND, Structure
+from labeldropout.labels import State, View
 
 
 def case(number: int, **changes: object) -> Case:

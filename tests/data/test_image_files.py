@@ -10,7 +10,8 @@ import pytest
 from labeldropout.case import Case, DatasetError
 from labeldropout.data.camus.writer import write_cases
 from labeldropout.data.image_files import read_metaimage, read_nifti
-from labeldropout.labels import FOREGROUND, Instant, State, View
+from labeldropout.heart import FOREGROUND
+from labeldropout.labels import Instant, State, View
 
 REAL = Path(__file__).parents[3] / "shared" / "real"
 

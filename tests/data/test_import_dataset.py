@@ -16,7 +16,8 @@ from labeldropout.data.case_store import CaseStore
 from labeldropout.data.import_dataset import import_dataset
 from labeldropout.data.import_report import ImportReport
 from labeldropout.data.unity import writer
-from labeldropout.labels import FOREGROUND, State, Structure, View
+from labeldropout.heart import FOREGROUND, Structure
+from labeldropout.labels import State, View
 
 OPTIONS = {"keys": {"LV_epi": "curve-lv-epi"}}
 

@@ -15,7 +15,7 @@ from labeldropout.data.look import (
     ring,
     speckle_lag_mm,
 )
-from labeldropout.labels import Structure
+from labeldropout.heart import Structure
 
 SHAPE = (80, 60)
 

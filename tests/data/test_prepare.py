@@ -13,7 +13,8 @@ from labeldropout.data.import_report import ImportReport
 from labeldropout.data.prepare import prepare
 from labeldropout.data.prepared import PREPARED, read_prepared
 from labeldropout.data.segment_cone import CONES
-from labeldropout.labels import Instant, State, Structure, View
+from labeldropout.heart import Structure
+from labeldropout.labels import Instant, State, View
 from labeldropout.learning.model import crop_of
 
 SHAPE = (100, 140)

@@ -16,7 +16,8 @@ from labeldropout.data.import_report import ImportReport
 from labeldropout.data.simulate import HEARTS, MANIFEST, simulate
 from labeldropout.data.unity.scanner import over_label
 from labeldropout.files import read_table
-from labeldropout.labels import State, Structure, View
+from labeldropout.heart import Structure
+from labeldropout.labels import State, View
 from labeldropout.simulation.anatomy import Pose, contraction, draw_heart, valve_opening
 from labeldropout.simulation.planes import label_map
 

@@ -9,7 +9,8 @@ from workflow_copy import CONFIGURATION
 
 from labeldropout.data.parts import PATIENTS
 from labeldropout.files import read_table
-from labeldropout.labels import FOREGROUND, Part, Structure
+from labeldropout.heart import FOREGROUND, Structure
+from labeldropout.labels import Part
 from labeldropout.learning.batches import IGNORED, Batches, draw_unlabelled_cases, hide_labels, load_cases
 
 AUGMENTATION = {"name": "strong", "transforms": CONFIGURATION["training"]["augmentation"]["strong"]}

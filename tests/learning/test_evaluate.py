@@ -8,7 +8,8 @@ from labeldropout.case import Case
 from labeldropout.data.case_store import CaseStore, write_cases
 from labeldropout.data.import_report import ImportReport
 from labeldropout.files import read_table
-from labeldropout.labels import State, Structure
+from labeldropout.heart import Structure
+from labeldropout.labels import State
 from labeldropout.learning.evaluate import Tolerance, evaluate_model, score_case
 from labeldropout.learning.predictions import read_predictions
 from labeldropout.learning.tables import SCORES

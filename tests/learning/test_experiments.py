@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from labeldropout.heart import Structure
 from labeldropout.items import is_of_the_study
-from labeldropout.labels import Structure
 from labeldropout.learning.experiments import AUGMENTATIONS, COLUMNS, Hidden, experiment_of, parse_row
 from labeldropout.learning.resolve import resolve
 

@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import save_file
 
 from labeldropout.data.crop import Crop
-from labeldropout.labels import Structure
+from labeldropout.heart import Structure
 from labeldropout.learning.model import build_model, load_model
 
 CPU = torch.device("cpu")

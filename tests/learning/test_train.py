@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from labeldropout.files import read_table
-from labeldropout.labels import FOREGROUND
+from labeldropout.heart import FOREGROUND
 from labeldropout.learning.model import load_model
 from labeldropout.learning.tables import HISTORY
 from labeldropout.learning.train import SGD, train_model

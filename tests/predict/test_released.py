@@ -15,7 +15,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from labeldropout.labels import Structure
+from labeldropout.heart import Structure
 from labeldropout.learning.model import load_model
 from labeldropout.predict.outline import RELEASED_WEIGHTS, predict_files
 from labeldropout.predict.release import CARD, DATA, SCORES, model_card, release

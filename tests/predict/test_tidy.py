@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from labeldropout.labels import Structure
+from labeldropout.heart import Structure
 from labeldropout.predict.tidy import tidy
 
 ALL = (Structure.LV, Structure.LVM, Structure.LA)

@@ -9,7 +9,8 @@ from scipy.ndimage import distance_transform_edt
 from labeldropout.data.camus.scanner import ACQUISITION as CAMUS
 from labeldropout.data.echonet.scanner import ACQUISITION as ECHONET
 from labeldropout.data.unity.scanner import ACQUISITION as UNITY
-from labeldropout.labels import FOREGROUND, Structure, View
+from labeldropout.heart import FOREGROUND, Structure
+from labeldropout.labels import View
 from labeldropout.simulation.anatomy import Pose, Tissue, draw_heart, volumes_ml
 from labeldropout.simulation.picture import annotate, draw_examination, draw_noise, photograph
 from labeldropout.simulation.planes import label_map, tissue_map

@@ -7,8 +7,8 @@ import pandas as pd
 
 from labeldropout.analysis.study import Content, Study, cell_of
 from labeldropout.analysis.typesetting import NOTHING, number
+from labeldropout.heart import Structure
 from labeldropout.items import Item
-from labeldropout.labels import Structure
 
 CROSS_DOMAIN = {
     "trained_on": "data set, hospital or scanner of the training images",

@@ -15,8 +15,9 @@ from labeldropout.analysis.statistics import NO_DIFFERENCE
 from labeldropout.analysis.study import _DATA, Content, Study
 from labeldropout.analysis.typesetting import NOTHING, interval, number, p_value
 from labeldropout.data.catalogue import DATASETS
+from labeldropout.heart import FOREGROUND
 from labeldropout.items import Item
-from labeldropout.labels import FOREGROUND, Part, State
+from labeldropout.labels import Part, State
 from labeldropout.learning.experiments import Experiment
 
 TESTS = {

@@ -13,7 +13,7 @@ import yaml
 from labeldropout.data.case_store import CASES
 from labeldropout.data.parts import named, read_parts
 from labeldropout.files import read_json, read_table
-from labeldropout.labels import FOREGROUND
+from labeldropout.heart import FOREGROUND
 from labeldropout.learning.experiments import Experiment, experiment_of
 from labeldropout.learning.tables import SCORES
 

@@ -20,7 +20,8 @@ from labeldropout.data.case_store import CaseStore, write_cases
 from labeldropout.data.import_report import ImportReport
 from labeldropout.data.parts import PATIENTS, part_of_cases
 from labeldropout.files import read_table, replacing, write_table
-from labeldropout.labels import COLOURS, FOREGROUND, Part, State, Structure
+from labeldropout.heart import COLOURS, FOREGROUND, Structure
+from labeldropout.labels import Part, State
 
 KIT = {
     "case": "our identifier of the case; the name of its files",

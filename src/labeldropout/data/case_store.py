@@ -11,7 +11,8 @@ import pandas as pd
 from labeldropout.case import Case
 from labeldropout.data.import_report import ImportReport
 from labeldropout.files import read_table, replacing, write_json, write_table
-from labeldropout.labels import FOREGROUND, Instant, State, Structure, View
+from labeldropout.heart import FOREGROUND, Structure
+from labeldropout.labels import Instant, State, View
 
 _STATES = ", ".join(State)
 

@@ -7,7 +7,8 @@ import numpy as np
 
 from labeldropout.case import Case
 from labeldropout.data.look import Picture
-from labeldropout.labels import FOREGROUND, Instant, State
+from labeldropout.heart import FOREGROUND
+from labeldropout.labels import Instant, State
 from labeldropout.simulation.anatomy import Heart
 from labeldropout.simulation.picture import Examination, annotate, draw_noise, photograph
 from labeldropout.simulation.scanner import Acquisition

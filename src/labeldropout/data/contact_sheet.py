@@ -11,7 +11,8 @@ from scipy.ndimage import binary_erosion
 
 from labeldropout.data.case_store import CaseStore
 from labeldropout.files import replacing
-from labeldropout.labels import COLOURS, FOREGROUND, State
+from labeldropout.heart import COLOURS, FOREGROUND
+from labeldropout.labels import State
 
 N_CASES = 60
 

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
-from labeldropout.labels import Structure
+from labeldropout.heart import Structure
 
 DARK = 8
 """Grey level that splits the pixels of a sector into those without and those with an echo."""

@@ -11,7 +11,7 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter, map_coordinat
 from labeldropout.data.annotation_kit import DRAWN, DRAWN_STRUCTURES, _read_kit, _read_mask, _rows_by_case, _write_nifti
 from labeldropout.data.case_store import CaseStore
 from labeldropout.files import write_table
-from labeldropout.labels import Structure
+from labeldropout.heart import Structure
 
 # The simulated observer, our choice: the boundaries of two trained readers are one to two millimetres apart, about one
 # pixel in a picture of 112 pixels that shows about 16 cm.

@@ -13,7 +13,8 @@ from labeldropout.data.crop import Crop, square_crop, to_grid
 from labeldropout.data.prepared import PREPARED, write_prepared
 from labeldropout.data.segment_cone import CONES
 from labeldropout.files import read_table
-from labeldropout.labels import FOREGROUND, State
+from labeldropout.heart import FOREGROUND
+from labeldropout.labels import State
 
 _COPIED = [
     "case",

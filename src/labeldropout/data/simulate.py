@@ -14,7 +14,8 @@ from labeldropout.data.catalogue import DATASETS
 from labeldropout.data.cohort import PHASE, Cohort
 from labeldropout.data.import_report import ImportReport
 from labeldropout.files import write_table
-from labeldropout.labels import FOREGROUND, Instant, Structure
+from labeldropout.heart import FOREGROUND, Structure
+from labeldropout.labels import Instant
 from labeldropout.simulation.anatomy import volumes_ml
 
 MANIFEST = {

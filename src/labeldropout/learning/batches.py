@@ -12,9 +12,10 @@ from torch import Tensor
 
 from labeldropout.data.parts import part_of_cases
 from labeldropout.data.prepared import read_prepared
+from labeldropout.heart import Structure
 from labeldropout.label_dropout import draw_hidden_by_pattern, draw_hidden_structures, hide_annotations
 from labeldropout.label_sets import label_sets, partially_labelled
-from labeldropout.labels import Part, Structure, is_annotated
+from labeldropout.labels import Part, is_annotated
 from labeldropout.learning.augmentation import augment, draw_augmentation
 from labeldropout.learning.experiments import ANY
 

@@ -14,7 +14,8 @@ from labeldropout.data.parts import named, part_of_cases, read_parts
 from labeldropout.data.prepared import Prepared, read_prepared
 from labeldropout.devices import choose_device
 from labeldropout.files import write_table
-from labeldropout.labels import Part, Structure, is_annotated
+from labeldropout.heart import Structure
+from labeldropout.labels import Part, is_annotated
 from labeldropout.learning.model import BATCH_SIZE, Model, load_model, predict_cases
 from labeldropout.learning.predictions import write_predictions
 from labeldropout.learning.tables import SCORES

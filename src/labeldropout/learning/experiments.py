@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from labeldropout.fingerprint import keys_of
-from labeldropout.labels import FOREGROUND, Structure
+from labeldropout.heart import FOREGROUND, Structure
 from labeldropout.messages import did_you_mean
 
 ORACLE = "oracle"

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from labeldropout.data.crop import Crop, to_native
-from labeldropout.labels import Structure
+from labeldropout.heart import Structure
 from labeldropout.learning.networks import build_network
 from labeldropout.losses import probabilities
 

@@ -23,7 +23,8 @@ from labeldropout.data.parts import read_parts
 from labeldropout.devices import choose_device
 from labeldropout.files import read_json, replacing, write_json, write_table
 from labeldropout.fingerprint import fingerprint
-from labeldropout.labels import Part, Structure
+from labeldropout.heart import Structure
+from labeldropout.labels import Part
 from labeldropout.learning.batches import IGNORED, Batches, Cases, draw_unlabelled_cases, hide_labels, load_cases
 from labeldropout.learning.checkpoints import Checkpoints, hold
 from labeldropout.learning.duration import duration_of

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from labeldropout.labels import Structure
+from labeldropout.heart import Structure
 from labeldropout.learning.batches import Cases
 from labeldropout.learning.model import BATCH_SIZE, Model, forward
 from labeldropout.losses import predict_labels

@@ -16,7 +16,7 @@ from labeldropout.data.crop import square_crop, to_grid
 from labeldropout.data.prepare import blank
 from labeldropout.devices import choose_device
 from labeldropout.files import replacing, write_table
-from labeldropout.labels import COLOURS, Structure
+from labeldropout.heart import COLOURS, Structure
 from labeldropout.learning.model import Model, load_model
 from labeldropout.predict.measures import AREAS, _areas
 from labeldropout.predict.readers import _FRAME_MS, READERS, Clip, _ending, find_inputs

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 from scipy import ndimage
 
-from labeldropout.labels import Structure
+from labeldropout.heart import Structure
 
 _NEIGHBOURS = np.ones((3, 3), bool)
 """Pixels that touch at a corner belong together."""

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from labeldropout.labels import FOREGROUND
+from labeldropout.heart import FOREGROUND
 from labeldropout.learning.batches import Batches, Cases
 from labeldropout.learning.model import build_model
 from labeldropout.learning.train import build_optimiser, train_steps

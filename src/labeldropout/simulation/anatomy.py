@@ -16,7 +16,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.optimize import brentq
 
-from labeldropout.labels import Structure, View
+from labeldropout.heart import Structure
+from labeldropout.labels import View
 
 
 class Tissue(IntEnum):

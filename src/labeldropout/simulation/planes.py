@@ -6,7 +6,8 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from labeldropout.labels import Structure, View
+from labeldropout.heart import Structure
+from labeldropout.labels import View
 from labeldropout.simulation.anatomy import Chambers, Heart, Pose, Tissue, _endocardium, _epicardium
 
 

@@ -19,7 +19,8 @@ from labeldropout.data.case_store import CaseStore, write_cases
 from labeldropout.data.import_report import ImportReport
 from labeldropout.data.simulate import simulate
 from labeldropout.files import read_table, write_table
-from labeldropout.labels import Instant, State, Structure, View
+from labeldropout.heart import Structure
+from labeldropout.labels import Instant, State, View
 from labeldropout.learning.predictions import write_predictions
 from labeldropout.publication.figures.draw import draw_figure
 from labeldropout.simulation.anatomy import draw_heart, draw_pose, volumes_ml

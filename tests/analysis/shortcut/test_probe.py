@@ -21,7 +21,8 @@ from labeldropout.data.case_store import CaseStore, write_cases
 from labeldropout.data.import_report import ImportReport
 from labeldropout.data.parts import PATIENTS
 from labeldropout.files import read_table, write_table
-from labeldropout.labels import State, Structure
+from labeldropout.heart import Structure
+from labeldropout.labels import State
 from labeldropout.learning.model import BATCH_SIZE, Model
 from labeldropout.learning.train import train_model
 from labeldropout.publication.figures import shortcut, style

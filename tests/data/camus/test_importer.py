@@ -19,7 +19,8 @@ from labeldropout.data.camus.writer import group_name, write_cases
 from labeldropout.data.case_store import CaseStore
 from labeldropout.data.case_store import write_cases as store_cases
 from labeldropout.data.import_report import ImportReport
-from labeldropout.labels import FOREGROUND, Instant, Part, State, Structure, View
+from labeldropout.heart import FOREGROUND, Structure
+from labeldropout.labels import Instant, Part, State, View
 
 H, W = 23, 17
 SPACING = (0.154, 0.308)

@@ -13,7 +13,8 @@ from labeldropout.data.echonet.importer import read_cases
 from labeldropout.data.echonet.tables import Options, fill_tracing
 from labeldropout.data.echonet.writer import Video, deviation, trace, video_name, write_cases, write_videos
 from labeldropout.data.import_report import ImportReport
-from labeldropout.labels import Instant, State, Structure, View
+from labeldropout.heart import Structure
+from labeldropout.labels import Instant, State, View
 
 FILE_LIST_HEADER = "FileName,EF,ESV,EDV,FrameHeight,FrameWidth,FPS,NumberOfFrames,Split"
 TRACING_HEADER = "FileName,X1,Y1,X2,Y2,Frame"

@@ -18,7 +18,8 @@ from labeldropout.data.import_report import ImportReport
 from labeldropout.data.unity import importer, writer
 from labeldropout.data.unity.curation import propose_curation
 from labeldropout.data.unity.options import Options
-from labeldropout.labels import FOREGROUND, State, View
+from labeldropout.heart import FOREGROUND
+from labeldropout.labels import State, View
 
 LV, LVM, LA = FOREGROUND
 LABELLED, ABSENT, UNKNOWN = State.LABELLED, State.ABSENT, State.UNKNOWN

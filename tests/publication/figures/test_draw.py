@@ -19,7 +19,8 @@ from labeldropout.case import Case
 from labeldropout.data.case_store import CaseStore, write_cases
 from labeldropout.data.import_report import ImportReport
 from labeldropout.files import write_table
-from labeldropout.labels import Instant, State, Structure, View
+from labeldropout.heart import Structure
+from labeldropout.labels import Instant, State, View
 from labeldropout.learning.tables import HISTORY
 from labeldropout.publication.figures import arms, style
 from labeldropout.publication.figures.draw import FIGURES, draw_figure

@@ -24,7 +24,8 @@ from labeldropout.analysis.biomarkers.chambers import (
 from labeldropout.analysis.study import _DATA
 from labeldropout.data.case_store import CaseStore
 from labeldropout.files import read_table, write_table
-from labeldropout.labels import FOREGROUND, Instant, Structure, View, is_annotated
+from labeldropout.heart import FOREGROUND, Structure
+from labeldropout.labels import Instant, View, is_annotated
 from labeldropout.learning.predictions import read_predictions
 
 _MEASURE = {

@@ -34,7 +34,8 @@ from labeldropout.data.parts import part_of_cases, read_parts
 from labeldropout.data.prepared import Prepared, read_prepared
 from labeldropout.devices import choose_device
 from labeldropout.files import write_table
-from labeldropout.labels import Part, State, Structure
+from labeldropout.heart import Structure
+from labeldropout.labels import Part, State
 from labeldropout.learning.model import BATCH_SIZE, Model, crop_of, load_model
 
 SMALLEST_SHARE = 0.001

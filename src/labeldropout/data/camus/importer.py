@@ -12,7 +12,8 @@ from labeldropout.data.camus import NAME
 from labeldropout.data.camus.release import Layout, Options, Patient, find_layout, read_hints
 from labeldropout.data.image_files import StoredImage, read_metaimage, read_nifti
 from labeldropout.data.import_report import ImportReport
-from labeldropout.labels import FOREGROUND, Instant, State, Structure, View
+from labeldropout.heart import FOREGROUND, Structure
+from labeldropout.labels import Instant, State, View
 
 PATTERN = dict.fromkeys(FOREGROUND, State.LABELLED)
 """State of each structure in the released label maps."""

@@ -21,7 +21,8 @@ from labeldropout.data.cohort import (
     patient_rng,
     take_still,
 )
-from labeldropout.labels import Instant, Structure, View
+from labeldropout.heart import Structure
+from labeldropout.labels import Instant, View
 from labeldropout.simulation.anatomy import Heart, draw_heart, volumes_ml
 from labeldropout.simulation.picture import Examination, annotate, draw_examination
 from labeldropout.simulation.scanner import Acquisition, interpolate

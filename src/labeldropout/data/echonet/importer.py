@@ -28,7 +28,8 @@ from labeldropout.data.echonet.tables import (
     to_numbers,
 )
 from labeldropout.data.import_report import ImportReport
-from labeldropout.labels import Instant, State, Structure, View
+from labeldropout.heart import Structure
+from labeldropout.labels import Instant, State, View
 
 # Marker before the picture data of a JPEG (ITU-T T.81, table B.1).
 _START_OF_SCAN = b"\xff\xda"

@@ -11,7 +11,8 @@ from labeldropout.data.camus.scanner import ACQUISITION as FIRST_ACQUISITION
 from labeldropout.data.cohort import ALL_LABELLED, PHASE, Cohort, check_keys, count, patient_rng
 from labeldropout.data.echonet import NAME
 from labeldropout.data.echonet import writer as echonet_writer
-from labeldropout.labels import Instant, Structure, View
+from labeldropout.heart import Structure
+from labeldropout.labels import Instant, View
 from labeldropout.simulation.anatomy import Heart, contraction, draw_heart, valve_opening, volumes_ml
 from labeldropout.simulation.picture import Examination, annotate, draw_examination, draw_noise, photograph
 from labeldropout.simulation.scanner import Acquisition, interpolate

@@ -22,7 +22,7 @@ from labeldropout.data.echonet.tables import (
     fill_tracing,
 )
 from labeldropout.files import replacing
-from labeldropout.labels import Structure
+from labeldropout.heart import Structure
 
 # The tracing runs just outside the centres of the outermost pixels, as fill_tracing counts points on it as inside.
 _LEVEL = 0.75

@@ -24,7 +24,8 @@ from labeldropout.data.unity.labels import (
 )
 from labeldropout.data.unity.options import Options, extra_path
 from labeldropout.data.unity.release import Release, frame_code, table_rows
-from labeldropout.labels import FOREGROUND, State, Structure, View
+from labeldropout.heart import FOREGROUND, Structure
+from labeldropout.labels import State, View
 
 if TYPE_CHECKING:
     from labeldropout.data.case_store import CaseStore

@@ -24,7 +24,8 @@ from labeldropout.data.unity.labels import (
 )
 from labeldropout.data.unity.options import Options, extra_path
 from labeldropout.data.unity.release import Release, find_images, open_release, part_of, pixel_spacing, read_numbers
-from labeldropout.labels import FOREGROUND, State, Structure
+from labeldropout.heart import FOREGROUND, Structure
+from labeldropout.labels import State
 
 _NO_MYOCARDIUM = (
     "LVM IS UNKNOWN IN EVERY IMAGE: no key of an epicardial curve is configured (keys.LV_epi) and no extra masks are "

@@ -11,7 +11,8 @@ from labeldropout.data.import_report import ImportReport
 from labeldropout.data.unity import NAME
 from labeldropout.data.unity.options import Options
 from labeldropout.data.unity.release import DUPLICATES, Release
-from labeldropout.labels import State, Structure, View
+from labeldropout.heart import Structure
+from labeldropout.labels import State, View
 
 KINDS = ("curve", "point", "off", "blurred")
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from labeldropout.case import DatasetError
 from labeldropout.data.unity import NAME
-from labeldropout.labels import FOREGROUND, State, Structure, View
+from labeldropout.heart import FOREGROUND, Structure
+from labeldropout.labels import State, View
 from labeldropout.messages import did_you_mean
 
 DEFAULT_KEYS: dict[str, str | None] = {"LV": "curve-lv-endo", "LA": "curve-la-endo", "LV_epi": None}

@@ -12,7 +12,8 @@ import numpy as np
 
 from labeldropout.case import Case, DatasetError
 from labeldropout.data.curves import CurveError, Points, apex, spline, traced
-from labeldropout.labels import State, Structure
+from labeldropout.heart import Structure
+from labeldropout.labels import State
 
 CURVES = {Structure.LV: "curve-lv-endo", Structure.LVM: "curve-lv-epi", Structure.LA: "curve-la-endo"}
 """Key of the curve for each structure; as far as we know, the real release has no apical `curve-lv-epi`."""

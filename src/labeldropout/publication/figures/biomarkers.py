@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from labeldropout.labels import Structure
+from labeldropout.heart import Structure
 from labeldropout.publication.figures.style import STRUCTURE_COLOURS, by_known_order, set_title
 
 _REACH = 0.95

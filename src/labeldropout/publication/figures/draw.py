@@ -22,7 +22,8 @@ from labeldropout.analysis.summarise import TRAINING_CURVES
 from labeldropout.data.case_store import CaseStore
 from labeldropout.data.catalogue import DATASETS
 from labeldropout.files import read_table
-from labeldropout.labels import Structure, is_annotated
+from labeldropout.heart import Structure
+from labeldropout.labels import is_annotated
 from labeldropout.publication.figures import (
     architectures,
     augmentation,

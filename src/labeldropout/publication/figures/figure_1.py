@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.figure import Figure
 
-from labeldropout.labels import Structure
+from labeldropout.heart import Structure
 from labeldropout.publication.figures.boxes import NOTE, count_of, draw_boxes, one_per_place, over_seeds
 from labeldropout.publication.figures.style import by_known_order, set_title
 

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from labeldropout.labels import Structure
+from labeldropout.heart import Structure
 from labeldropout.publication.figures import panels
 from labeldropout.publication.figures.style import ROLE_COLOURS, STRUCTURE_TITLES, role, set_title
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.figure import Figure
 
-from labeldropout.labels import FOREGROUND
+from labeldropout.heart import FOREGROUND
 from labeldropout.publication.figures.arms import LOOKS, remedy
 from labeldropout.publication.figures.points import counted, draw_column, note, one_per_kind, select
 from labeldropout.publication.figures.style import STRUCTURE_TITLES, by_known_order, set_title

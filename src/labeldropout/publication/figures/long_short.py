@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from labeldropout.labels import FOREGROUND
+from labeldropout.heart import FOREGROUND
 from labeldropout.publication.figures.arms import LOOKS, Look, hiding, kind
 from labeldropout.publication.figures.points import counted, one_per_kind
 from labeldropout.publication.figures.style import STRUCTURE_TITLES, by_known_order, set_title

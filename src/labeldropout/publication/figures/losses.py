@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from labeldropout.labels import FOREGROUND
+from labeldropout.heart import FOREGROUND
 from labeldropout.learning.experiments import LOSS_NAMES
 from labeldropout.publication.figures.arms import LOOKS, hiding, kind
 from labeldropout.publication.figures.points import counted, draw_point, note, one_per_kind, prepare_dice_axis, select

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpecBase, SubplotSpec
 from matplotlib.patches import Patch
 
-from labeldropout.labels import FOREGROUND, Structure
+from labeldropout.heart import FOREGROUND, Structure
 from labeldropout.publication.figures.style import STRUCTURE_COLOURS, STRUCTURE_TITLES, set_title
 
 _LONGEST_SIDE_PX = 200

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from labeldropout.labels import Structure
+from labeldropout.heart import Structure
 from labeldropout.publication.figures.style import STRUCTURE_COLOURS, by_known_order, set_title
 
 _LOOKS: dict[tuple[str, str], dict[str, str]] = {

@@ -12,7 +12,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from labeldropout.files import replacing
-from labeldropout.labels import COLOURS, Structure
+from labeldropout.heart import COLOURS, Structure
 
 PNG_DPI = 200
 """Also used for the layout: at a lower resolution, hinting makes text narrower than in the final figure."""

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from labeldropout.analysis.soundness import ALL, NOT_SHOWN, NOT_TRAINED
-from labeldropout.labels import Structure
+from labeldropout.heart import Structure
 from labeldropout.publication.figures.style import STRUCTURE_COLOURS, STRUCTURE_TITLES, set_title
 
 _HIDDEN = "#CC3311"

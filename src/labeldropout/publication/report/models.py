@@ -14,7 +14,8 @@ from labeldropout import drawing as overlays
 from labeldropout.analysis.typesetting import number
 from labeldropout.data.case_store import CaseStore
 from labeldropout.files import read_json, read_table
-from labeldropout.labels import FOREGROUND, is_annotated
+from labeldropout.heart import FOREGROUND
+from labeldropout.labels import is_annotated
 from labeldropout.learning.predictions import read_predictions
 from labeldropout.learning.tables import SCORES
 from labeldropout.provenance import file_sha256

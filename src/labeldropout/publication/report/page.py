@@ -6,8 +6,8 @@ from pathlib import Path
 from labeldropout import drawing as overlays
 from labeldropout.analysis.claims.verdicts import read_ledger, verdict_counts
 from labeldropout.files import read_json, replacing
+from labeldropout.heart import COLOURS, FOREGROUND
 from labeldropout.items import LEDGERS, Item, Section, figures, tables
-from labeldropout.labels import COLOURS, FOREGROUND
 from labeldropout.publication.report.folder import folder_of
 from labeldropout.publication.report.models import browse
 from labeldropout.publication.report.origin import REAL, SIMULATED, kinds_of, mark, read_origins

@@ -1,4 +1,4 @@
-"""What a figure or table is: the words in which the catalogue, `items`, describes each."""
+"""What a figure or table is: the words in which the catalogue describes each."""
 
 from dataclasses import dataclass
 from enum import StrEnum

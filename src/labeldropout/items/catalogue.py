@@ -6,7 +6,7 @@ its table and its test.
 
 from collections.abc import Iterable
 
-from labeldropout.item import Item, Kind, Section, Whose
+from labeldropout.items.item import Item, Kind, Section, Whose
 
 ITEMS: dict[str, Item] = {
     "figure_1": Item(
