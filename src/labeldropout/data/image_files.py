@@ -7,6 +7,7 @@ import math
 import re
 import zlib
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path, PureWindowsPath
 
 import numpy as np
@@ -25,6 +26,14 @@ _MAX_DEFLATE_RATIO = 1032
 
 
 _ELEMENT_TYPES = {"MET_UCHAR": "u1", "MET_SHORT": "i2", "MET_USHORT": "u2", "MET_FLOAT": "f4"}
+
+
+_NIFTI_UNITS = {0: 0, 1: 3, 2: 0, 3: -3}
+"""Power of ten that turns `xyzt_units` (NIfTI-1, nifti1.h) into mm: unknown (taken for mm), metre, mm, micron."""
+
+
+_METAIMAGE_UNITS = {"?": 0, "mm": 0, "um": -3, "cm": 1, "m": 3}
+"""The same for MetaImage's `DistanceUnits`."""
 
 
 _BOOLEANS = {"true": True, "false": False}
@@ -47,19 +56,32 @@ class StoredImage:
     """That file: the image itself, or the data file next to a MetaImage header."""
 
 
-def _spacing(dataset: str, path: Path, row: float, column: float) -> tuple[float, float]:
-    if not all(math.isfinite(value) and value > 0 for value in (row, column)) or row == column == 1:
+def _spacing(dataset: str, path: Path, row: str, column: str, power: int) -> tuple[float, float]:
+    """(row, column) in mm; `power` of ten turns the header's unit into mm."""
+    spacing = _in_mm(row, power), _in_mm(column, power)
+    if not all(math.isfinite(value) and value > 0 for value in spacing) or float(row) == float(column) == 1:
         raise DatasetError.about(
-            dataset, path, "wrong pixel spacing", "finite positive mm, not 1 x 1 (unset)", f"{row} x {column}"
+            dataset, path, "wrong pixel spacing", "finite positive numbers, not 1 x 1 (unset)", f"{row} x {column}"
         )
-    return row, column
+    return spacing
+
+
+def _in_mm(length: str, power: int) -> float:
+    """A length in mm, exactly as in decimal notation."""
+    try:
+        return float(Decimal(length).scaleb(power))
+    except ArithmeticError:
+        return math.nan
 
 
 def _shape(dataset: str, path: Path, columns_first: tuple[int, ...]) -> tuple[int, ...]:
-    """Shape (..., H, W) of a file whose header says (W, H, ...)."""
+    """Shape (..., H, W) of a file whose header says (W, H, ...); axes after the fourth, such as colour, are no time."""
     shape = tuple(reversed(columns_first))
     if len(shape) < 2 or min(shape) < 1:
         raise DatasetError.about(dataset, path, "wrong shape", "W, H and more, all positive", columns_first)
+    if min(columns_first[:2]) == 1 or max(columns_first[4:], default=1) > 1:
+        expected = "columns and rows first, then frames, one value per pixel"
+        raise DatasetError.about(dataset, path, "axes in another order", expected, columns_first)
     if math.prod(shape) > MAX_PIXELS:
         raise DatasetError.about(dataset, path, "declares too many pixels", f"at most {MAX_PIXELS}", columns_first)
     return shape
@@ -128,8 +150,11 @@ def read_nifti(path: Path, dataset: str) -> StoredImage:
     if data_type.kind not in "iuf":
         raise DatasetError.about(dataset, path, "wrong kind of pixels", "integers or floats", data_type)
     shape = _shape(dataset, path, columns_first)
-    zooms = [float(str(zoom)) for zoom in header["pixdim"][1:3]]  # shortest decimal that gives the 32-bit number
-    spacing = _spacing(dataset, path, zooms[1], zooms[0])
+    unit = int(header["xyzt_units"]) & 7
+    if unit not in _NIFTI_UNITS:
+        raise DatasetError.about(dataset, path, "unknown unit of length", "metre, mm or micron", f"code {unit}")
+    zooms = [str(zoom) for zoom in header["pixdim"][1:3]]  # shortest decimal that gives the 32-bit number
+    spacing = _spacing(dataset, path, zooms[1], zooms[0], _NIFTI_UNITS[unit])
     n_expected = offset + math.prod(shape) * data_type.itemsize
     if n_expected > len(packed) * _MAX_DEFLATE_RATIO:
         raise DatasetError.about(dataset, path, "wrong size", f"{n_expected} bytes of content", f"{len(packed)} bytes")
@@ -224,11 +249,16 @@ def read_metaimage(path: Path, dataset: str) -> StoredImage:
         raise DatasetError.about(dataset, path, "wrong NDims", "2, 3 or 4", n_dims)
     shape = _shape(dataset, path, tuple(_numbers(dataset, path, "DimSize", header["DimSize"], n_dims, int)))
     spacings = _numbers(dataset, path, "ElementSpacing", header["ElementSpacing"], n_dims, float)
-    spacing = _spacing(dataset, path, spacings[1], spacings[0])
+    unit = header.get("DistanceUnits", "mm").lower()
+    if unit not in _METAIMAGE_UNITS:
+        raise DatasetError.about(dataset, path, "unknown DistanceUnits", ", ".join(_METAIMAGE_UNITS), repr(unit))
+    spacing = _spacing(dataset, path, repr(spacings[1]), repr(spacings[0]), _METAIMAGE_UNITS[unit])
     if header["ElementType"] not in _ELEMENT_TYPES:
         raise DatasetError.about(dataset, path, "wrong ElementType", ", ".join(_ELEMENT_TYPES), header["ElementType"])
     if _boolean(dataset, path, header, "CompressedData", default=False):
-        raise DatasetError.about(dataset, path, "compressed data", "CompressedData = False", "True")
+        raise DatasetError.about(
+            dataset, path, "compressed data", "CompressedData = False", "True", "Save it again without compression."
+        )
     if not _boolean(dataset, path, header, "BinaryData", default=True):
         raise DatasetError.about(dataset, path, "data as text", "BinaryData = True", "False")
     for key, only in (("ElementNumberOfChannels", "1"), ("HeaderSize", "0")):

@@ -53,6 +53,7 @@ def nifti(pixels, spacing=SPACING, slope=0.0, **fields) -> bytes:
     struct.pack_into("<2h", header, 70, fields.get("code", code), 8 * pixels.itemsize)
     struct.pack_into("<8f", header, 76, 1, column, row, 1, 1, 1, 1, 1)
     struct.pack_into("<3f", header, 108, fields.get("offset", 352), slope, 0)
+    struct.pack_into("<B", header, 123, fields.get("unit", 0))
     struct.pack_into("<2h", header, 252, 0, 2)
     struct.pack_into("<12f", header, 280, -column, 0, 0, 0, 0, -row, 0, 0, 0, 0, 1, 0)
     header[344:348] = fields.get("magic", b"n+1\0")
@@ -448,6 +449,13 @@ BAD_NIFTI = {
     "large size": (_image(picture(), dims=[2, 8000, 8000]), r"wrong size .*expected 64000352"),
     "negative size": (_image(picture(), dims=[2, -3, 5]), "wrong shape"),
     "three axes": (_image(np.stack([picture()] * 2)), r"wrong shape .*expected 2 axes.*found 2 x 23 x 17"),
+    "one column": (_image(picture()[:, :1]), r"axes in another order .*found \(1, 23\)"),
+    "one row, as a third axis": (_image(picture()[:, None]), r"axes in another order .*found \(17, 1, 23\)"),
+    "a vector per pixel": (_image(np.stack([picture()] * 3)[:, None, None]), "axes in another order .*one value per"),
+    "one grey value": (_image(np.full_like(picture(), 9)), r"ED\.nii\.gz: a blank picture .*found 9 in every pixel"),
+    "black": (_image(np.zeros_like(picture())), r"ED\.nii\.gz: a blank picture .*found 0 in every pixel"),
+    "floats from 0 to 1": (_image((picture() / 255).astype(np.float32)), r"scaled to 1 .*found 0 to 1\). Multiply"),
+    "unit unknown": (_image(picture(), unit=5), "unknown unit of length .*code 5"),
     "spacing not set": (_image(picture(), spacing=(1.0, 1.0)), "wrong pixel spacing .*not 1 x 1"),
     "spacing zero": (_image(picture(), spacing=(0.0, 0.3)), "wrong pixel spacing"),
     "spacing negative": (_image(picture(), spacing=(-0.3, 0.3)), "wrong pixel spacing"),
@@ -470,6 +478,27 @@ BAD_NIFTI = {
     "cfg binary": (_put("Info_2CH.cfg", b"\xff\xfe\x00"), r"Info_2CH\.cfg: not text"),
     "quality": (_put("Info_2CH.cfg", b"ImageQuality: Superb\n"), r"unknown ImageQuality .*found 'Superb'"),
 }
+
+
+@pytest.mark.parametrize(("unit", "per_mm"), [(0, 1.0), (2, 1.0), (1, 0.001), (3, 1000.0)])
+def test_the_unit_of_length_in_a_nifti_header_is_honoured(new, unit, per_mm):
+    """Metres and microns give the same millimetres; without a unit they are millimetres, as in the release."""
+    root, folder = new
+    spacing = tuple(length * per_mm for length in SPACING)
+    for name, pixels in ((STILL, picture()), (f"{STILL}_gt", outline())):
+        (folder / f"{name}.nii.gz").write_bytes(gzip.compress(nifti(pixels, spacing=spacing, unit=unit)))
+    assert read(root)[0][0].pixel_spacing_mm == SPACING
+
+
+@pytest.mark.parametrize(("unit", "per_mm"), [("mm", 1), ("UM", 1000), ("cm", 0.1), ("?", 1)])
+def test_the_unit_of_length_in_a_metaimage_header_is_honoured(flat, unit, per_mm):
+    """Whatever the unit, the spacing is in millimetres."""
+    root, folder = flat
+    lengths = f"{SPACING[1] * per_mm:.7g} {SPACING[0] * per_mm:.7g} 1"
+    for name in (STILL, f"{STILL}_gt"):
+        text = mhd(picture(), f"{name}.raw", ElementSpacing=lengths, DistanceUnits=unit)
+        (folder / f"{name}.mhd").write_text(text)
+    assert read(root)[0][0].pixel_spacing_mm == SPACING
 
 
 @pytest.mark.parametrize("kind", BAD_NIFTI)
@@ -520,9 +549,10 @@ BAD_METAIMAGE = {
     "size negative": (_header(DimSize="-17 -23 1"), "wrong shape"),
     "size huge": (_header(DimSize="1000000 1000000 1000"), "too many pixels"),
     "size large": (_header(DimSize="8000 8000 1"), r"wrong size .*64000000 bytes"),
-    "three axes": (_header(DimSize="17 1 23"), "shape|axes"),
+    "three axes": (_header(DimSize="17 1 23"), "axes in another order"),
     "dimensions": (_header(NDims="7"), "wrong NDims"),
     "spacing unset": (_header(ElementSpacing="1 1 1"), "wrong pixel spacing"),
+    "unit": (_header(DistanceUnits="furlong"), "unknown DistanceUnits .*'furlong'"),
     "spacing NaN": (_header(ElementSpacing="nan 0.3 1"), "wrong pixel spacing"),
     "spacing infinite": (_header(ElementSpacing="inf 0.3 1"), "wrong pixel spacing"),
     "spacing negative": (_header(ElementSpacing="-0.3 0.3 1"), "wrong pixel spacing"),

@@ -12,6 +12,7 @@ from labeldropout.data.camus import NAME
 from labeldropout.data.camus.release import Layout, Options, Patient, find_layout, read_hints
 from labeldropout.data.image_files import StoredImage, read_metaimage, read_nifti
 from labeldropout.data.import_report import ImportReport
+from labeldropout.data.picture_files import refuse_blank
 from labeldropout.heart import FOREGROUND, Structure
 from labeldropout.labels import Instant, State, View
 
@@ -99,7 +100,13 @@ def _intensities(stored: StoredImage, n_axes: int) -> np.ndarray:
                 "0 to 255",
                 f"{values.min():g} to {values.max():g} (slope {stored.slope:g})",
             )
+        if values.dtype.kind == "f" and values.max() <= 1:
+            found = f"{values.min():g} to {values.max():g}"
+            advice = "Multiply the intensities by 255 when the file is written."
+            raise DatasetError.about(NAME, stored.path, "intensities scaled to 1", "0 to 255", found, advice)
         values = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    for picture in values.reshape(-1, *values.shape[-2:]):
+        refuse_blank(picture, NAME, stored.path)
     return np.ascontiguousarray(values)
 
 
