@@ -38,6 +38,7 @@ TARGETS = [
     "controls",
     "decomposition",
     "augmentation",
+    "remedies",
     "training_length",
     "dose_response",
     "losses",

@@ -153,6 +153,15 @@ rule augmentation:
         "<results>/figures/augmentation.png",
 
 
+rule remedies:
+    message:
+        "Every remedy for hidden labels, wherever they are hidden."
+    input:
+        "<results>/tables/remedies.csv",
+        "<results>/figures/remedies.svg",
+        "<results>/figures/remedies.png",
+
+
 rule long_short:
     message:
         "Does a shortcut grow or fade with training? This study beside the longer one."

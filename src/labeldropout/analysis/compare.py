@@ -34,6 +34,7 @@ TABLES: dict[str, Callable[[Study, Item], Content]] = {
     "label_sets": instrument_table,
     "decomposition": decomposition,
     "augmentation": instrument_table,
+    "remedies": instrument_table,
     "training_length": length_table,
     "tests_instrument": tests_instrument,
 }

@@ -189,6 +189,18 @@ ITEMS: dict[str, Item] = {
         numbers="Experiment 10: the same models without, with the published and with strong augmentation.",
         is_listed=True,
     ),
+    "remedies": Item(
+        name="remedies",
+        section=Section.OWN,
+        title="Every remedy, wherever labels are hidden",
+        question="Does what helps in one place help where another structure or another data set lacks its labels?",
+        caption="Each way to train beside the others, for every structure and data set that lacks labels.",
+        alternative="Dice score of each hidden structure in the data set where it was hidden, one panel per place, with"
+        " 95 percent intervals and one dot per seed, in rows by how the network was trained: all labels, losses for"
+        " partial labels, label dropout, an oracle, labels hidden whatever the data set, the other data sets alone.",
+        numbers="Every remedy for hidden labels, wherever they are hidden.",
+        is_listed=True,
+    ),
     "training_length": Item(
         name="training_length",
         section=Section.OWN,

@@ -122,15 +122,15 @@ PAPER = [item for item in FIGURES if "figure" in item]
 INSTRUMENT = ("controls", "dose_response", "losses", "architectures", "label_sets", "augmentation")
 
 
-def _instrument_rows(item):
-    """Rows of every model that the list shows in an item, with typed scores by what its columns say."""
-    table = pd.read_csv(ROOT / "config" / "experiments.tsv", sep="\t", dtype=str, keep_default_na=False)
+def _instrument_rows(item, file="experiments.tsv", structures=STRUCTURES):
+    """Rows of every model that a list shows in an item, with typed scores by what its columns say."""
+    table = pd.read_csv(ROOT / "config" / file, sep="\t", dtype=str, keep_default_na=False)
     rows = []
     for line in table.to_dict("records"):
         if item not in line["shown_in"].split("+"):
             continue
         for dataset in line["evaluated_on"].split("+"):
-            for structure in STRUCTURES:
+            for structure in structures:
                 by_observer = dataset == "echonet" and structure != "LV"
                 mean = 0.6 if line["hidden"] and structure == "LA" else 0.9
                 for seed, shift in [*((seed, 0.01 * int(seed)) for seed in line["seeds"].split(",")), ("all", 0.01)]:
@@ -623,6 +623,27 @@ def test_losses_of_a_part_of_the_settings_can_be_drawn(tmp_path):
     assert [text for text in texts if "missing)" in text] == ["Left atrium (LA missing)"]
     with pytest.raises(ValueError, match="no model has hidden labels"):
         _draw_instrument("losses", [row for row in rows if not row["hidden"]], tmp_path)
+
+
+def test_remedies_have_a_panel_for_every_place_where_labels_are_hidden(tmp_path):
+    """Three places on real cells, each with its own ways to train in the same rows."""
+    rows = _instrument_rows("remedies", "experiments_cells.tsv", ("nucleus", "cytoplasm"))
+    texts = _draw_instrument("remedies", rows, tmp_path, simulated=False)
+    assert [text for text in texts if text in {"nucleus,", "cytoplasm,"}] == ["cytoplasm,", "cytoplasm,", "nucleus,"]
+    assert [text for text in texts if text.startswith("laboratory_")] == [
+        "laboratory_2",
+        "laboratory_1",
+        "laboratory_2",
+    ]
+    trained = ["Adaptive loss, label dropout, 10 %", "Adaptive loss, label dropout, 50 %", "Other data set alone"]
+    assert [text for text in texts if text in trained] == trained
+    # The benchmark stands in all three panels, and the first laboratory alone in two.
+    assert sum(text == "0.91" for text in texts) == len({row["model"] for row in rows}) + 3
+    again = [row | {"model": "other"} for row in rows if row["model"] == "n2-oracle"]
+    with pytest.raises(ValueError, match=r"remedies\.csv: .*one model expected, found the rows of .*, other"):
+        _draw_instrument("remedies", rows + again, tmp_path)
+    with pytest.raises(ValueError, match="no model has hidden labels"):
+        _draw_instrument("remedies", [row for row in rows if not row["hidden"]], tmp_path)
 
 
 def test_networks_have_a_panel_each(tmp_path):
