@@ -86,8 +86,10 @@ def test_a_label_map_keeps_its_numbers(path: Path, mode: str):
 
 
 def test_a_coloured_picture_is_no_label_map(path: Path):
-    """Which colour means what is not known here."""
-    path.write_bytes(encoded(Image.new("RGB", (4, 3))))
+    """Which colour means what is not known here; one number stored three times is that number."""
+    path.write_bytes(encoded(Image.new("RGB", (4, 3), (2, 2, 2))))
+    assert (read_picture(path, "ours", "labels").values == 2).all()
+    path.write_bytes(encoded(Image.new("RGB", (4, 3), (2, 2, 3))))
     with pytest.raises(DatasetError, match=r"ours: .*picture: not a label map .*mode RGB"):
         read_picture(path, "ours", "labels")
 

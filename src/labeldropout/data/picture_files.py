@@ -59,7 +59,7 @@ def read_picture(
     """Read one still picture as it would be seen.
 
     Colour becomes luma (ITU-R BT.601) where grey is wanted, transparent pixels lie over black, and 16 bits are scaled
-    to 8. A label map keeps the stored numbers, of a palette its indices.
+    to 8. A label map keeps the stored numbers: of a palette its indices, of three equal channels one.
 
     Args:
         path: The file.
@@ -203,6 +203,8 @@ def _check_display(image: Image.Image, path: Path, dataset: str) -> None:
 def _values(image: Image.Image, path: Path, dataset: str, meaning: str) -> tuple[np.ndarray, int]:
     """Pixels as uint8, and how many of them were not opaque."""
     if meaning == "labels":
+        if image.mode == "RGB" and ((values := np.asarray(image)) == values[..., :1]).all():
+            return values[..., 0].copy(), 0  # some programs store one number three times
         if image.mode not in _LABEL_MODES:
             expected = "one channel of at most 8 bits"
             raise DatasetError.about(dataset, path, "not a label map", expected, f"mode {image.mode}")

@@ -89,14 +89,14 @@ def test_too_many_stray_values_are_no_blurred_edge(root):
             r"002\.png: mask and image differ in size .*9 x 7",
         ),
         (lambda root: draw(root, "002", mask_of(root, "002") // 2), r"002\.png: unknown mask values .*found 64, 127"),
-        (lambda root: (root / "cells/002.bmp").write_bytes(b"BM"), r"002\.bmp: cannot be read"),
+        (lambda root: (root / "cells/002.bmp").write_bytes(b"BM"), r"002\.bmp: not a picture"),
         (
             lambda root: (root / "cells/002.png").write_bytes((root / "cells/002.png").read_bytes()[:-40]),
-            r"002\.png: cannot be read",
+            r"002\.png: a damaged file",
         ),
         (
             lambda root: Image.new("RGB", (50, 50)).save(root / "cells/002.bmp"),
-            r"002\.bmp: an empty picture .*found 0\)",
+            r"002\.bmp: a blank picture .*found 0 in every pixel",
         ),
     ],
     ids=["no mask", "no image", "size", "values", "not a picture", "cut off", "empty"],

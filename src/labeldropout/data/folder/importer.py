@@ -13,7 +13,7 @@ from labeldropout.case import DatasetError
 from labeldropout.data.folder.masks import read_mask
 from labeldropout.data.folder.matching import Pair, find_pairs
 from labeldropout.data.folder.options import Options
-from labeldropout.data.folder.pictures import as_image, as_values, read_picture
+from labeldropout.data.folder.pictures import read_image, read_values
 from labeldropout.data.folder.table import Said, what_is_said
 from labeldropout.data.import_report import ImportReport
 
@@ -40,6 +40,8 @@ class Picture:
     """Pixels of the mask that got the nearest structure's value."""
     was_grey: bool
     """Whether one channel was repeated to make three."""
+    n_transparent: int
+    """Pixels of the picture that were not opaque; black stands behind them."""
 
 
 @dataclass
@@ -48,6 +50,7 @@ class _Counts:
 
     stray: dict[str, int] = field(default_factory=dict)
     grey: list[str] = field(default_factory=list)
+    transparent: list[str] = field(default_factory=list)
     drawn: Counter[str] = field(default_factory=Counter)
     annotated: Counter[str] = field(default_factory=Counter)
 
@@ -77,15 +80,15 @@ def _read(
     dataset: str, root: Path, pair: Pair, options: Options, numbers: Mapping[str, int], said: Said, frame: int
 ) -> Picture:
     image_file, mask_file = _one_file(dataset, root, pair, options)
-    stored, mask = read_picture(dataset, image_file), read_picture(dataset, mask_file)
-    image = as_image(dataset, image_file, stored.values, colour=options.colour)
-    values = as_values(dataset, mask_file, mask.values)
-    if image.shape[:2] != values.shape:
+    image = read_image(dataset, image_file, colour=options.colour)
+    values = read_values(dataset, mask_file)
+    height, width = image.values.shape[:2]
+    if (height, width) != values.shape:
         raise DatasetError.about(
             dataset,
             mask_file,
             "mask and image differ in size",
-            f"{image.shape[0]} x {image.shape[1]} pixels, as {image_file.name}",
+            f"{height} x {width} pixels, as {image_file.name}",
             f"{values.shape[0]} x {values.shape[1]}",
         )
     read = read_mask(dataset, mask_file, values, options, numbers)
@@ -100,15 +103,16 @@ def _read(
     return Picture(
         group_name=said.group_name,
         frame=frame,
-        image=image,
+        image=image.values,
         target=read.target,
         drawn=drawn,
         said=said,
-        spacing_mm=options.spacing_mm or stored.spacing_mm,
+        spacing_mm=options.spacing_mm or image.spacing_mm,
         source=image_file.relative_to(root).as_posix(),
-        source_sha256=stored.sha256,
+        source_sha256=image.sha256,
         n_stray=read.n_stray,
-        was_grey=options.colour and stored.values.ndim == 2,
+        was_grey=image.was_grey,
+        n_transparent=image.n_transparent,
     )
 
 
@@ -153,8 +157,12 @@ def _tell(counts: _Counts, options: Options, root: Path, report: ImportReport) -
             f"STRAY VALUES: {sum(counts.stray.values())} pixels of {len(counts.stray)} masks got the nearest structure"
             f" ({named}{', ...' if len(counts.stray) > _MOST_NAMED else ''})."
         )
-    if counts.grey:
-        report.note(f"GREY: {len(counts.grey)} pictures have one channel, used three times (first: {counts.grey[0]}).")
+    for word, what, names in (
+        ("GREY", "have no colour and three equal channels", counts.grey),
+        ("TRANSPARENT", "have transparent pixels, and black behind them", counts.transparent),
+    ):
+        if names:
+            report.note(f"{word}: {len(names)} of {report.found} pictures {what} (first: {names[0]}).")
     for name in options.values:
         report.note(
             f"{name}: annotated in {counts.annotated[name]} of {report.found} pictures, drawn in {counts.drawn[name]}"
@@ -205,5 +213,7 @@ def read_pictures(root: Path, options: Options, numbers: Mapping[str, int], repo
             counts.stray[picture.source] = picture.n_stray
         if picture.was_grey:
             counts.grey.append(picture.source)
+        if picture.n_transparent:
+            counts.transparent.append(picture.source)
         yield picture
     _tell(counts, options, root, report)
