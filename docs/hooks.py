@@ -57,7 +57,7 @@ COLUMNS = {
         "labeldropout.analysis.biomarkers.agree:BIOMARKER_AGREEMENT",
         "labeldropout.analysis.shortcut.table:SHORTCUT",
     ),
-    "Your own pictures": ("labeldropout.predict.measures:AREAS",),
+    "Your own pictures": ("labeldropout.predict.measures:AREAS", "labeldropout.predict.measures:CLIPS"),
 }
 """Where the columns of the tables are declared, by heading: a dictionary of column and meaning, with a docstring."""
 MINUTES = "labeldropout.analysis.claims.minutes"

@@ -148,7 +148,7 @@ def test_predicting_twice_gives_the_same_bytes(tmp_path, weights):
     for name in ("first", "second"):
         predict([tmp_path / "in"], weights, tmp_path / name)
     files = sorted(path.relative_to(tmp_path / "first") for path in (tmp_path / "first").rglob("*"))
-    assert len(files) == 11
+    assert len(files) == 16
     for file in files:
         assert (tmp_path / "first" / file).read_bytes() == (tmp_path / "second" / file).read_bytes(), file
 
@@ -219,10 +219,10 @@ def test_folders_are_searched_in_depth_and_in_order(tmp_path):
     write_inputs(tmp_path / "b" / "c")
     Image.fromarray(clip()[0]).save(tmp_path / "a.png")
     (tmp_path / "b" / "readme.txt").write_text("")
-    found, unknown = find_inputs([tmp_path])
-    assert list(found)[:2] == [Path("a"), Path("b/c/cine")]
-    assert len(found) == 6
-    assert [path.name for path in unknown] == ["readme.txt"]
+    found = find_inputs([tmp_path])
+    assert list(found.files)[:2] == [Path("a"), Path("b/c/cine")]
+    assert len(found.files) == 6
+    assert [path.name for path in found.skipped] == ["readme.txt"]
 
 
 def test_missing_released_weights_say_how_to_make_them(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """Verbs for any pictures: flags only."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from labeldropout.cli.flags import Verb, add_paths
@@ -8,28 +9,55 @@ from labeldropout.cli.tracing import write_sidecar
 
 
 def _predict_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("inputs", type=Path, nargs="+", help="images, videos or folders: NIfTI, MHD, PNG, AVI, MP4")
+    parser.add_argument("inputs", type=Path, nargs="+", help="pictures, videos or folders of them")
     parser.add_argument("--weights", type=Path, help="weights.safetensors; default: the released model")
     parser.add_argument(
         "--cone", choices=("geometry", "network", "none"), default="geometry", help="how the cone is found"
     )
     parser.add_argument("--cone-network", type=Path, help="output of train-cone, for --cone network")
+    parser.add_argument(
+        "--spacing",
+        type=float,
+        nargs=2,
+        metavar=("ROW", "COLUMN"),
+        help="height and width of a pixel in mm, for every input; default: what each file says",
+    )
+    parser.add_argument(
+        "--third-axis",
+        choices=("header", "frames"),
+        default="header",
+        help="what the third axis of NIfTI and MetaImage is: what the header says, or frames",
+    )
+    parser.add_argument("--coco", action="store_true", help="also write the contours as COCO JSON")
+    parser.add_argument("--json", action="store_true", help="print what was done as JSON")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     add_paths(parser, "output")
 
 
-def predict(arguments: argparse.Namespace) -> None:
-    """Verb `predict`."""
-    from labeldropout.predict.outline import predict_files
+def predict(arguments: argparse.Namespace) -> int:
+    """Verb `predict`: 0 if every input was outlined, 1 if one could not be."""
+    from tqdm import tqdm
 
-    predict_files(
-        arguments.inputs,
+    from labeldropout.predict.outline import Options, outline_files
+
+    def say(line: str) -> None:
+        shown = line.replace("\n", "\\n").encode(errors="backslashreplace").decode()
+        tqdm.write(f"labeldropout predict: {shown}", file=sys.stderr)
+
+    options = Options(
         weights=arguments.weights,
         cone=arguments.cone,
         cone_network=arguments.cone_network,
         device=arguments.device,
-        output=arguments.output,
+        spacing_mm=arguments.spacing and tuple(arguments.spacing),
+        third_axis=arguments.third_axis,
+        coco=arguments.coco,
     )
+    report = outline_files(arguments.inputs, arguments.output, options, say)
+    if arguments.json:
+        print(report.to_json())
+    say(report.summary())
+    return 1 if report.failed else 0
 
 
 def _release_flags(parser: argparse.ArgumentParser) -> None:

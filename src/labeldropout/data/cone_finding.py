@@ -52,6 +52,10 @@ AREA_SHARE = (0.15, 0.98)
 """Share of the frame that a cone may cover."""
 
 
+STILL_SHARE = 0.05
+"""Share of the lit pixels that may change in a clip that counts as still; in a beating heart far more do."""
+
+
 SPECKS = 0.001
 """Share of the bright pixels that may lie outside a clean fan."""
 
@@ -112,11 +116,18 @@ def fan_mask(image: UInt8[np.ndarray, "h w"], threshold: int = BRIGHT) -> Bool[n
 
 
 def moving_part(frames: UInt8[np.ndarray, "t h w"]) -> UInt8[np.ndarray, "h w"]:
-    """The brightest value of each pixel over a clip, black where nothing changes; a still is returned unchanged."""
+    """The brightest value of each pixel over a clip, black where nothing changes.
+
+    A still is returned unchanged, and so is a clip in which no more than `STILL_SHARE` of the lit pixels change: a
+    frozen picture, over which an ECG may still run.
+    """
     brightest = frames.max(0)
     if len(frames) == 1:
         return brightest
-    return np.where(brightest - frames.min(0) > BRIGHT // 2, brightest, 0).astype(np.uint8)
+    changes = brightest - frames.min(0) > BRIGHT // 2
+    if changes.sum() <= STILL_SHARE * (brightest > BRIGHT).sum():
+        return brightest
+    return np.where(changes, brightest, 0).astype(np.uint8)
 
 
 def _side(
