@@ -113,7 +113,7 @@ def test_an_identifier_in_two_files_is_refused_with_both(tmp_path):
 
 def test_an_import_without_any_case_is_refused(tmp_path):
     """An empty store would only fail later."""
-    with pytest.raises(ValueError, match="camus: no case left to store"):
+    with pytest.raises(ValueError, match="camus: import: no case left to store"):
         write_cases([], tmp_path, ImportReport("camus"))
     assert list(tmp_path.iterdir()) == []
 

@@ -124,6 +124,17 @@ def test_bad_cases_can_be_skipped_and_stand_in_rejected_csv(root: Path, tmp_path
     assert "1 bad cases left out" in caplog.text
 
 
+def test_an_import_of_bad_cases_alone_gives_the_reason_and_writes_rejected_csv(root: Path, tmp_path: Path, capsys):
+    """Somebody who skips bad cases and has nothing left needs the list most of all."""
+    for path in root.rglob("*.png"):
+        path.write_bytes(b"")
+    arguments = ["--name", "unity", "--root", str(root), "--output", str(tmp_path / "store"), "--on-bad-case", "skip"]
+    assert main(["import-dataset", *arguments]) == 1
+    assert "no case left to store (expected at least one of 5 found, found none; 5 bad cases" in capsys.readouterr().err
+    assert len(pd.read_csv(tmp_path / "store" / "rejected.csv")) == 5
+    assert not (tmp_path / "store" / "cases.csv").exists()
+
+
 def test_a_loud_note_is_a_warning(root: Path, tmp_path: Path, caplog):
     """Without a key of the epicardium the paper's myocardium is not reproduced, and the user must see it."""
     import_dataset("unity", root, tmp_path / "store", {})

@@ -35,7 +35,7 @@ def write_cases(cases: Iterable[Case], directory: Path, report: ImportReport) ->
         Number of cases.
 
     Raises:
-        DatasetError: The importer raised it, or too much was skipped.
+        DatasetError: The importer raised it, too much was skipped, or nothing is left.
         ValueError: Two cases have the same identifier.
     """
     rows: dict[str, dict[str, Any]] = {}
@@ -73,12 +73,8 @@ def write_cases(cases: Iterable[Case], directory: Path, report: ImportReport) ->
             offset += case.image.size
         report.used = len(rows)
         report.close()
-        if not rows:
-            raise ValueError(
-                f"{report.dataset}: no case left to store (found {report.found}, rejected {len(report.rejected)})."
-            )
         (directory / "cases.csv").unlink(missing_ok=True)  # an old table must not describe new pixels
-    write_table(pd.DataFrame(report.rejected, columns=["item", "error"]), directory / "rejected.csv")
+    write_table(report.table_of_rejected(), directory / "rejected.csv")
     write_json(asdict(report), directory / "report.json")
     write_table(pd.DataFrame(list(rows.values())), directory / "cases.csv", CASES)
     return len(rows)

@@ -45,7 +45,8 @@ def import_dataset(
         Number of cases.
 
     Raises:
-        DatasetError: The data set, an option or a file is not as expected; the message says what to do.
+        DatasetError: The data set, an option or a file is not as expected; the message says what to do. If bad cases
+            had been left out before, `rejected.csv` lists them all the same.
     """
     if name not in DATASETS:
         raise DatasetError.about(
@@ -66,7 +67,12 @@ def import_dataset(
         raise DatasetError.about(
             name, root, f"{known.facts.TITLE} is not there", "a folder", found, known.facts.HOW_TO_GET
         )
-    n_cases = write_cases(known.read_cases(root, chosen, report), Path(output), report)
+    try:
+        n_cases = write_cases(known.read_cases(root, chosen, report), Path(output), report)
+    except DatasetError:
+        if report.rejected:
+            write_table(report.table_of_rejected(), Path(output) / "rejected.csv")
+        raise
     store = CaseStore(Path(output))
     remarks: dict[str, str] = {}
     if known.propose_curation and known.curation_keys:
@@ -77,6 +83,8 @@ def import_dataset(
             case: reasons[key] for case, key in zip(store.table["case"], known.curation_keys(store), strict=True)
         }
     contact_sheet(store, Path(output) / "contact_sheet.png", remarks=remarks)
+    for what, items in report.adjusted.items():
+        logger.warning("%s: %s: %d (first: %s)", name, what, len(items), items[0])
     for note in report.notes:
         logger.log(logging.WARNING if _is_loud(note) else logging.INFO, "%s: %s", name, note)
     if report.rejected:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import pandas as pd
+
 from labeldropout.case import DatasetError
 
 OnBadCase = Literal["stop", "skip"]
@@ -23,7 +25,11 @@ class ImportReport:
     used: int = 0
     """Cases that the importer produced; counted by `importing`."""
     skipped: dict[str, list[str]] = field(default_factory=dict)
-    """Known-bad items by reason."""
+    """Known-bad items by reason; too many of them are refused (`skip_limit`)."""
+    left_out: dict[str, list[str]] = field(default_factory=dict)
+    """Good items that are not wanted, by reason: images of another view, for example."""
+    adjusted: dict[str, list[str]] = field(default_factory=dict)
+    """Items that were taken otherwise than they stand, by what was done."""
     rejected: list[dict[str, str]] = field(default_factory=list)
     """Bad cases that `on_bad_case="skip"` left out: item and error."""
     notes: list[str] = field(default_factory=list)
@@ -34,6 +40,14 @@ class ImportReport:
     def skip(self, reason: str, item: str) -> None:
         """Count a known-bad item."""
         self.skipped.setdefault(reason, []).append(item)
+
+    def leave_out(self, reason: str, item: str) -> None:
+        """Record a good item that is not wanted."""
+        self.left_out.setdefault(reason, []).append(item)
+
+    def adjust(self, what: str, item: str) -> None:
+        """Record an item that was taken otherwise than it stands."""
+        self.adjusted.setdefault(what, []).append(item)
 
     def note(self, text: str) -> None:
         """Add a remark; duplicates are dropped."""
@@ -54,15 +68,20 @@ class ImportReport:
             self.rejected.append({"item": item, "error": str(error)})
             return None
 
+    def table_of_rejected(self) -> pd.DataFrame:
+        """`rejected.csv`: item and error of every bad case that was left out."""
+        return pd.DataFrame(self.rejected, columns=["item", "error"])
+
     def close(self) -> None:
-        """Refuse an import that skipped too much.
+        """Refuse an import that skipped too much, or that has no case left.
 
         Raises:
-            DatasetError: More than `skip_limit` of the items found were skipped.
+            DatasetError: More than `skip_limit` of the items found were skipped, or none could be used; the message
+                gives every reason with its first item.
         """
         n_skipped = sum(len(items) for items in self.skipped.values())
         if self.found and n_skipped > max(self.skip_limit * self.found, 1e-9):
-            reasons = "; ".join(f"{reason}: {len(items)} (first: {items[0]})" for reason, items in self.skipped.items())
+            reasons = _told(self.skipped)
             raise DatasetError.about(
                 self.dataset,
                 "import",
@@ -71,3 +90,21 @@ class ImportReport:
                 f"{n_skipped} ({reasons})",
                 "Look at the items, or give a larger skip_limit.",
             )
+        if not self.used:
+            reasons = [_told(self.skipped), _told(self.left_out)]
+            if self.rejected:
+                first = self.rejected[0]
+                reasons.insert(0, f"{len(self.rejected)} bad cases (first: {first['item']}: {first['error']})")
+            told = "; ".join(reason for reason in reasons if reason)
+            raise DatasetError.about(
+                self.dataset,
+                "import",
+                "no case left to store",
+                f"at least one of {self.found} found",
+                f"none; {told}" if told else "none",
+            )
+
+
+def _told(items_by_reason: dict[str, list[str]]) -> str:
+    """Every reason with number and first item; empty if there is none."""
+    return "; ".join(f"{reason}: {len(items)} (first: {items[0]})" for reason, items in items_by_reason.items())

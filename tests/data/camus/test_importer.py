@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import re
+import shutil
 import struct
 from dataclasses import replace
 from pathlib import Path
@@ -644,7 +645,7 @@ def test_lists_of_both_kinds_become_hints(three):
     ({"training": ["patient0001", "patient0009"]}, r"subgroup_training\.txt:2: unknown patient .*patient0009"),
     ({"training": ["patient0001", "patient0001"]}, r"subgroup_training\.txt:2: patient listed twice"),
     ({"training": ["patient0001"], "testing": ["patient0001"]}, r"subgroup_testing\.txt:1: .*also in .*training\.txt"),
-    ({"training": ["patient0001", "patient0002"]}, "patients in no list .*first patient0003"),
+    ({"training": ["patient0001", "patient0002"]}, "a patient in no list .*patient0003"),
     ({"training": ["../patient0001"]}, "unknown patient"),
 ])  # fmt: skip
 def test_wrong_lists_are_refused_with_file_and_line(three, names, words):
@@ -652,6 +653,31 @@ def test_wrong_lists_are_refused_with_file_and_line(three, names, words):
     put_lists(three / "database_split", "subgroup", **names)
     with pytest.raises(DatasetError, match=words):
         read(three)
+
+
+@pytest.mark.parametrize("gone", ["empty", "missing"])
+def test_a_patient_without_files_costs_nobody_else(three, gone):
+    """The lists name all patients; who skips bad cases keeps the others, with their parts."""
+    put_lists(three / "database_split", "subgroup", training=["patient0001"], validation=["patient0002"],
+              testing=["patient0003"])  # fmt: skip
+    shutil.rmtree(three / "patient0002")
+    if gone == "empty":
+        (three / "patient0002").mkdir()
+    with pytest.raises(
+        DatasetError, match=r"patient0002: a patient's folder without|validation\.txt:1: unknown patient"
+    ):
+        read(three)
+    cases, report = read(three, "skip")
+    assert {case.group_name: case.split_hint for case in cases} == {"patient0001": "training", "patient0003": "testing"}
+    assert [row["item"] for row in report.rejected] == ["patient0002"]
+
+
+def test_a_patient_in_two_lists_or_none_is_left_out_when_asked(three):
+    """In which part such a patient belongs is not guessed."""
+    put_lists(three / "database_split", "subgroup", training=["patient0001", "patient0002"], testing=["patient0002"])
+    cases, report = read(three, "skip")
+    assert {case.group_name for case in cases} == {"patient0001"}
+    assert [row["item"] for row in report.rejected] == ["patient0002", "patient0003"]
 
 
 def test_a_missing_list_is_an_error(three):

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -220,6 +220,10 @@ def _above(target: np.ndarray) -> bool:
     return all(row.size for row in rows) and bool(rows[0].mean() < rows[1].mean())
 
 
+def _refuse_empty(folder: Path) -> None:
+    raise DatasetError.about(NAME, folder, "a patient's folder without files", "four stills", "an empty folder")
+
+
 class _Reader:
     """Reads the files of one layout."""
 
@@ -320,6 +324,10 @@ class _Reader:
     def read(self, report: ImportReport) -> Iterator[Case]:
         """All cases of the layout."""
         for patient in self.layout.patients:
+            if not any(patient.folder.iterdir()):
+                report.found += len(View) * len(Instant)
+                report.attempt(patient.name, _refuse_empty, patient.folder)
+                continue
             for view, file_view in _FILE_VIEWS.items():
                 stills: dict[Instant, Case] = {}
                 for instant in Instant:
@@ -375,6 +383,9 @@ def read_cases(root: Path, options: Options, report: ImportReport) -> Iterator[C
             f"layout {layout.kind}",
             "Set the option sequences to false.",
         )
-    reader = _Reader(root, layout, options, read_hints(layout, options, report))
+    hints = read_hints(layout, options, report)
+    if hints is not None:
+        layout = replace(layout, patients=[patient for patient in layout.patients if patient.name in hints])
+    reader = _Reader(root, layout, options, hints or {})
     yield from reader.read(report)
     reader.census.tell(report, options)

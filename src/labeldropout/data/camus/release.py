@@ -112,45 +112,50 @@ def find_layout(root: Path, report: ImportReport) -> Layout:
     return layout
 
 
-def read_lists(files: Mapping[str, Path], patients: Sequence[str]) -> dict[str, str]:
+def read_lists(files: Mapping[str, Path], patients: Sequence[str], report: ImportReport) -> dict[str, str]:
     """Read the part of every patient from one text file per part, with one `patientXXXX` per line.
 
     Args:
         files: File of each part.
         patients: The patients that the lists must cover, each once.
+        report: Whether a patient that does not fit is a bad case to leave out, or ends the import.
+
+    Returns:
+        Part by patient, of the patients that are listed once.
 
     Raises:
         DatasetError: A file is missing, or a patient is unknown, named twice, or in no list.
     """
-    part_of: dict[str, str] = {}
+    places: dict[str, list[tuple[str, str]]] = {}
     for part, path in files.items():
         try:
             lines = path.read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise DatasetError.about(NAME, path, "cannot read the list", "one patientXXXX per line", error) from error
         for number, line in enumerate(lines, start=1):
-            name = line.strip()
-            if not name:
-                continue
-            if name not in patients:
-                raise DatasetError.about(NAME, f"{path}:{number}", "unknown patient", "a patient's folder", repr(name))
-            if name in part_of:
-                raise DatasetError.about(
-                    NAME, f"{path}:{number}", "patient listed twice", f"{name} once", f"also in {files[part_of[name]]}"
-                )
+            if name := line.strip():
+                places.setdefault(name, []).append((part, f"{path}:{number}"))
+    part_of: dict[str, str] = {}
+    names = ", ".join(path.name for path in files.values())
+    folder = next(iter(files.values())).parent
+    for name in sorted({*places, *patients}, key=lambda name: (name not in places, name)):
+        part = report.attempt(name, _listed_once, name, places.get(name, []), patients, f"{folder}: {names}")
+        if part is not None:
             part_of[name] = part
-    unlisted = sorted(set(patients) - set(part_of))
-    if unlisted:
-        names = ", ".join(path.name for path in files.values())
-        raise DatasetError.about(
-            NAME,
-            next(iter(files.values())).parent,
-            "patients in no list",
-            f"all {len(patients)} in {names}",
-            f"{len(unlisted)} unlisted, first {unlisted[0]}",
-            "To import a part of the data set, set the option shipped_split to false.",
-        )
     return part_of
+
+
+def _listed_once(name: str, places: Sequence[tuple[str, str]], patients: Sequence[str], lists: str) -> str:
+    """The part of one patient, given where the lists name it."""
+    if not places:
+        advice = "To import a part of the data set, set the option shipped_split to false."
+        raise DatasetError.about(NAME, lists, "a patient in no list", f"all {len(patients)} patients", name, advice)
+    (part, where), *others = places
+    if name not in patients:
+        raise DatasetError.about(NAME, where, "unknown patient", "a patient's folder", repr(name))
+    if others:
+        raise DatasetError.about(NAME, others[0][1], "patient listed twice", f"{name} once", f"also in {where}")
+    return part
 
 
 def _list_files(base: Path, fold: int | None) -> dict[str, Path]:
@@ -171,12 +176,14 @@ def shipped_fold(root: Path, fold: int) -> dict[str, str]:
     """
     for layout in layouts(Path(root)):
         if layout.kind != "OLD" and (files := _list_files(layout.base, fold)):
-            return read_lists(files, [patient.name for patient in layout.patients])
+            return read_lists(files, [patient.name for patient in layout.patients], ImportReport(NAME))
     return {}
 
 
-def read_hints(layout: Layout, options: Options, report: ImportReport) -> dict[str, str]:
-    """Part of every patient in the lists of the release; empty if there are none or they were not requested.
+def read_hints(layout: Layout, options: Options, report: ImportReport) -> dict[str, str] | None:
+    """Part of every patient in the lists of the release; None if there are none or they were not requested.
+
+    A patient who is missing in the result is a bad case that is left out.
 
     Raises:
         DatasetError: The lists are missing or invalid, or the release has no folds.
@@ -191,11 +198,11 @@ def read_hints(layout: Layout, options: Options, report: ImportReport) -> dict[s
                 "training/ and testing/, numbered separately",
                 "Remove the option subgroup.",
             )
-        return {}
+        return None
     files = _list_files(layout.base, options.subgroup)
     if options.subgroup is not None and not files:
         raise DatasetError.about(NAME, layout.base, "no lists", f"listSubGroups for fold {options.subgroup}", "none")
     if not options.shipped_split or not files:
-        return {}
+        return None
     report.note(f"Split lists read from {next(iter(files.values())).parent.name}.")
-    return read_lists(files, [patient.name for patient in layout.patients])
+    return read_lists(files, [patient.name for patient in layout.patients], report)

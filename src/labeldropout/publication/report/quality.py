@@ -64,7 +64,8 @@ def _imported(tree: Path, words: str, folder: Folder, origins: Origins) -> list[
         title = f"{TITLES.get(name, name)}{words}"
         # Only counts: skipped items are recorded under the data set's own names, which must not be passed on.
         facts = [f"{report['found']} items found, {report['used']} images used, {len(report['rejected'])} rejected."]
-        facts += [f"Skipped, {why}: {len(items)}." for why, items in sorted(report["skipped"].items())]
+        for word, key in (("Skipped", "skipped"), ("Left out", "left_out"), ("Adjusted", "adjusted")):
+            facts += [f"{word}, {why}: {len(items)}." for why, items in sorted(report.get(key, {}).items())]
         cones, worst, sheet = (
             tree / "cones" / name / "cones.csv",
             tree / "cones" / name / "worst.png",
