@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import jaxtyping
 import numpy as np
 import pandas as pd
 import pytest
@@ -73,6 +74,14 @@ class SmallStudy:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(settings))
         return path
+
+
+@pytest.fixture
+def ordinary_runtime():
+    """What a user has: the shapes of the annotations are not checked."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def disc_case(dataset: str, group: int, instant: Instant, states: dict[Structure, State]) -> Case:

@@ -1,13 +1,19 @@
 """What every loss promises: a table of all of them, then the names that have each property."""
 
+from functools import partial
+
 import pytest
 import torch
 
-from labeldropout.losses import LOSSES, exclusion_loss
+from labeldropout.losses import LOSSES, exclusion_loss, partial_dice_loss
 
-ALL_LOSSES = {**LOSSES, "exclusion": exclusion_loss}
+ALL_LOSSES = {
+    **LOSSES,
+    "exclusion": exclusion_loss,
+    **{f"dice_{name}": partial(partial_dice_loss, loss=name) for name in LOSSES},
+}
 EQUAL_TO_STANDARD_WHEN_ALL_IS_ANNOTATED = ("adaptive", "marginal", "marginal_exclusion")
-NO_GRADIENT_TO_UNANNOTATED = ("adaptive", "adaptive_bce")
+NO_GRADIENT_TO_UNANNOTATED = ("adaptive", "adaptive_bce", "dice_adaptive", "dice_adaptive_bce")
 GRADIENT_TO_UNANNOTATED = ("standard", "marginal", "marginal_exclusion")
 IGNORED = 255
 SPACES = ((6, 5), (3, 4, 2))
@@ -205,3 +211,23 @@ def test_ignoring_a_value_that_no_pixel_has_changes_nothing(name, space):
     torch.testing.assert_close(
         ALL_LOSSES[name](logits, target, annotated, ignore_index=IGNORED), ALL_LOSSES[name](logits, target, annotated)
     )
+
+
+def test_the_marginal_dice_term_does_not_ask_who_the_undrawn_probability_belongs_to(space):
+    """What was not drawn may be shared between background and unannotated structures in any way (Fidon et al. 2021)."""
+    logits, target, annotated = _batch(space)
+    probabilities = logits.detach().softmax(1)
+    moved = probabilities.clone()
+    moved[2, 0] += 0.7 * probabilities[2, 2:].sum(0)
+    moved[2, 2:] *= 0.3
+    losses = [ALL_LOSSES["dice_marginal"](each.log(), target, annotated) for each in (probabilities, moved)]
+    torch.testing.assert_close(*losses)
+
+
+@pytest.mark.parametrize("name", ALL_LOSSES)
+def test_checking_changes_no_number(name, space):
+    """With and without looking at the values, the loss and its gradient are the same to the last bit."""
+    logits, target, annotated = _batch(space)
+    losses = [ALL_LOSSES[name](logits, target, annotated, validate=validate) for validate in (True, False)]
+    assert torch.equal(*losses)
+    assert torch.equal(*(torch.autograd.grad(loss, logits, retain_graph=True)[0] for loss in losses))

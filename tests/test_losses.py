@@ -2,7 +2,6 @@
 
 from math import log
 
-import jaxtyping
 import pytest
 import torch
 
@@ -14,6 +13,7 @@ from labeldropout.losses import (
     exclusion_loss,
     marginal_cross_entropy,
     marginal_exclusion,
+    partial_dice_loss,
     predict_labels,
     probabilities,
     standard_cross_entropy,
@@ -27,14 +27,6 @@ LV_ONLY = torch.tensor([[True, True, False, False]])
 
 def _pixel(structure):
     return torch.tensor([[[structure]]])
-
-
-@pytest.fixture
-def ordinary_runtime():
-    """What a user has: the shapes of the annotations are not checked."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.mark.parametrize(
@@ -208,3 +200,39 @@ def test_an_unknown_loss_is_named_with_the_nearest():
     """A misspelt loss is an error that helps."""
     with pytest.raises(ValueError, match=r"Unknown loss 'adaptve'.*Did you mean adaptive"):
         probabilities(LOGITS, "adaptve")
+
+
+def test_the_dice_term_is_that_worked_out_by_hand():
+    """Two pixels of one case, LV drawn in the first: 1 - (2 * 0.3 + 1) / (0.3 + 0.3 + 1 + 1), of LV alone."""
+    logits, target = LOGITS.expand(1, 4, 1, 2), torch.tensor([[[1, 0]]])
+    assert partial_dice_loss(logits, target, LV_ONLY, "marginal").item() == pytest.approx(1 - 1.6 / 2.6, abs=1e-6)
+    share = 0.3 / 0.7  # adaptive: among the background and LV
+    expected = 1 - (2 * share + 1) / (2 * share + 2)
+    assert partial_dice_loss(logits, target, LV_ONLY, "adaptive").item() == pytest.approx(expected, abs=1e-6)
+    # Standard: the two structures that nobody drew count as absent.
+    absent = [1 - 1 / (2 * p + 1) for p in (0.2, 0.1)]
+    expected = (1 - 1.6 / 2.6 + sum(absent)) / 3
+    assert partial_dice_loss(logits, target, LV_ONLY, "standard").item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_dice_term_pools_the_cases_that_have_the_structure():
+    """A structure absent from one case and drawn in another has one Dice over both; an unannotated case is left out."""
+    logits = LOGITS.expand(3, 4, 1, 1)
+    target = torch.tensor([3, 0, 3]).view(3, 1, 1)
+    annotated = torch.tensor([[1, 0, 0, 1], [1, 0, 0, 1], [1, 0, 0, 0]], dtype=torch.bool)
+    expected = 1 - (2 * 0.1 + 1) / (0.2 + 1 + 1)
+    assert partial_dice_loss(logits, target, annotated, "marginal").item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_misspelt_loss_has_no_dice_term():
+    """The Dice term names the nearest loss, too."""
+    with pytest.raises(ValueError, match="Did you mean marginal"):
+        partial_dice_loss(LOGITS, _pixel(0), ALL, "marginl")
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.usefixtures("ordinary_runtime")
+def test_without_validation_shapes_are_still_checked(loss):
+    """`validate=False` leaves out what would wait for the device, and nothing else."""
+    with pytest.raises(ValueError, match=r"annotated: expected torch\.bool"):
+        LOSSES[loss](LOGITS, _pixel(0), ALL.int(), validate=False)

@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ from labeldropout.metrics import (
     dice_score,
     hausdorff_distance_95,
     mean_surface_distance,
+    partial_dice,
     score_structure,
     surface,
     surface_dice,
@@ -42,7 +44,6 @@ def rectangle(shape: tuple[int, int], rows: slice, columns: slice) -> np.ndarray
 
 def monai_scores(prediction: np.ndarray, reference: np.ndarray, spacing: list[float], tolerance: float) -> dict:
     """The same scores from MONAI."""
-    import torch
     from monai.metrics import (
         compute_average_surface_distance,
         compute_dice,
@@ -208,3 +209,84 @@ def test_a_native_frame_is_scored_within_milliseconds():
         score_structure(a, b, (0.5, 0.4), 2.0)
         times.append(time.perf_counter() - start)
     assert min(times) < 0.02
+
+
+@pytest.mark.parametrize("measure", [dice_score, surface_distances, hausdorff_distance_95, score_structure])
+@pytest.mark.parametrize(
+    ("bad", "found"),
+    [
+        (np.array([[0, 1], [1, 0]]), "int64"),
+        (np.array([[0, 1], [2, 3]], np.uint8), "uint8"),
+        (np.array([[0.0, 0.7], [1.0, np.inf]]), "float64"),
+        ([[True, False], [True, True]], "list"),
+    ],
+)
+@pytest.mark.usefixtures("ordinary_runtime")
+def test_metrics_refuse_what_is_no_mask(measure, bad, found):
+    """Integers, label maps, probabilities and lists are no masks; a Dice of them would be a number like any other."""
+    mask = np.ones((2, 2), bool)
+    more = {surface_distances: [(1, 1)], hausdorff_distance_95: [(1, 1)], score_structure: [(1, 1), 1.0]}
+    for name, masks in (("prediction", (bad, mask)), ("reference", (mask, bad))):
+        with pytest.raises(ValueError, match=f"{name}: expected a mask of one structure.*found {found}"):
+            measure(*masks, *more.get(measure, []))
+
+
+@pytest.mark.usefixtures("ordinary_runtime")
+def test_the_surface_of_a_label_map_is_refused():
+    """A label map has several surfaces."""
+    with pytest.raises(ValueError, match="mask: expected a mask of one structure"):
+        surface(np.ones((2, 2), int))
+
+
+PREDICTION = torch.tensor([[[1, 1, 0, 2]], [[0, 2, 2, 2]]])
+TARGET = torch.tensor([[[1, 0, 0, 2]], [[0, 0, 2, 0]]])
+"""Two cases of four pixels; structure 2 is not annotated in the second, though pixels bear its number."""
+ANNOTATED = torch.tensor([[True, True, True], [True, True, False]])
+
+
+def test_dice_of_what_nobody_drew_is_unknown():
+    """Worked by hand: unannotated is NaN, both empty is NaN, the background is known where everything is annotated."""
+    expected = torch.tensor([[2 / 3, 2 / 3, 1.0], [math.nan, math.nan, math.nan]])
+    torch.testing.assert_close(partial_dice(PREDICTION, TARGET, ANNOTATED), expected, equal_nan=True)
+
+
+def test_dice_takes_label_maps_as_frameworks_have_them():
+    """With a channel axis and as floats, the scores are the same; ignored pixels count on neither side."""
+    expected = partial_dice(PREDICTION, TARGET, ANNOTATED)
+    found = partial_dice(PREDICTION.unsqueeze(1).float(), TARGET.to(torch.uint8), ANNOTATED)
+    torch.testing.assert_close(found, expected, equal_nan=True)
+    target = TARGET.clone()
+    target[0, 0, 1] = -1
+    found = partial_dice(PREDICTION, target, ANNOTATED, ignore_index=-1)
+    torch.testing.assert_close(found[0], torch.tensor([1.0, 1.0, 1.0]))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_dice_under_full_annotation_is_dice(seed):
+    """Where everything is annotated, each structure has the Dice score of its masks."""
+    generator = torch.Generator().manual_seed(seed)
+    prediction, target = (torch.randint(0, 3, (2, 4, 4), generator=generator) for _ in range(2))
+    scores = partial_dice(prediction, target, torch.ones(2, 3, dtype=torch.bool))
+    for case in range(2):
+        for structure in range(3):
+            expected = dice_score(*((each[case] == structure).numpy() for each in (prediction, target)))
+            assert scores[case, structure].item() == pytest.approx(expected, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"prediction": torch.zeros(2, 1, 3, dtype=torch.long)}, "expected .* of one shape"),
+        ({"prediction": torch.full((2, 3, 1, 4), 0.3)}, "prediction: expected whole numbers, found 0.3"),
+        ({"prediction": PREDICTION.bool()}, "prediction: expected a label map, .*found torch.bool"),
+        ({"prediction": PREDICTION + 1}, r"prediction: expected a label map, values 0 to 2 .*found 1 to 3"),
+        ({"target": TARGET - 1}, "target: expected a label map, values 0 to 2 .*found -1 to 1"),
+        ({"annotated": ANNOTATED.int()}, r"annotated: expected bool \(2, C\), found torch.int32"),
+        ({"annotated": ANNOTATED[:1]}, r"annotated: expected bool \(2, C\)"),
+    ],
+)
+@pytest.mark.usefixtures("ordinary_runtime")
+def test_dice_of_what_is_no_label_map_is_refused(change, message):
+    """Logits, masks and numbers of other structures end with what was found and what was expected."""
+    with pytest.raises(ValueError, match=message):
+        partial_dice(**{"prediction": PREDICTION, "target": TARGET, "annotated": ANNOTATED} | change)

@@ -95,10 +95,25 @@ def draw_hidden_by_pattern(
     return torch.from_numpy(drawn & ~kept & happens[:, None]).to(annotated.device)
 
 
+def _check_hiding(structure: Tensor, hidden: Tensor) -> None:
+    n_channels = hidden.shape[1]
+    # All checks share one transfer: on an accelerator, each would wait for the device.
+    if bool((hidden[:, 0].any() | (structure < 0).any() | (structure >= n_channels).any()).item()):
+        if bool(hidden[:, 0].any().item()):
+            raise ValueError("hidden: channel 0 is the background, which cannot be hidden.")
+        raise ValueError(
+            f"target: expected values 0 to {n_channels - 1} (or ignore_index), "
+            f"found {int(structure.min())} to {int(structure.max())}."
+        )
+
+
 def hide_annotations(
     target: Integer[Tensor, " n *space"],
     annotated: Bool[Tensor, "n c"],
     hidden: Bool[Tensor, "n c"],
+    *,
+    ignore_index: int | None = None,
+    validate: bool = True,
 ) -> tuple[Integer[Tensor, " n *space"], Bool[Tensor, "n c"]]:
     """Hide structures: their pixels become background **and** they are no longer annotated.
 
@@ -106,19 +121,26 @@ def hide_annotations(
         target: Structure per pixel, in any integer type and any number of dimensions; not changed.
         annotated: What is annotated in each case; not changed.
         hidden: What to hide; never the background.
+        ignore_index: Value of pixels that show no structure, such as 255, -1 or -100; they keep it. None: there are
+            none.
+        validate: Whether values are checked, which waits for an accelerator to finish; without it, values that do not
+            fit give an undefined result. Under `torch.compile` they are never checked.
 
     Returns:
         New `target`, of the same type, and new `annotated`.
 
     Raises:
-        ValueError: Shapes do not match, or `hidden` includes the background.
+        ValueError: Shapes do not match, `hidden` includes the background, or a pixel has no structure's number.
     """
     if annotated.shape != hidden.shape or len(target) != len(annotated):
         raise ValueError(
             f"target, annotated and hidden do not fit: expected (N, *space), (N, C), (N, C), "
             f"found {tuple(target.shape)}, {tuple(annotated.shape)}, {tuple(hidden.shape)}."
         )
-    if bool(hidden[:, 0].any().item()):
-        raise ValueError("hidden: channel 0 is the background, which cannot be hidden.")
-    is_hidden = hidden.gather(1, target.flatten(1).long()).view(target.shape)
+    structure = target.flatten(1).long()
+    if ignore_index is not None:
+        structure = structure.masked_fill(structure == ignore_index, 0)
+    if validate and not torch.compiler.is_compiling():
+        _check_hiding(structure, hidden)
+    is_hidden = hidden.gather(1, structure).view(target.shape)
     return target.masked_fill(is_hidden, 0), annotated & ~hidden

@@ -1,4 +1,4 @@
-"""Overlap and surface distance of two masks of one structure, in 2D and 3D.
+"""Overlap and surface distance of two masks of one structure, in 2D and 3D, and Dice under partial labels.
 
 The definitions are those of MONAI 1.6 (`compute_hausdorff_distance` with percentile 95,
 `compute_average_surface_distance` with `symmetric=True`, `compute_surface_dice` without subvoxels); the tests compare
@@ -11,8 +11,12 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 import numpy as np
-from jaxtyping import Bool, Float
+import torch
+from jaxtyping import Bool, Float, Shaped
 from scipy.spatial import KDTree
+from torch import Tensor
+
+from labeldropout.losses import label_map
 
 Mask = Bool[np.ndarray, "..."]
 
@@ -34,7 +38,18 @@ class StructureScores(TypedDict):
     """Pixels of the prediction."""
 
 
+def _check_mask(mask: np.ndarray, name: str) -> None:
+    if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
+        found = getattr(mask, "dtype", type(mask).__name__)
+        raise ValueError(
+            f"{name}: expected a mask of one structure, a NumPy array of bool, found {found} (of a label map, take one "
+            "structure: label_map == 1)."
+        )
+
+
 def _check(prediction: np.ndarray, reference: np.ndarray) -> None:
+    _check_mask(prediction, "prediction")
+    _check_mask(reference, "reference")
     if prediction.shape != reference.shape:
         raise ValueError(f"prediction and reference differ in shape ({prediction.shape} and {reference.shape}).")
 
@@ -55,7 +70,7 @@ def dice_score(prediction: Mask, reference: Mask) -> float:
         Dice score in [0, 1]; 0 if one mask is empty; NaN if both are, because there is nothing to agree on.
 
     Raises:
-        ValueError: The shapes differ.
+        ValueError: An array is not bool, or the shapes differ.
     """
     _check(prediction, reference)
     return _dice(
@@ -75,7 +90,12 @@ def _bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
 
 
 def surface(mask: Mask) -> Bool[np.ndarray, "..."]:
-    """Return the pixels of a mask that touch, by a side, a pixel outside it or the edge of the image."""
+    """Return the pixels of a mask that touch, by a side, a pixel outside it or the edge of the image.
+
+    Raises:
+        ValueError: The mask is not bool.
+    """
+    _check_mask(mask, "mask")
     padded = np.pad(mask, 1)
     core = (slice(1, -1),) * mask.ndim
     inner = mask.copy()
@@ -100,7 +120,7 @@ def surface_distances(
         arrays if a mask is empty.
 
     Raises:
-        ValueError: The shapes differ, or the spacing does not fit them.
+        ValueError: An array is not bool, the shapes differ, or the spacing does not fit them.
     """
     _check(prediction, reference)
     if len(spacing) != prediction.ndim or not all(math.isfinite(size) and size > 0 for size in spacing):
@@ -144,7 +164,7 @@ def hausdorff_distance_95(prediction: Mask, reference: Mask, spacing: Sequence[f
         Distance in the unit of the spacing; NaN if a mask is empty.
 
     Raises:
-        ValueError: The shapes differ, or the spacing does not fit them.
+        ValueError: An array is not bool, the shapes differ, or the spacing does not fit them.
     """
     return _hausdorff_95(*surface_distances(prediction, reference, spacing))
 
@@ -161,7 +181,7 @@ def mean_surface_distance(prediction: Mask, reference: Mask, spacing: Sequence[f
         Distance in the unit of the spacing; NaN if a mask is empty.
 
     Raises:
-        ValueError: The shapes differ, or the spacing does not fit them.
+        ValueError: An array is not bool, the shapes differ, or the spacing does not fit them.
     """
     return _mean_distance(*surface_distances(prediction, reference, spacing))
 
@@ -179,7 +199,8 @@ def surface_dice(prediction: Mask, reference: Mask, spacing: Sequence[float], to
         Share in [0, 1]; 0 if one mask is empty, NaN if both are.
 
     Raises:
-        ValueError: The shapes differ, the spacing does not fit them, or the tolerance is negative.
+        ValueError: An array is not bool, the shapes differ, the spacing does not fit them, or the tolerance is
+            negative.
     """
     return score_structure(prediction, reference, spacing, tolerance)["surface_dice"]
 
@@ -197,7 +218,8 @@ def score_structure(prediction: Mask, reference: Mask, spacing: Sequence[float],
         Dice, distances, surface Dice and areas; see `StructureScores` for what empty masks give.
 
     Raises:
-        ValueError: The shapes differ, the spacing does not fit them, or the tolerance is negative.
+        ValueError: An array is not bool, the shapes differ, the spacing does not fit them, or the tolerance is
+            negative.
     """
     if not (math.isfinite(tolerance) and tolerance >= 0):
         raise ValueError(f"tolerance {tolerance} (expected 0 or more).")
@@ -216,3 +238,63 @@ def score_structure(prediction: Mask, reference: Mask, spacing: Sequence[float],
         "reference_px": n_reference,
         "prediction_px": n_prediction,
     }
+
+
+def partial_dice(
+    prediction: Shaped[Tensor, "n ..."],
+    target: Shaped[Tensor, "n ..."],
+    annotated: Bool[Tensor, "n c"],
+    *,
+    ignore_index: int | None = None,
+) -> Float[Tensor, "n c"]:
+    """Return the Dice score of every structure in every case; what was not annotated is unknown, which is NaN.
+
+    Average with `nanmean`: a structure that nobody drew says nothing about a prediction.
+
+    Args:
+        prediction: Label map, (N, *space) or (N, 1, *space): the `argmax` of the logits.
+        target: Label map of the same shape; the pixels of an unannotated structure count as background.
+        annotated: Whether each structure was annotated in each case; channel 0 is the background.
+        ignore_index: Pixels with this target are left out; None: there are none.
+
+    Returns:
+        Scores in [0, 1], float32, on the device of the prediction; 0 if one side is empty, NaN if both are or the
+        structure was not annotated. The background is known only where everything was annotated.
+
+    Raises:
+        ValueError: Shapes, types or values do not fit; logits and masks are no label maps.
+    """
+    n_axes = min(prediction.ndim, target.ndim)
+    labels = [label_map(each, name, n_axes) for each, name in ((prediction, "prediction"), (target, "target"))]
+    if labels[0].shape != labels[1].shape or labels[0].ndim < 2:
+        raise ValueError(
+            f"prediction and target: expected (N, *space) of one shape, found {tuple(prediction.shape)}, "
+            f"{tuple(target.shape)}."
+        )
+    if annotated.ndim != 2 or len(annotated) != len(labels[0]) or annotated.dtype != torch.bool:
+        raise ValueError(
+            f"annotated: expected bool ({len(labels[0])}, C), found {annotated.dtype} {tuple(annotated.shape)}."
+        )
+    annotated = annotated.to(prediction.device)
+    counted = torch.ones_like(labels[1], dtype=torch.bool) if ignore_index is None else labels[1] != ignore_index
+    for each, name in zip(labels, ("prediction", "target"), strict=True):
+        _check_label_map(each[counted], name, annotated.shape[1])
+    is_drawn = annotated.gather(1, torch.where(counted, labels[1], 0).long().flatten(1)).view_as(counted)
+    drawn = torch.where(is_drawn, labels[1], 0)
+    scores = []
+    for structure in range(annotated.shape[1]):
+        predicted, shown = (((each == structure) & counted).flatten(1) for each in (labels[0], drawn))
+        scores.append(2 * (predicted & shown).sum(1) / (predicted.sum(1) + shown.sum(1)))
+    is_known = annotated.clone()
+    is_known[:, 0] = annotated.all(1)
+    return torch.where(is_known, torch.stack(scores, 1), torch.nan)
+
+
+def _check_label_map(labels: Tensor, name: str, n_structures: int) -> None:
+    if labels.dtype == torch.bool or labels.is_complex():
+        raise ValueError(f"{name}: expected a label map, numbers 0 to {n_structures - 1}, found {labels.dtype}.")
+    if labels.numel() and not 0 <= int(labels.min()) <= int(labels.max()) < n_structures:
+        raise ValueError(
+            f"{name}: expected a label map, values 0 to {n_structures - 1} (as annotated has {n_structures} columns), "
+            f"found {int(labels.min())} to {int(labels.max())}."
+        )

@@ -340,3 +340,43 @@ def test_interval_inclusion_agrees_with_two_one_sided_tests():
         interval = bootstrap_mean(values, names(*range(60)), counts(60), 0.90)
         p = DescrStatsW(values).ttost_mean(-0.02, 0.02)[0]
         assert is_equivalent(interval, 0.02) == (p < 0.05)
+
+
+THREE = np.array([0.5, 0.6, 0.7])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: summarise(np.array([0.5, math.inf])), "values: expected finite numbers, or NaN .*found 1 infinite"),
+        (lambda: standard_deviation(np.array([0.5, -math.inf])), "found 1 infinite"),
+        (lambda: summarise(np.zeros((2, 2))), r"values: expected one number per image, found float64 \(2, 2\)"),
+        (lambda: summarise(np.array([True, False])), "expected one number per image, found bool"),
+        (lambda: group_means(THREE, names(0, 1)), r"groups: expected a patient for each of 3 values, found \(2,\)"),
+        (lambda: group_means(THREE, np.array(["a", NAN, "b"], object)), "groups: expected the name .*found nan"),
+        (lambda: group_means(THREE, np.array(["a", None, "b"], object)), "found None"),
+        (lambda: group_means(THREE, np.array(["a", "", "b"])), "groups: expected the name or number of a patient"),
+        (lambda: group_sums(THREE, np.array([1.0, NAN, 2.0])), "groups: .*nan"),
+        (lambda: group_sums(np.array([0.5, math.inf]), names(0, 1)), "1 infinite"),
+        (lambda: bootstrap_mean(THREE, np.array([1.0, NAN, 2.0]), counts(3, 10)), "groups: .*nan"),
+        (lambda: bootstrap_mean(THREE, names(0, 1, 2), counts(3, 10), 95.0), "confidence 95.0"),
+        (lambda: paired_wilcoxon(THREE, np.array([0.5, 0.6, math.inf])), "b: expected finite numbers"),
+        (lambda: paired_wilcoxon(THREE[:, None], THREE[:, None]), "a: expected one number per image"),
+        (lambda: resample_patients(0, 10, np.random.default_rng(0)), "resampling 0 patients"),
+        (lambda: detectable_difference(-0.1, 10), "sd -0.1"),
+        (lambda: detectable_difference(math.inf, 10), "sd inf"),
+        (lambda: holm([0.5, 5.0]), "p values: expected 0 to 1, .*found 5"),
+        (lambda: is_equivalent(Interval(0, 0, "BCa"), math.inf), "margin inf"),
+    ],
+)
+@pytest.mark.usefixtures("ordinary_runtime")
+def test_statistics_refuse_what_they_cannot_mean(call, message):
+    """Infinities, matrices, values without a patient and impossible p values end with what was found and expected."""
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_patients_may_have_numbers_or_names():
+    """Patients as integers, whole floats, text or text in an array of objects give the same groups."""
+    for groups in (np.array([1, 1, 2]), np.array([1.0, 1.0, 2.0]), names(1, 1, 2), names(1, 1, 2).astype(object)):
+        assert group_means(THREE, groups).tolist() == pytest.approx([0.55, 0.7])

@@ -103,8 +103,44 @@ class PairedTest:
     """Matched-pairs rank-biserial correlation (Kerby 2014): (R+ - R-) / (R+ + R-); 0 if no pair differs."""
 
 
+def _check_values(values: np.ndarray, name: str = "values") -> None:
+    """Refuse what is no list of numbers; NaN is a number that is missing, infinity is a mistake.
+
+    Raises:
+        ValueError: The array is not one-dimensional, holds no real numbers, or an infinity.
+    """
+    if values.ndim != 1 or values.dtype.kind not in "fiu":
+        raise ValueError(f"{name}: expected one number per image, found {values.dtype} {values.shape}.")
+    infinite = int(np.count_nonzero(np.isinf(values)))
+    if infinite:
+        raise ValueError(f"{name}: expected finite numbers, or NaN where undefined, found {infinite} infinite.")
+
+
+def _check_groups(values: np.ndarray, groups: np.ndarray) -> None:
+    """Refuse values without a patient: a NaN would count as one more patient, whom all of them share.
+
+    Raises:
+        ValueError: There are more or fewer patients than values, or one has no name.
+    """
+    _check_values(values)
+    if groups.shape != values.shape:
+        raise ValueError(f"groups: expected a patient for each of {values.size} values, found {groups.shape}.")
+    if groups.dtype.kind == "f":
+        is_named = np.isfinite(groups)
+    else:
+        is_named = np.array([isinstance(name, str | int | np.integer) and name != "" for name in groups], bool)
+    if not is_named.all():
+        first = groups[~is_named][0]
+        raise ValueError(f"groups: expected the name or number of a patient for every value, found {first!r}.")
+
+
 def standard_deviation(values: Values) -> float:
-    """Return the standard deviation with n - 1 of the values that are not NaN; NaN if there are fewer than two."""
+    """Return the standard deviation with n - 1 of the values that are not NaN; NaN if there are fewer than two.
+
+    Raises:
+        ValueError: The array is not one-dimensional, or a value is infinite.
+    """
+    _check_values(values)
     kept = values[~np.isnan(values)]
     return float(kept.std(ddof=1)) if kept.size > 1 else math.nan
 
@@ -114,7 +150,11 @@ def summarise(values: Values) -> Summary:
 
     Args:
         values: Dice scores; NaN where undefined.
+
+    Raises:
+        ValueError: The array is not one-dimensional, or a value is infinite.
     """
+    _check_values(values)
     kept = np.sort(values[~np.isnan(values)])
     n_missing = int(values.size - kept.size)
     if not kept.size:
@@ -144,7 +184,11 @@ def group_sums(values: Values, groups: Groups) -> tuple[Float[np.ndarray, " g"],
     Args:
         values: One number per image; NaN is left out.
         groups: The patient of every image.
+
+    Raises:
+        ValueError: A value is infinite, or has no patient.
     """
+    _check_groups(values, groups)
     kept = ~np.isnan(values)
     _, index = np.unique(groups[kept].astype(str), return_inverse=True)
     n_groups = int(index.max()) + 1 if index.size else 0
@@ -157,6 +201,9 @@ def group_means(values: Values, groups: Groups) -> Float[np.ndarray, " g"]:
     Args:
         values: One number per image; NaN is left out.
         groups: The patient of every image.
+
+    Raises:
+        ValueError: A value is infinite, or has no patient.
     """
     sums, numbers = group_sums(values, groups)
     return sums / numbers
@@ -172,7 +219,12 @@ def resample_patients(n_patients: int, draws: int, rng: np.random.Generator) -> 
 
     Returns:
         int32 (draws, patients); every row sums to `n_patients`.
+
+    Raises:
+        ValueError: There are no patients, or no draws.
     """
+    if n_patients < 1 or draws < 1:
+        raise ValueError(f"resampling {n_patients} patients {draws} times (expected 1 or more of both).")
     drawn = rng.integers(0, n_patients, (draws, n_patients))
     drawn += np.arange(draws)[:, None] * n_patients
     return np.bincount(drawn.ravel(), minlength=draws * n_patients).reshape(draws, n_patients).astype(np.int32)
@@ -196,8 +248,11 @@ def bootstrap_mean(
             one side), the percentile interval is given, and the result says so.
 
     Raises:
-        ValueError: The counts are for another number of patients.
+        ValueError: The counts are for another number of patients, a value is infinite or has no patient, or the
+            confidence does not lie between 0 and 1.
     """
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence {confidence} (expected more than 0 and less than 1, such as 0.95).")
     sums, numbers = group_sums(values, groups)
     if sums.size < 2:
         return Interval(math.nan, math.nan, "none")
@@ -236,8 +291,10 @@ def paired_wilcoxon(a: Values, b: Values) -> PairedTest:
         b: Scores of the same images or patients, in the same order, under the other.
 
     Raises:
-        ValueError: The lengths differ.
+        ValueError: The lengths differ, or a value is infinite.
     """
+    _check_values(a, "a")
+    _check_values(b, "b")
     if a.shape != b.shape:
         raise ValueError(f"pairs of {a.size} and {b.size} values.")
     differences = np.round(b - a, 9)
@@ -294,7 +351,12 @@ def detectable_difference(sd: float, n: int) -> float:
     Returns:
         In the unit of `sd`; NaN with fewer than two pairs or without any spread, which says nothing about other
         samples.
+
+    Raises:
+        ValueError: The standard deviation is negative or infinite.
     """
+    if sd < 0 or math.isinf(sd):
+        raise ValueError(f"sd {sd} (expected a finite number, 0 or more).")
     if n < 2 or not sd > 1e-9:  # as rounded in the tests: less is no difference
         return math.nan
     upper = 1.0
@@ -308,10 +370,16 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
     Args:
         p_values: All p values of the declared family.
+
+    Raises:
+        ValueError: One of them does not lie between 0 and 1.
     """
     from statsmodels.stats.multitest import multipletests  # noqa: PLC0415 - figures import this module and correct nothing
 
     adjusted = np.array(p_values, float)
+    bad = adjusted[(adjusted < 0) | (adjusted > 1)]
+    if bad.size:
+        raise ValueError(f"p values: expected 0 to 1, or NaN where there was no test, found {bad[0]:g}.")
     tested = ~np.isnan(adjusted)
     if tested.any():
         adjusted[tested] = multipletests(adjusted[tested], method="holm")[1]
@@ -327,7 +395,10 @@ def is_equivalent(interval: Interval, margin: float) -> bool:
     Args:
         interval: Of a mean difference.
         margin: Largest difference that does not matter, above 0.
+
+    Raises:
+        ValueError: The margin is not above 0, or is infinite.
     """
-    if not margin > 0:
-        raise ValueError(f"margin {margin} (expected more than 0).")
+    if not 0 < margin < math.inf:
+        raise ValueError(f"margin {margin} (expected a finite number above 0).")
     return bool(-margin < interval.low and interval.high < margin)
