@@ -22,20 +22,31 @@ def run_record(arguments: argparse.Namespace) -> None:
 def _verify_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder of a study's results")
     parser.add_argument("--root", type=Path, default=Path(), help="root of the workflow; default: the current folder")
+    parser.add_argument(
+        "--against",
+        type=Path,
+        help="compare the tables with those of another run's results instead: same bytes, same to 3 digits, or not",
+    )
     parser.add_argument("--output", type=Path, help="also write the list as CSV")
 
 
 def verify(arguments: argparse.Namespace) -> int:
     """Verb `verify`."""
-    from labeldropout.running.verify import ALARMING, summarise, verify, write_findings
+    from labeldropout.running.same_tables import AGREEMENTS, ALARMING_AGREEMENTS, verify_against
+    from labeldropout.running.verify import ALARMING, STATES, summarise, verify, write_findings
 
-    findings = verify(arguments.results, arguments.root)
+    if arguments.against:
+        findings = verify_against(arguments.results, arguments.against)
+        states, alarming = AGREEMENTS, ALARMING_AGREEMENTS
+    else:
+        findings = verify(arguments.results, arguments.root)
+        states, alarming = STATES, ALARMING
     for finding in findings:
-        print(f"{finding.state:<15} {finding.file}{f': {finding.detail}' if finding.detail else ''}")
-    print(summarise(findings))
+        print(f"{finding.state:<16} {finding.file}{f': {finding.detail}' if finding.detail else ''}")
+    print(summarise(findings, states))
     if arguments.output:
         write_findings(findings, arguments.output)
-    return int(any(finding.state in ALARMING for finding in findings))
+    return int(any(finding.state in alarming for finding in findings))
 
 
 def _reproduce_flags(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ import csv
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -51,9 +51,9 @@ class Finding:
     """The result for one file."""
 
     state: str
-    """One of `STATES`."""
+    """One of `STATES`, or of `same_tables.AGREEMENTS`."""
     file: str
-    """Relative to the root."""
+    """Relative to the root, or to the results."""
     detail: str = ""
 
 
@@ -270,10 +270,10 @@ def verify(results: Path, root: Path = Path()) -> list[Finding]:
     return sorted(findings, key=lambda finding: (STATES.index(finding.state), finding.file))
 
 
-def summarise(findings: Iterable[Finding]) -> str:
-    """One line: how many files, and how many in each state."""
+def summarise(findings: Iterable[Finding], states: Sequence[str] = STATES) -> str:
+    """One line: how many files, and how many in each state, in the order of these."""
     counts = Counter(finding.state for finding in findings)
-    said = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
+    said = ", ".join(f"{counts[state]} {state}" for state in states if counts[state])
     return f"{counts.total()} files: {said or 'nothing published'}"
 
 
