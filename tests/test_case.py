@@ -82,7 +82,7 @@ def test_image_and_label_map_have_one_shape(case):
 def test_pixels_are_bytes_in_two_axes(case):
     """A float image or a clip is refused."""
     assert "found 2 axes, float64 and uint8" in refusal(case, image=case.image / 255)
-    assert "found 3 axes" in refusal(case, image=case.image[None], target=case.target[None])
+    assert "found 4 axes" in refusal(case, image=case.image[..., None, None])
 
 
 def test_an_unknown_label_is_refused_with_the_values(case):

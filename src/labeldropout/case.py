@@ -2,12 +2,12 @@
 
 import hashlib
 from dataclasses import dataclass
+from enum import IntEnum
 
 import numpy as np
 from jaxtyping import UInt8
 
-from labeldropout.heart import FOREGROUND, Structure
-from labeldropout.labels import Instant, State, View, is_annotated
+from labeldropout.labels import BACKGROUND, Instant, State, View, is_annotated
 
 
 class DatasetError(ValueError):
@@ -49,12 +49,12 @@ class Case:
     """What a split must keep together, under the data set's own name: patient, video or video code."""
     frame: int
     """Index of the frame in its file, from 0."""
-    image: UInt8[np.ndarray, "h w"]
-    """Intensities; row 0 at the probe, columns to the right."""
+    image: UInt8[np.ndarray, "h w *channels"]
+    """Intensities, without a last axis if there is one channel; of ultrasound, row 0 is at the probe."""
     target: UInt8[np.ndarray, "h w"]
-    """Pixel values of `Structure`."""
-    states: dict[Structure, State]
-    """State of each structure of `FOREGROUND`."""
+    """Value of a structure per pixel; 0 is background."""
+    states: dict[IntEnum, State]
+    """State of each structure that the data set knows, with its value in the target."""
     pixel_spacing_mm: tuple[float, float] | None
     """(row, column); None where the data set does not say."""
     view: View | None
@@ -71,23 +71,23 @@ class Case:
     """The part that the data set itself assigns, in its own words; empty if none."""
 
     def __post_init__(self) -> None:
-        if self.image.shape != self.target.shape:
+        if self.image.shape[:2] != self.target.shape:
             raise DatasetError.about(
-                self.dataset, self.source, "image and target differ in shape", self.image.shape, self.target.shape
+                self.dataset, self.source, "image and target differ in shape", self.image.shape[:2], self.target.shape
             )
-        if self.image.ndim != 2 or self.image.dtype != np.uint8 or self.target.dtype != np.uint8:
+        if self.image.ndim not in (2, 3) or self.image.dtype != np.uint8 or self.target.dtype != np.uint8:
             found = f"{self.image.ndim} axes, {self.image.dtype} and {self.target.dtype}"
-            raise DatasetError.about(self.dataset, self.source, "wrong arrays", "2 axes, uint8 and uint8", found)
+            raise DatasetError.about(self.dataset, self.source, "wrong arrays", "2 or 3 axes, uint8 and uint8", found)
         values = [int(value) for value in np.unique(self.target)]
-        if values and max(values) > max(Structure):
-            raise DatasetError.about(self.dataset, self.source, "unknown label", [int(s) for s in Structure], values)
-        present = {Structure(value) for value in values}
-        for structure in FOREGROUND:
-            if structure in present and self.states[structure] is not State.LABELLED:
+        known = [BACKGROUND, *map(int, self.states)]
+        if not set(values) <= set(known):
+            raise DatasetError.about(self.dataset, self.source, "unknown label", known, values)
+        for structure, state in self.states.items():
+            if structure in values and state is not State.LABELLED:
                 raise DatasetError.about(
                     self.dataset,
                     self.source,
-                    f"{structure.name} is {self.states[structure]} and yet drawn",
+                    f"{structure.name} is {state} and yet drawn",
                     "no pixel",
                     f"{int((self.target == structure).sum())} pixels",
                 )
@@ -104,6 +104,6 @@ class Case:
         return "-".join([self.patient, *what])
 
     @property
-    def annotated(self) -> dict[Structure, bool]:
+    def annotated(self) -> dict[IntEnum, bool]:
         """Whether each structure provides supervision: labelled or absent."""
         return {structure: is_annotated(state) for structure, state in self.states.items()}

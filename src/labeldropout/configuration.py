@@ -69,7 +69,12 @@ def _unknown(content: Any, schema: dict[str, Any], root: dict[str, Any], path: s
     for key, value in content.items():
         if key in known:
             yield from _unknown(value, known[key], root, f"{path}{key}.")
-        elif schema.get("additionalProperties") is False:
+        elif isinstance(others := schema.get("additionalProperties"), dict):
+            for name in [name for name in others.get("required", []) if name not in (value or {})]:
+                near = nearest(str(key), list(known))
+                yield f"{path + str(key)!r}: {name!r} is missing, which a name of your own needs. {near}"
+            yield from _unknown(value, others, root, f"{path}{key}.")
+        elif others is False:
             yield f"unknown key {path + str(key)!r}. {nearest(str(key), list(known))}"
 
 

@@ -153,7 +153,11 @@ def test_a_missing_data_set_says_where_to_get_it(name: str, tmp_path: Path):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("untiy", {}, r"unknown data set \(expected camus, echonet, unity, found 'untiy'\). Did you mean 'unity'"),
+        (
+            "untiy",
+            {},
+            r"unknown data set \(expected camus, echonet, folder, unity, found 'untiy'\). Did you mean 'unity'",
+        ),
         ("unity", {"kys": {}}, r"unknown option .*found 'kys'\). Did you mean 'keys'"),
         ("unity", {"curation": "x.csv"}, r"unknown option .*'curation'; the list is given by --curation"),
         ("unity", {"complete": 1}, r"option complete: wrong value \(expected bool, found 1\)"),

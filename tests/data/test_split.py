@@ -223,12 +223,19 @@ def test_settings_that_make_no_sense_are_refused(changes, words):
         split([cases()], settings(**changes), 0, {})
 
 
-def test_a_data_set_in_two_tables_or_unknown_is_refused():
+def test_a_data_set_in_two_tables_is_refused():
     """Two stores of one data set would give a patient two parts."""
     with pytest.raises(ValueError, match="data set camus is in two tables"):
         split([cases(), cases()], SETTINGS, 0, {})
-    with pytest.raises(ValueError, match="data set hearts is unknown"):
-        split([cases("hearts")], SETTINGS, 0, {})
+
+
+def test_a_folder_under_any_name_is_divided_at_random():
+    """A data set that the catalogue does not name has no official list, and the message names what there is."""
+    source = {"hearts": "random"}
+    parts = split([cases("hearts")], {**SETTINGS, "source": source}, 0, {})
+    assert set(parts["dataset"]) == {"hearts"}
+    with pytest.raises(ValueError, match=r"split\.source\.hearts: unknown value 'official' \(expected one of random\)"):
+        split([cases("hearts")], {**SETTINGS, "source": {"hearts": "official"}}, 0, {})
 
 
 @pytest.mark.parametrize(("rows", "words"), [

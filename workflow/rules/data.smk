@@ -52,14 +52,13 @@ rule import_dataset:
     params:
         code=ask(CODE.importer),
         root=ask(STUDY.raw_folder),
-        options=ask(STUDY.import_settings),
+        settings=ask(STUDY.import_settings),
         curation=flag("--curation", files("curation")),
         on_bad_case=config["on_bad_case"],
         store=subpath(output.cases, parent=True),
     shell:
-        "labeldropout import-dataset --name {wildcards.dataset}"
-        " --root {params.root:q} --output {params.store:q}"
-        " --options {params.options:q} {params.curation:q}"
+        "labeldropout import-dataset --name {wildcards.dataset} {params.settings:q}"
+        " --root {params.root:q} --output {params.store:q} {params.curation:q}"
         " --on-bad-case {params.on_bad_case} > {log:q} 2>&1"
 
 

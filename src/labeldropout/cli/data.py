@@ -49,7 +49,8 @@ def fit_domains(arguments: argparse.Namespace) -> None:
 
 
 def _import_dataset_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--name", required=True, help="a data set of the catalogue, such as camus")
+    parser.add_argument("--name", required=True, help="name of the data set, such as camus")
+    parser.add_argument("--format", default="", help="a data set of the catalogue, such as folder; default: the name")
     add_paths(parser, "root", "output")
     parser.add_argument("--options", type=json_value, default={}, help="options of the data set's importer, as JSON")
     parser.add_argument("--curation", type=Path, help="list of the images to use, if the data set has one")
@@ -61,7 +62,13 @@ def import_dataset(arguments: argparse.Namespace) -> None:
     from labeldropout.data.import_dataset import import_dataset
 
     import_dataset(
-        arguments.name, arguments.root, arguments.output, arguments.options, arguments.on_bad_case, arguments.curation
+        arguments.name,
+        arguments.root,
+        arguments.output,
+        arguments.options,
+        arguments.on_bad_case,
+        arguments.curation,
+        arguments.format,
     )
 
 

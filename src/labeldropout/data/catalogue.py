@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from labeldropout.case import Case
-from labeldropout.data import camus, echonet, unity
+from labeldropout.data import camus, echonet, folder, unity
 from labeldropout.data.camus import folds as camus_folds
 from labeldropout.data.camus import importer as camus_importer
 from labeldropout.data.camus import release as camus_release
@@ -23,6 +23,8 @@ from labeldropout.data.cohort import Cohort
 from labeldropout.data.echonet import importer as echonet_importer
 from labeldropout.data.echonet import scanner as echonet_scanner
 from labeldropout.data.echonet import tables as echonet_tables
+from labeldropout.data.folder import importer as folder_importer
+from labeldropout.data.folder import options as folder_options
 from labeldropout.data.import_report import ImportReport
 from labeldropout.data.unity import curation as unity_curation
 from labeldropout.data.unity import importer as unity_importer
@@ -84,6 +86,16 @@ DATASETS: dict[str, DataSet] = {
         curation_keys=None,
         simulate=echonet_scanner.simulate,
         listed_parts={"official": {"TRAIN": Part.TRAINING, "VAL": Part.VALIDATION, "TEST": Part.TEST}},
+        fold_parts=None,
+    ),
+    "folder": DataSet(
+        facts=folder,
+        options=folder_options.Options,
+        read_cases=folder_importer.read_cases,
+        propose_curation=None,
+        curation_keys=None,
+        simulate=None,
+        listed_parts={},
         fold_parts=None,
     ),
 }

@@ -27,6 +27,7 @@ def import_dataset(
     options: dict[str, Any],
     on_bad_case: OnBadCase = "stop",
     curation: Path | None = None,
+    form: str = "",
 ) -> int:
     """Import a data set into a store of cases.
 
@@ -34,12 +35,13 @@ def import_dataset(
     `<name>_curation.proposed.csv`. The user's own list is never overwritten.
 
     Args:
-        name: Key of `DATASETS`.
+        name: Name of the data set.
         root: Folder with the data set's own files.
         output: Folder of the store.
         options: Fields of the data set's options, and `skip_limit`.
         on_bad_case: Whether a bad case stops the import or is recorded in rejected.csv and left out.
         curation: List of the images to use, if the data set has one.
+        form: Format, a key of `DATASETS`; empty if it is the name.
 
     Returns:
         Number of cases.
@@ -48,11 +50,13 @@ def import_dataset(
         DatasetError: The data set, an option or a file is not as expected; the message says what to do. If bad cases
             had been left out before, `rejected.csv` lists them all the same.
     """
-    if name not in DATASETS:
+    form = form or name
+    if form not in DATASETS:
+        what = "--name" if form == name else "--format"
         raise DatasetError.about(
-            name, "--name", "unknown data set", _listed(DATASETS), repr(name), did_you_mean(name, DATASETS)
+            name, what, "unknown data set", _listed(DATASETS), repr(form), did_you_mean(form, DATASETS)
         )
-    known = DATASETS[name]
+    known = DATASETS[form]
     report = ImportReport(name, on_bad_case)
     chosen = _options(name, known.options, options, curation, report)
     proposed = Path(output) / f"{name}_curation.proposed.csv"

@@ -121,7 +121,7 @@ def _listed_parts(groups: pd.DataFrame, words: Mapping[str, Part], dataset: str)
 def _official_parts(
     groups: pd.DataFrame, source: str, dataset: str, root: Path | None, kept: Mapping[str, Part]
 ) -> dict[str, Part]:
-    known = DATASETS[dataset]
+    known = DATASETS.get(dataset, DATASETS["folder"])
     fold = _OFFICIAL_FOLD.fullmatch(source)
     if fold and known.fold_parts:
         parts = known.fold_parts(groups, int(fold[1]), root)
@@ -194,9 +194,8 @@ def split(
     by_dataset: dict[str, pd.DataFrame] = {}
     for table in tables:
         for name, cases in table.groupby("dataset"):
-            if name in by_dataset or name not in DATASETS:
-                wrong = "in two tables" if name in by_dataset else f"unknown (expected one of {', '.join(DATASETS)})"
-                raise ValueError(f"split: data set {name} is {wrong}.")
+            if name in by_dataset:
+                raise ValueError(f"split: data set {name} is in two tables.")
             by_dataset[str(name)] = cases
     rows = []
     for name in sorted(by_dataset):

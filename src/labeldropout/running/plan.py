@@ -37,7 +37,7 @@ def images_by_dataset(study: StudyPlan) -> dict[str, int]:
     """Images of every data set: for simulated ones as configured, for real ones as their import gives them."""
     counts = {}
     for name in study.datasets:
-        facts = DATASETS[name].facts
+        facts = DATASETS[study.formats[name]].facts
         if name in study.simulated:
             counts[name] = study.config["datasets"][name]["simulate"][facts.UNIT] * facts.IMAGES_PER_UNIT
         else:
@@ -133,7 +133,7 @@ def bytes_needed(study: StudyPlan, n_parameters: int) -> dict[str, int]:
     images, side = images_by_dataset(study), study.config["grid_size"]
     pixels = {}
     for name in images:
-        facts = DATASETS[name].facts
+        facts = DATASETS[study.formats[name]].facts
         pixels[name] = facts.SIMULATED_PIXELS if name in study.simulated else facts.REAL_PIXELS
     prepared = {name: 2 * side**2 * n for name, n in images.items()}
     rows = [study.experiments[model] for model in study.study_models]

@@ -14,7 +14,8 @@ class RuleCode:
 
     def __init__(self, study: StudyPlan) -> None:
         self._study = study
-        self._facts = {"DATASETS": [f"{name}.facts" for name in study.datasets]}
+        formats = dict.fromkeys(study.formats[name] for name in study.datasets)
+        self._facts = {"DATASETS": [f"{name}.facts" for name in formats]}
         """From the catalogue, the facts about the data sets of this study, not how they are read."""
 
     def simulator(self, dataset: str) -> str:
@@ -26,14 +27,16 @@ class RuleCode:
     def importer(self, dataset: str) -> str:
         """The code that imports a data set, without the importers of the others."""
         fields = ("options", "read_cases", "propose_curation", "curation_keys")
+        form = self._study.formats[dataset]
         return fingerprint(
-            "data.import_dataset:import_dataset", choices={"DATASETS": [f"{dataset}.{field}" for field in fields]}
+            "data.import_dataset:import_dataset", choices={"DATASETS": [f"{form}.{field}" for field in fields]}
         )
 
     def splitter(self, dataset: str) -> str:
         """The code that divides a data set into parts, without the lists of the others."""
         fields = ("listed_parts", "fold_parts")
-        return fingerprint("data.split:split", choices={"DATASETS": [f"{dataset}.{field}" for field in fields]})
+        form = self._study.formats[dataset]
+        return fingerprint("data.split:split", choices={"DATASETS": [f"{form}.{field}" for field in fields]})
 
     def _of_model(self, model: str, entry: str) -> str:
         row = self._study.experiments[model]

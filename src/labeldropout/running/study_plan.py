@@ -12,6 +12,7 @@ from typing import Any
 from labeldropout.items import INSTRUMENT_ITEMS, ITEMS, LEDGERS, Kind, Section, Whose, figures, is_of_the_study
 from labeldropout.learning.duration import check_duration
 from labeldropout.learning.experiments import order_of_the_paper, parse_row
+from labeldropout.running.data_sets import formats_of, not_there
 
 PAPER_FIGURES = tuple(item.name for item in figures(Section.PAPER))
 PAPER_ITEMS, COMPARED_ITEMS = (
@@ -66,7 +67,8 @@ class StudyPlan:
         self.results: str = config["pathvars"]["results"]
         self.data: str = config["pathvars"]["data"].replace("<results>", self.results)
         """Where data are, from raw files to prepared arrays and splits: another study's results, or its own."""
-        known = tuple(config["datasets"])
+        self.formats = formats_of(config["datasets"])
+        known = tuple(self.formats)
         parsed = [parse_row(dict(row), known, config["experiments"]) for row in rows]
         # The shift between real data sets cannot be chosen.
         simulated = {name for name in known if self._raw(name) == "simulated"}
@@ -164,10 +166,7 @@ class StudyPlan:
             return raw
         if self._is_there(f"splits/{dataset}.csv"):
             return []
-        from labeldropout.data.catalogue import DATASETS  # noqa: PLC0415 - loads every importer, for one message
-
-        about = DATASETS[dataset].facts
-        raise ValueError(f"{raw}: the data set {about.TITLE} is not there. {about.HOW_TO_GET}")
+        raise ValueError(not_there(dataset, self.config["datasets"][dataset], self.formats[dataset]))
 
     def raw_folder(self, tree: str, dataset: str) -> str:
         """The folder that the importer reads."""
@@ -177,9 +176,10 @@ class StudyPlan:
         """The list of Unity images that take part; it names images of the real release, so a simulated one has none."""
         return self.config["curation"] if dataset == "unity" and dataset not in self.simulated else []
 
-    def import_settings(self, dataset: str) -> str:
-        """The importer's options as JSON."""
-        return as_json(self.config["datasets"][dataset]["options"])
+    def import_settings(self, dataset: str) -> list[str]:
+        """Flags that say in which format a data set is stored, and the importer's options as JSON."""
+        options = as_json(self.config["datasets"][dataset].get("options", {}))
+        return ["--format", self.formats[dataset], "--options", options]
 
     def simulation_settings(self, dataset: str) -> str:
         """The sizes of a simulated data set as JSON."""

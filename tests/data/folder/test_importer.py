@@ -8,8 +8,8 @@ import pytest
 from folder_pictures import VALUES, cell, write_laboratories, write_laboratory
 from PIL import Image
 
-from labeldropout.case import DatasetError
-from labeldropout.data.folder.importer import Picture, read_pictures
+from labeldropout.case import Case, DatasetError
+from labeldropout.data.folder.importer import read_cases
 from labeldropout.data.folder.options import Options
 from labeldropout.data.import_report import ImportReport
 
@@ -18,11 +18,11 @@ REAL = Path(__file__).resolve().parents[3] / "data" / "raw" / "cells"
 CELLS = {"images": "cells/{name}.bmp", "masks": "cells/{name}.png", "values": VALUES, "colour": True}
 
 
-def read(root: Path, on_bad_case: str = "stop", **options: object) -> tuple[list[Picture], ImportReport]:
+def read(root: Path, on_bad_case: str = "stop", **options: object) -> tuple[list[Case], ImportReport]:
     """Read a folder with the options of the made-up cells, changed by these."""
     report = ImportReport("mine", on_bad_case, skip_limit=1.0)
     lists = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
-    return list(read_pictures(root, Options(**{**CELLS, **lists}), NUMBERS, report)), report
+    return list(read_cases(root, Options(**{**CELLS, **lists}), report)), report
 
 
 @pytest.fixture
@@ -30,6 +30,11 @@ def root(tmp_path: Path) -> Path:
     """A folder with three cells."""
     write_laboratory(tmp_path, "cells", 3, (230, 220, 150), 1)
     return tmp_path
+
+
+def annotated(case: Case) -> tuple[str, ...]:
+    """Names of the structures that are annotated in a case."""
+    return tuple(structure.name for structure, is_annotated in case.annotated.items() if is_annotated)
 
 
 def draw(root: Path, name: str, mask: np.ndarray) -> None:
@@ -64,7 +69,7 @@ def test_two_laboratories_with_their_traps(tmp_path):
     second = {"images": "Dataset 2/{name}.bmp", "masks": "Dataset 2/{name}.png"}
     pictures, report = read(tmp_path, **second, stray_values="nearest")
     assert pictures[3].target[0, :4].tolist() == [0, 2, 2, 1]  # halfway, 64, is the higher's; 191.5 lies between
-    assert pictures[3].n_stray == 4
+    assert pictures[3].flags == ("stray-4-px",)
     assert "4 pixels of 1 masks" in " ".join(report.notes)
     with pytest.raises(DatasetError, match=r"004\.png: unknown mask values .*found 63, 64, 191, 192 in 4 of 4096"):
         read(tmp_path, **second)
@@ -118,7 +123,7 @@ def test_a_structure_that_is_nowhere_drawn_is_refused(root):
     with pytest.raises(DatasetError, match=r"cytoplasm is declared as annotated and never drawn .*value 128.*3 masks"):
         read(root)
     pictures, _ = read(root, annotated=["nucleus"])
-    assert {picture.said.structures for picture in pictures} == {("nucleus",)}
+    assert {annotated(picture) for picture in pictures} == {("nucleus",)}
 
 
 def test_what_is_drawn_has_to_be_annotated(root):
@@ -134,7 +139,7 @@ def test_a_table_says_what_is_annotated_and_who_belongs_together(root):
     (root / "pictures.csv").write_text(table)
     pictures, _ = read(root, table=Path("pictures.csv"), group="patient")
     assert [(picture.group_name, picture.frame) for picture in pictures] == [("a", 0), ("b", 0), ("a", 1)]
-    assert [set(picture.said.structures) for picture in pictures] == [set(NUMBERS), {"nucleus"}, set(NUMBERS)]
+    assert [annotated(picture) for picture in pictures] == [tuple(NUMBERS), ("nucleus",), tuple(NUMBERS)]
 
 
 @pytest.mark.parametrize(
@@ -195,7 +200,7 @@ def test_all_formats_give_the_same_pixels(tmp_path, ending):
     else:
         assert np.array_equal(read_one.image, picture)
     assert np.array_equal(read_one.target, np.select([mask == 255, mask == 128], [1, 2]))
-    assert read_one.spacing_mm == (pytest.approx((0.3, 0.4)) if "nii" in ending else None)
+    assert read_one.pixel_spacing_mm == (pytest.approx((0.3, 0.4)) if "nii" in ending else None)
 
 
 @pytest.mark.parametrize(
@@ -205,10 +210,9 @@ def test_all_formats_give_the_same_pixels(tmp_path, ending):
         ({"images": "../{name}.bmp"}, r"option images: .*below the folder"),
         ({"masks": "cells/{other}.png"}, r"option masks: .*expected the words of images, name"),
         ({"images": "cell/{name}.bmp"}, r"no file fits option images .*Capital letters count"),
-        ({"values": {}}, r"option values: .*the mask value of each structure"),
+        ({"values": {}}, r"option values: nothing to read .*the mask value of each structure"),
         ({"values": {"nucleus": 255, "cytoplasm": 255}}, r"option values\.cytoplasm: .*not that of nucleus"),
         ({"values": {"nucleus": "white"}}, r"option values\.nucleus: .*a whole number"),
-        ({"values": {"core": 255, "cytoplasm": 128}}, r"not a structure of the study .*found 'core'"),
         ({"annotated": ["nukleus"]}, r"option annotated: .*Did you mean 'nucleus'\?"),
         ({"annotated": "nucleus"}, r"option annotated: .*all, or a list"),
         ({"group": "patient"}, r"option group: unknown word .*column of a table"),
@@ -226,7 +230,7 @@ def test_wrong_options_are_explained(root, options, message):
 
 def test_a_pixel_size_is_taken_from_the_options(root):
     """One number is the side of a square pixel."""
-    assert read(root, pixel_size_mm=0.2)[0][0].spacing_mm == (0.2, 0.2)
+    assert read(root, pixel_size_mm=0.2)[0][0].pixel_spacing_mm == (0.2, 0.2)
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the public pictures of cells are not there")
@@ -238,5 +242,5 @@ def test_the_real_cells_are_read_with_all_their_traps():
         pictures, report = read(REAL, **names, stray_values="nearest")
         assert len(pictures) == n_pictures
         assert ("112.bmp = Dataset 1/139.bmp" in " ".join(report.notes)) is (number == 1)
-        n_stray[number] = [picture.n_stray for picture in pictures if picture.n_stray]
-    assert n_stray == {1: [], 2: [97, 3, 179, 22, 3]}
+        n_stray[number] = [flag for picture in pictures for flag in picture.flags]
+    assert n_stray == {1: [], 2: [f"stray-{n}-px" for n in (97, 3, 179, 22, 3)]}

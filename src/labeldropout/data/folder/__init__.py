@@ -1,6 +1,7 @@
 """A folder of pictures and masks of anybody's own, described in the configuration and not in code.
 
-Origin, licence and counts: those of whoever owns the folder.
+Origin: whoever owns the folder; its licence too.
+Counts: those of its files.
 Annotated: what the options say, for all pictures or, in a table, for each of them; never guessed from the pixels.
 Oddities: masks in which a few pixels have values between those of the structures (drawn with a soft brush, or stored
 with loss) are refused, or rounded and counted if the options ask for it. Pictures with equal bytes are one group.
@@ -12,7 +13,7 @@ TITLE = "Folder of pictures"
 
 LICENCE = "that of the pictures' owner"
 
-CITATION = ""
+CITATION = "that which the pictures' owner asks for"
 
 HOW_TO_GET = (
     "Name the folder of your pictures as raw: in the configuration, or make it a symbolic link to where they are;"

@@ -4,38 +4,29 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
 
-from labeldropout.case import DatasetError
+from labeldropout.case import Case, DatasetError
 from labeldropout.data.folder.masks import read_mask
 from labeldropout.data.folder.matching import Pair, find_pairs
 from labeldropout.data.folder.options import Options
 from labeldropout.data.folder.pictures import read_image, read_values
 from labeldropout.data.folder.table import Said, what_is_said
 from labeldropout.data.import_report import ImportReport
+from labeldropout.labels import State, is_annotated, number_structures, values_of
 
 _MOST_NAMED = 3
 """Pictures that a note names, at most."""
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One picture with its mask."""
+class _Read:
+    """One picture with its mask, and what had to be done."""
 
-    group_name: str
-    frame: int
-    """Its number in its group, from 0, by name."""
-    image: UInt8[np.ndarray, "h w *channels"]
-    target: UInt8[np.ndarray, "h w"]
-    drawn: frozenset[str]
-    """Structures with a pixel."""
-    said: Said
-    spacing_mm: tuple[float, float] | None
-    source: str
-    source_sha256: str
+    case: Case
     n_stray: int
     """Pixels of the mask that got the nearest structure's value."""
     was_grey: bool
@@ -53,6 +44,18 @@ class _Counts:
     transparent: list[str] = field(default_factory=list)
     drawn: Counter[str] = field(default_factory=Counter)
     annotated: Counter[str] = field(default_factory=Counter)
+
+    def add(self, read: _Read) -> None:
+        """Count a picture."""
+        states = {structure.name: state for structure, state in read.case.states.items()}
+        self.annotated.update(name for name, state in states.items() if is_annotated(state))
+        self.drawn.update(name for name, state in states.items() if state is State.LABELLED)
+        if read.n_stray:
+            self.stray[read.case.source] = read.n_stray
+        if read.was_grey:
+            self.grey.append(read.case.source)
+        if read.n_transparent:
+            self.transparent.append(read.case.source)
 
 
 def _one_file(dataset: str, root: Path, pair: Pair, options: Options) -> tuple[Path, Path]:
@@ -76,9 +79,7 @@ def _one_file(dataset: str, root: Path, pair: Pair, options: Options) -> tuple[P
     return root / pair.images[0], root / pair.masks[0]
 
 
-def _read(
-    dataset: str, root: Path, pair: Pair, options: Options, numbers: Mapping[str, int], said: Said, frame: int
-) -> Picture:
+def _read(dataset: str, root: Path, pair: Pair, options: Options, said: Said, frame: int) -> _Read:
     image_file, mask_file = _one_file(dataset, root, pair, options)
     image = read_image(dataset, image_file, colour=options.colour)
     values = read_values(dataset, mask_file)
@@ -91,29 +92,45 @@ def _read(
             f"{height} x {width} pixels, as {image_file.name}",
             f"{values.shape[0]} x {values.shape[1]}",
         )
-    read = read_mask(dataset, mask_file, values, options, numbers)
-    present = set(np.unique(read.target).tolist())
-    drawn = frozenset(name for name in options.values if numbers[name] in present)
-    for name in sorted(drawn - set(said.structures)):
-        n_pixels = int((read.target == numbers[name]).sum())
-        advice = "Say that it is annotated, or take it out of the mask."
-        raise DatasetError.about(
-            dataset, mask_file, f"{name} is drawn and not annotated", "no pixel", f"{n_pixels} pixels", advice
-        )
-    return Picture(
+    structures = number_structures(list(options.values))
+    read = read_mask(dataset, mask_file, values, options, values_of(structures))
+    case = Case(
+        dataset=dataset,
         group_name=said.group_name,
         frame=frame,
         image=image.values,
         target=read.target,
-        drawn=drawn,
-        said=said,
-        spacing_mm=options.spacing_mm or image.spacing_mm,
+        states=_states(dataset, mask_file, read.target, structures, said),
+        pixel_spacing_mm=options.spacing_mm or image.spacing_mm,
+        view=None,
+        instant=None,
         source=image_file.relative_to(root).as_posix(),
         source_sha256=image.sha256,
-        n_stray=read.n_stray,
-        was_grey=image.was_grey,
-        n_transparent=image.n_transparent,
+        flags=(f"stray-{read.n_stray}-px",) if read.n_stray else (),
     )
+    return _Read(case, read.n_stray, image.was_grey, image.n_transparent)
+
+
+def _states(
+    dataset: str, mask_file: Path, target: np.ndarray, structures: type[IntEnum], said: Said
+) -> dict[IntEnum, State]:
+    """What is known of each structure: what is annotated and not drawn is not there.
+
+    Raises:
+        DatasetError: A structure is drawn that is not annotated.
+    """
+    states = {}
+    for structure in structures:
+        n_pixels = int((target == structure).sum())
+        if structure.name in said.structures:
+            states[structure] = State.LABELLED if n_pixels else State.ABSENT
+            continue
+        states[structure] = State.UNKNOWN
+        if n_pixels:
+            what, found = f"{structure.name} is drawn and not annotated", f"{n_pixels} pixels"
+            advice = "Say that it is annotated, or take it out of the mask."
+            raise DatasetError.about(dataset, mask_file, what, "no pixel", found, advice)
+    return states
 
 
 def _join_copies(root: Path, pairs: Sequence[Pair], said: Mapping[str, Said], report: ImportReport) -> dict[str, Said]:
@@ -178,42 +195,30 @@ def _tell(counts: _Counts, options: Options, root: Path, report: ImportReport) -
             )
 
 
-def read_pictures(root: Path, options: Options, numbers: Mapping[str, int], report: ImportReport) -> Iterator[Picture]:
+def read_cases(root: Path, options: Options, report: ImportReport) -> Iterator[Case]:
     """Read a folder picture by picture, sorted by name.
 
     Args:
         root: The folder.
         options: What lies where, and what it means.
-        numbers: The study's number of each structure, from 1.
         report: Counts, notes and bad cases.
 
     Raises:
         DatasetError: A picture, a mask, the table or the options are not as declared; the message says what to do.
     """
-    for name in options.values:
-        if name not in numbers:
-            expected = ", ".join(numbers)
-            raise DatasetError.about(
-                report.dataset, "option values", "not a structure of the study", expected, repr(name)
-            )
+    if not options.values:
+        expected = "the mask value of each structure, such as {nucleus: 255}"
+        raise DatasetError.about(report.dataset, "option values", "nothing to read", expected, "none")
     pairs = find_pairs(report.dataset, root, options)
     said = _join_copies(root, pairs, what_is_said(report.dataset, root, pairs, options), report)
     counts, frames = _Counts(), Counter[str]()
     for pair in pairs:
         report.found += 1
         one = said[pair.name]
-        arguments = (report.dataset, root, pair, options, numbers, one, frames[one.group_name])
+        read = report.attempt(pair.name, _read, report.dataset, root, pair, options, one, frames[one.group_name])
         frames[one.group_name] += 1
-        picture = report.attempt(pair.name, _read, *arguments)
-        if picture is None:
+        if read is None:
             continue
-        counts.annotated.update(one.structures)
-        counts.drawn.update(picture.drawn)
-        if picture.n_stray:
-            counts.stray[picture.source] = picture.n_stray
-        if picture.was_grey:
-            counts.grey.append(picture.source)
-        if picture.n_transparent:
-            counts.transparent.append(picture.source)
-        yield picture
+        counts.add(read)
+        yield read.case
     _tell(counts, options, root, report)

@@ -20,13 +20,13 @@ ALL = "all"
 class Options:
     """How a folder of pictures and masks is read."""
 
-    images: str = ""
+    images: str = "images/{name}.png"
     """Where the pictures lie below the folder, such as `pictures/{patient}/{name}.png`. A word in braces stands for any
     text without a slash; `*` too, but what it stands for is forgotten."""
-    masks: str = ""
+    masks: str = "masks/{name}.png"
     """Where the masks lie. Words in braces are those of `images`, and stand for the same text."""
     values: Mapping[str, Any] = field(default_factory=dict)
-    """Value in the masks of each structure."""
+    """Value in the masks of each structure; an import needs at least one."""
     background: int = 0
     """Value of everything else."""
     stray_values: Literal["refuse", "nearest"] = "refuse"
@@ -104,8 +104,6 @@ def _check_annotated(annotated: str | tuple[str, ...], values: Mapping[str, Any]
 
 
 def _check_values(values: Mapping[str, Any], background: int) -> None:
-    if not values:
-        raise _wrong("values", "the mask value of each structure, such as {nucleus: 255}", dict(values))
     owner: dict[int, str] = {}
     for name, value in {"background": background, **values}.items():
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
