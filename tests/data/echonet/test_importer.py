@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -31,15 +32,16 @@ def picture(frame: int, height: int = 112, width: int = 112) -> np.ndarray:
     return image
 
 
-def write_video(path: Path, n_frames: int = 6, height: int = 112, width: int = 112, codec: str = "mjpeg") -> None:
+def write_video(
+    path: Path, n_frames: int = 6, height: int = 112, width: int = 112, codec: str = "mjpeg", aspect: int = 1
+) -> None:
     """Write a video with PyAV alone."""
-    import av
-
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(path, "w", format="avi") as container:
         stream = container.add_stream(codec, rate=Fraction(50))
         stream.width, stream.height = width, height
         stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(aspect)
         for frame in range(n_frames):
             planes = np.concatenate([picture(frame, height, width), np.full((height // 2, width), 128, np.uint8)])
             container.mux(stream.encode(av.VideoFrame.from_ndarray(planes, format=stream.pix_fmt)))
@@ -238,6 +240,29 @@ def test_another_number_of_frames_than_listed_is_remarked(release):
     assert any("says 7 frames, the video has 6" in note for note in report.notes)
 
 
+def test_more_frames_than_the_header_declares_are_remarked(release):
+    """All frames are there, so the import goes on and says so."""
+    declare(release.video(NAMES[0]), 5)
+    cases, report = release.read()
+    assert len(cases) == 6
+    assert [note for note in report.notes if "header says 5 frames, it has 6" in note]
+
+
+def test_pixels_that_are_shown_wide_are_taken_as_square_and_reported(release):
+    """The tracings count pixels, as the data set's own loader does."""
+    write_video(release.video(NAMES[1]), aspect=2)
+    cases, report = release.read()
+    assert len(cases) == 6
+    assert report.adjusted == {"pixels taken for square although the video says otherwise": [NAMES[1]]}
+
+
+def test_no_message_shows_how_numbers_are_stored(release):
+    """A whole table of numbers keeps one of them outside the frame; its line, its video and the number are named."""
+    release.tracings[4] = f"{NAMES[0]}.avi,5000.5,23.0,53.25,23,{ED}"
+    with pytest.raises(DatasetError, match=rf"line 5: {NAMES[0]}: bad X1 \(expected .* to 224, found 5000\.5\)"):
+        release.read()
+
+
 def test_a_user_can_leave_videos_out(release, tmp_path):
     """Names in a text file, with or without `.avi`, are left out; unknown ones are remarked."""
     file = tmp_path / "wrong.txt"
@@ -315,6 +340,30 @@ def huge(release: Release) -> None:
     release.video(NAMES[0]).write_bytes(content)
 
 
+def patch(path: Path, old: bytes, new: bytes) -> None:
+    """Replace some bytes of a file everywhere."""
+    path.write_bytes(path.read_bytes().replace(old, new))
+
+
+def declare(path: Path, n_frames: int) -> None:
+    """Let the header of a video declare another number of frames: the ninth number of the stream's header."""
+    content = bytearray(path.read_bytes())
+    at = content.find(b"strh") + 8 + 32
+    content[at : at + 4] = n_frames.to_bytes(4, "little")
+    path.write_bytes(bytes(content))
+
+
+def blacken(path: Path) -> None:
+    """Replace a video by a black one."""
+    with av.open(path, "w", format="avi") as container:
+        stream = container.add_stream("mjpeg", rate=Fraction(50))
+        stream.width, stream.height, stream.pix_fmt = 112, 112, "yuvj420p"
+        planes = np.concatenate([np.zeros((112, 112), np.uint8), np.full((56, 112), 128, np.uint8)])
+        for _ in range(6):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(planes, format="yuvj420p")))
+        container.mux(stream.encode(None))
+
+
 # What is wrong, and what the message must name: the file, with the line where it has one, and what was found.
 BAD_VIDEOS = {
     "empty video": (lambda r: r.video(NAMES[0]).write_bytes(b""), r"A1\.avi: damaged video"),
@@ -332,22 +381,41 @@ BAD_VIDEOS = {
         r"A1\.avi: wrong frame size .*128, 112",
     ),
     "another codec": (lambda r: write_video(r.video(NAMES[0]), codec="mpeg4"), r"A1\.avi: wrong codec .*mpeg4"),
+    "unknown codec": (
+        lambda r: patch(r.video(NAMES[0]), b"MJPG", b"ZZZZ"),
+        r"A1\.avi: wrong codec .*mjpeg, found one that is not known here\). Use the videos as",
+    ),
+    "cut behind the last traced frame": (
+        lambda r: truncate(r.video(NAMES[0]), r.video(NAMES[0]).stat().st_size - 200),
+        r"A1\.avi: damaged video, cut short .*bytes, as its header says, found",
+    ),
+    "fewer frames than its header says": (
+        lambda r: declare(r.video(NAMES[0]), 9),
+        r"A1\.avi: damaged video, cut short \(expected 9 frames, as its header says, found 6\)",
+    ),
+    "black traced frame": (lambda r: blacken(r.video(NAMES[0])), r"A1\.avi: frame 1: a blank picture .*0 in every"),
     "frame beyond the end": (lambda r: write_video(r.video(NAMES[0]), 4), r"A1\.avi: no frame 4.*more than 4.*found 4"),
-    "text coordinate": (cell("left", 1), r"VolumeTracings\.csv: line 5: bad X1 .*'left'"),
-    "NaN coordinate": (cell("NaN", 2), r"VolumeTracings\.csv: line 5: bad Y1 .*'NaN'|line 5: bad Y1 .*nan"),
-    "infinite coordinate": (cell("inf", 3), r"VolumeTracings\.csv: line 5: bad X2 .*inf"),
-    "missing coordinate": (cell("", 4), r"VolumeTracings\.csv: line 5: bad Y2 .*''"),
-    "coordinate far outside": (cell("1e12", 4), r"VolumeTracings\.csv: line 5: bad Y2 .*1000000000000|1e\+?12"),
-    "frame between two": (cell("1.5", 5), r"VolumeTracings\.csv: line 5: bad Frame .*1\.5"),
-    "negative frame": (cell("-1", 5), r"VolumeTracings\.csv: line 5: bad Frame .*-1"),
+    "text coordinate": (cell("left", 1), r"VolumeTracings\.csv: line 5: 0X.*A1: bad X1 .*'left'"),
+    "NaN coordinate": (
+        cell("NaN", 2),
+        r"VolumeTracings\.csv: line 5: 0X.*A1: bad Y1 .*'NaN'|line 5: 0X.*A1: bad Y1 .*found nan",
+    ),
+    "infinite coordinate": (cell("inf", 3), r"VolumeTracings\.csv: line 5: 0X.*A1: bad X2 .*inf"),
+    "missing coordinate": (cell("", 4), r"VolumeTracings\.csv: line 5: 0X.*A1: bad Y2 .*''"),
+    "coordinate far outside": (cell("1e12", 4), r"VolumeTracings\.csv: line 5: 0X.*A1: bad Y2 .*1000000000000|1e\+?12"),
+    "frame between two": (cell("1.5", 5), r"VolumeTracings\.csv: line 5: 0X.*A1: bad Frame .*1\.5"),
+    "negative frame": (cell("-1", 5), r"VolumeTracings\.csv: line 5: 0X.*A1: bad Frame .*-1"),
     "line cut short": (
         lambda r: r.tracings.__setitem__(4, f"{NAMES[0]}.avi,50"),
-        r"VolumeTracings\.csv: line 5: bad Y1",
+        r"VolumeTracings\.csv: line 5: 0X.*A1: bad Y1",
     ),
-    "unknown split": (listed("EVALUATION", 8), r"FileList\.csv: line 2: unknown Split .*'EVALUATION'"),
-    "number of frames as text": (listed("many", 7), r"FileList\.csv: line 2: NumberOfFrames is no number .*'many'"),
-    "NaN number of frames": (listed("nan", 7), r"FileList\.csv: line 2: NumberOfFrames is not whole .*'nan'"),
-    "row with a column too many": (listed("TRAIN,more", 8), r"FileList\.csv: line 2: wrong number of columns"),
+    "unknown split": (listed("EVALUATION", 8), r"FileList\.csv: line 2: 0X.*A1: unknown Split .*'EVALUATION'"),
+    "number of frames as text": (
+        listed("many", 7),
+        r"FileList\.csv: line 2: 0X.*A1: NumberOfFrames is no number .*'many'",
+    ),
+    "NaN number of frames": (listed("nan", 7), r"FileList\.csv: line 2: 0X.*A1: NumberOfFrames is not whole .*'nan'"),
+    "row with a column too many": (listed("TRAIN,more", 8), r"FileList\.csv: line 2: 0X.*A1: wrong number of columns"),
     "listed name above the root": (listed("../../x", 0), r"FileList\.csv: line 2: not a file name .*'\.\./\.\./x'"),
     "listed name from the root": (listed("/etc/passwd", 0), r"FileList\.csv: line 2: not a file name"),
     "empty listed name": (listed("", 0), r"FileList\.csv: line 2: not a file name"),
@@ -370,7 +438,7 @@ def test_a_bad_video_is_one_clear_error_or_is_left_out(release, change, message)
 def test_a_duplicate_row_is_an_error_and_can_be_left_out(release):
     """The second row of a video is refused, the first one stands."""
     release.listing.append(release.listing[1])
-    with pytest.raises(DatasetError, match=r"FileList\.csv: line 5: duplicate video"):
+    with pytest.raises(DatasetError, match=r"FileList\.csv: line 5: 0X.*A1: duplicate video"):
         release.read()
     cases, report = release.read(on_bad_case="skip")
     assert len(cases) == 6

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from labeldropout.data.echonet.tables import (
     to_numbers,
 )
 from labeldropout.data.import_report import ImportReport
+from labeldropout.data.picture_files import refuse_blank
 from labeldropout.heart import Structure
 from labeldropout.labels import Instant, State, View
 
@@ -45,7 +47,49 @@ def _grey(frame: Any, where: str) -> np.ndarray:
     return np.rint(frame.to_ndarray(format="rgb24").mean(axis=2)).astype(np.uint8)
 
 
-def read_frames(path: Path, wanted: set[int]) -> tuple[dict[int, np.ndarray], int]:
+@dataclass(frozen=True)
+class Frames:
+    """Some frames of a video, and what it says of itself."""
+
+    by_index: dict[int, np.ndarray]
+    """uint8 (112, 112) by index from 0."""
+    n_frames: int
+    """Frames in the video."""
+    n_declared: int
+    """Frames according to its header; 0 if the header does not say."""
+    pixel_aspect: Fraction
+    """Width over height with which a pixel is to be shown."""
+
+
+def _refuse_cut(path: Path) -> None:
+    """Refuse a file that is shorter than its own header says; its last frames would be missing (RIFF, 1991)."""
+    with path.open("rb") as file:
+        start = file.read(8)
+    declared = int.from_bytes(start[4:8], "little") + 8
+    found = path.stat().st_size
+    if start[:4] == b"RIFF" and declared > found:
+        raise error_in(path, "damaged video, cut short", f"{declared} bytes, as its header says", f"{found} bytes")
+
+
+def _decoder(path: Path, stream: Any) -> Any:
+    """The decoder of a stream that is as published.
+
+    Raises:
+        DatasetError: The size or the codec is another one.
+    """
+    decoder, advice = stream.codec_context, "Use the videos as they were published."
+    if decoder is None:
+        raise error_in(path, "wrong codec", "mjpeg", "one that is not known here", advice)
+    if (decoder.height, decoder.width) != (FRAME_SIZE, FRAME_SIZE):
+        raise error_in(path, "wrong frame size", (FRAME_SIZE, FRAME_SIZE), (decoder.height, decoder.width))
+    if decoder.name != "mjpeg":
+        raise error_in(path, "wrong codec", "mjpeg", decoder.name, advice)
+    decoder.thread_count = 1
+    decoder.options = {"err_detect": "explode"}
+    return decoder
+
+
+def read_frames(path: Path, wanted: set[int]) -> Frames:
     """Decode some frames of a video, and count all frames.
 
     In motion JPEG every packet is a complete frame, so the other packets are counted but not decoded.
@@ -54,14 +98,12 @@ def read_frames(path: Path, wanted: set[int]) -> tuple[dict[int, np.ndarray], in
         path: The video.
         wanted: Indices of frames, from 0.
 
-    Returns:
-        uint8 (112, 112) by index, and the number of frames in the video.
-
     Raises:
-        DatasetError: The file is not a video, has the wrong size, is damaged, or is too short.
+        DatasetError: The file is not a video, has another size or codec, is damaged or cut short, or is too short.
     """
     import av
 
+    _refuse_cut(path)
     frames: dict[int, np.ndarray] = {}
     n_frames = 0
     try:
@@ -69,13 +111,7 @@ def read_frames(path: Path, wanted: set[int]) -> tuple[dict[int, np.ndarray], in
             if not container.streams.video:
                 raise error_in(path, "no video in the file", "a video stream", "none")
             stream = container.streams.video[0]
-            decoder = stream.codec_context
-            if (decoder.height, decoder.width) != (FRAME_SIZE, FRAME_SIZE):
-                raise error_in(path, "wrong frame size", (FRAME_SIZE, FRAME_SIZE), (decoder.height, decoder.width))
-            if decoder.name != "mjpeg":
-                raise error_in(path, "wrong codec", "mjpeg", decoder.name, "Use the videos as they were published.")
-            decoder.thread_count = 1
-            decoder.options = {"err_detect": "explode"}
+            decoder = _decoder(path, stream)
             for packet in container.demux(stream):
                 if packet.size == 0:
                     continue
@@ -86,14 +122,17 @@ def read_frames(path: Path, wanted: set[int]) -> tuple[dict[int, np.ndarray], in
                         raise error_in(path, f"damaged frame {n_frames}", "one picture", len(decoded))
                     frames[n_frames] = _grey(decoded[0], f"{path}: frame {n_frames}")
                 n_frames += 1
+            found = Frames(frames, n_frames, stream.frames, stream.sample_aspect_ratio or Fraction(1))
     except av.error.FFmpegError as error:
         raise error_in(
             path, f"damaged video, at frame {n_frames}", "an AVI with motion JPEG", error.strerror
         ) from error
+    if n_frames < found.n_declared:
+        raise error_in(path, "damaged video, cut short", f"{found.n_declared} frames, as its header says", n_frames)
     beyond = sorted(wanted - frames.keys())
     if beyond:
         raise error_in(path, f"no frame {beyond[0]}, counted from 0", f"more than {beyond[0]} frames", n_frames)
-    return frames, n_frames
+    return found
 
 
 def _read_excluded(options: Options) -> set[str]:
@@ -152,7 +191,7 @@ class _Release:
             return []
         rows = self.rows_of[video.name]
         numbers = self.numbers[rows]
-        check_numbers(numbers, rows, self.tracings, self.tracing_file)
+        check_numbers(video.name, numbers, rows, self.tracings, self.tracing_file)
         frames = list(dict.fromkeys(numbers[:, -1].astype(int).tolist()))
         if len(frames) != FRAMES_PER_VIDEO:
             self.report.skip(f"traced frames are not {FRAMES_PER_VIDEO}", video.name)
@@ -169,10 +208,17 @@ class _Release:
         tracings = self.tracings_of(video)
         if not tracings:
             return []
-        frames, n_frames = read_frames(path, {tracing.frame for tracing in tracings})
+        frames = read_frames(path, {tracing.frame for tracing in tracings})
+        for index, frame in frames.by_index.items():
+            refuse_blank(frame, NAME, f"{path}: frame {index}")
         source = path.relative_to(self.root).as_posix()
+        n_frames = frames.n_frames
         if n_frames != video.n_frames:
             self.report.note(f"{source}: FileList.csv says {video.n_frames} frames, the video has {n_frames}.")
+        if 0 < frames.n_declared < n_frames:
+            self.report.note(f"{source}: the video's header says {frames.n_declared} frames, it has {n_frames}.")
+        if frames.pixel_aspect != 1:
+            self.report.adjust("pixels taken for square although the video says otherwise", video.name)
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         return [
@@ -180,7 +226,7 @@ class _Release:
                 dataset=NAME,
                 group_name=video.name,
                 frame=tracing.frame,
-                image=frames[tracing.frame],
+                image=frames.by_index[tracing.frame],
                 target=np.where(tracing.mask, Structure.LV, Structure.BACKGROUND).astype(np.uint8),
                 states={Structure.LV: State.LABELLED, Structure.LVM: State.UNKNOWN, Structure.LA: State.UNKNOWN},
                 pixel_spacing_mm=None,

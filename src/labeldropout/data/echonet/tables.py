@@ -149,12 +149,13 @@ def _header(path: Path) -> list[str]:
 
 
 def _read_listed(row: Mapping[str, Any], where: str, before: set[str]) -> Listed:
+    name = bare(row["FileName"] or "")
     if None in row or None in row.values():
-        raise error_in(where, "wrong number of columns", "as many as the header", "another number")
-    name = bare(row["FileName"])
+        raise error_in(f"{where}: {name}", "wrong number of columns", "as many as the header", "another number")
     check_name(name, where)
+    where = f"{where}: {name}"
     if name in before:
-        raise error_in(where, "duplicate video", "every name once", name)
+        raise error_in(where, "duplicate video", "every name once", "a second row")
     text, split = row["NumberOfFrames"].strip(), row["Split"].strip()
     if split not in _SPLITS:
         raise error_in(where, "unknown Split", "TRAIN, VAL or TEST", repr(split))
@@ -226,8 +227,8 @@ def to_numbers(table: pd.DataFrame) -> np.ndarray:
     return np.stack(columns, axis=1)
 
 
-def check_numbers(numbers: np.ndarray, rows: np.ndarray, table: pd.DataFrame, path: Path) -> None:
-    """Refuse cells that are not valid coordinates or frames.
+def check_numbers(name: str, numbers: np.ndarray, rows: np.ndarray, table: pd.DataFrame, path: Path) -> None:
+    """Refuse cells of a video that are not valid coordinates or frames.
 
     Raises:
         DatasetError: There is such a cell among these rows; the message names the line of the first.
@@ -239,10 +240,11 @@ def check_numbers(numbers: np.ndarray, rows: np.ndarray, table: pd.DataFrame, pa
     bad[:, -1] |= (frames != np.floor(frames)) | (frames < 0)
     if bad.any():
         row, column = np.argwhere(bad)[0]
-        name = table.columns[column]
-        expected = "a whole number from 0" if name == "Frame" else f"a number from {low} to {high}"
-        found = repr(table.iloc[rows[row], column])
-        raise error_in(f"{path}: line {rows[row] + 2}", f"bad {name}", expected, found)
+        title = table.columns[column]
+        expected = "a whole number from 0" if title == "Frame" else f"a number from {low} to {high}"
+        cell = table.iloc[rows[row], column]
+        found = repr(cell) if isinstance(cell, str) else f"{cell:g}"
+        raise error_in(f"{path}: line {rows[row] + 2}: {name}", f"bad {title}", expected, found)
 
 
 def read_tracing(name: str, frame: int, rows: np.ndarray, options: Options, report: ImportReport) -> Tracing | None:
