@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Integer, Shaped
+from jaxtyping import Float, Int, Integer, Shaped
 from torch import Tensor
 from torch.nn import functional
 
@@ -89,6 +89,18 @@ def draw_augmentation(
     return Augmentation(**{name: torch.from_numpy(values.astype(np.float32)) for name, values in drawn.items()})
 
 
+def to_device(values: Shaped[Tensor, "..."], device: torch.device) -> Shaped[Tensor, "..."]:
+    """Values drawn on the CPU, on the device of the images; the host does not wait for a card to take them.
+
+    A copy from ordinary memory would wait until the card had finished everything before it, and the card would then
+    stand idle while the host prepares the next kernel. A copy from page-locked memory is put into the queue instead;
+    PyTorch keeps that memory until the copy is done.
+    """
+    if device.type == "cpu":
+        return values
+    return (values.pin_memory() if device.type == "cuda" else values).to(device, non_blocking=True)
+
+
 def _sampling_grid(parameters: Augmentation, image: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "n h w 2"]:
     """Where each pixel of the result samples the image, in the coordinates of `grid_sample`."""
     height, width = image.shape[-2:]
@@ -98,7 +110,7 @@ def _sampling_grid(parameters: Augmentation, image: Float[Tensor, "n 1 h w"]) ->
     # The inverse map, (column, row); grid_sample measures in half sides, hence the ratios of the sides.
     columns = torch.stack([cosine, -sine * (height / width), zero], dim=1)
     rows = torch.stack([sine * (width / height), cosine, zero], dim=1)
-    theta = torch.stack([columns, rows], dim=1).to(image)
+    theta = to_device(torch.stack([columns, rows], dim=1).to(image.dtype), image.device)
     return functional.affine_grid(theta, list(image.shape), align_corners=False)
 
 
@@ -110,34 +122,34 @@ def _blur(image: Float[Tensor, "n 1 h w"], sigma_px: Float[Tensor, " n"]) -> Flo
     distance = torch.arange(-radius, radius + 1, dtype=torch.float32)
     # The lower bound turns sigma 0 into the identity, exactly: every other tap underflows to 0.
     kernel = torch.exp(-0.5 * (distance / sigma_px.clamp(min=1e-3).unsqueeze(1)).square())
-    kernel = (kernel / kernel.sum(1, keepdim=True)).to(image)
+    kernel = to_device((kernel / kernel.sum(1, keepdim=True)).to(image.dtype), image.device)
     n, size = kernel.shape
     stacked = image.transpose(0, 1)
     stacked = functional.conv2d(stacked, kernel.view(n, 1, size, 1), padding=(radius, 0), groups=n)
     return functional.conv2d(stacked, kernel.view(n, 1, 1, size), padding=(0, radius), groups=n).transpose(0, 1)
 
 
-def _chosen(parameters: Augmentation, device: torch.device, *names: str) -> Tensor:
-    """Rows of the images for which one of these was drawn."""
+def _chosen(parameters: Augmentation, *names: str) -> Int[Tensor, " k"]:
+    """Rows of the images for which one of these was drawn, on the CPU."""
     is_drawn = [getattr(parameters, name) != NEUTRAL[name] for name in names]
-    return torch.stack(is_drawn).any(0).nonzero().flatten().to(device)
+    return torch.stack(is_drawn).any(0).nonzero().flatten()
 
 
-def _rows(parameters: Augmentation, rows: Tensor) -> Augmentation:
+def _rows(parameters: Augmentation, rows: Int[Tensor, " k"]) -> Augmentation:
     """The parameters of some images."""
-    index = rows.cpu()
-    return Augmentation(**{name: values[index] for name, values in vars(parameters).items()})
+    return Augmentation(**{name: values[rows] for name, values in vars(parameters).items()})
 
 
 def _resample_chosen(
     image: Float[Tensor, "n 1 h w"], target: Integer[Tensor, "n h w"], parameters: Augmentation
 ) -> None:
     """Scale and rotate the images, and their targets, for which that was drawn; in place."""
-    rows = _chosen(parameters, image.device, "scale", "rotation_deg")
-    if not len(rows):
+    drawn = _chosen(parameters, "scale", "rotation_deg")
+    if not len(drawn):
         return
+    rows = to_device(drawn, image.device)
     old = image[rows]
-    grid = _sampling_grid(_rows(parameters, rows), old)
+    grid = _sampling_grid(_rows(parameters, drawn), old)
     image[rows] = functional.grid_sample(old, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     labels = target[rows].to(image.dtype).unsqueeze(1)
     labels = functional.grid_sample(labels, grid, mode="nearest", padding_mode="zeros", align_corners=False)
@@ -146,15 +158,16 @@ def _resample_chosen(
 
 def _blur_chosen(image: Float[Tensor, "n 1 h w"], parameters: Augmentation) -> None:
     """Blur the images for which that was drawn; in place."""
-    rows = _chosen(parameters, image.device, "blur_sigma_px")
-    if len(rows):
-        image[rows] = _blur(image[rows], _rows(parameters, rows).blur_sigma_px)
+    drawn = _chosen(parameters, "blur_sigma_px")
+    if len(drawn):
+        rows = to_device(drawn, image.device)
+        image[rows] = _blur(image[rows], _rows(parameters, drawn).blur_sigma_px)
 
 
 def _shade(image: Float[Tensor, "n 1 h w"], parameters: Augmentation) -> Float[Tensor, "n 1 h w"]:
     """Brightness, then contrast about the mean that results, in one pass over the images."""
     factor, shift, contrast = (
-        values.to(image).view(-1, 1, 1, 1)
+        to_device(values.to(image.dtype), image.device).view(-1, 1, 1, 1)
         for values in (parameters.brightness_factor, parameters.brightness_shift, parameters.contrast)
     )
     mean = image.mean(dim=(1, 2, 3), keepdim=True) * factor

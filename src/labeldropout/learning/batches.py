@@ -16,7 +16,7 @@ from labeldropout.heart import Structure
 from labeldropout.label_dropout import draw_hidden_by_pattern, draw_hidden_structures, hide_annotations
 from labeldropout.label_sets import label_sets, partially_labelled
 from labeldropout.labels import Part, is_annotated
-from labeldropout.learning.augmentation import augment, draw_augmentation
+from labeldropout.learning.augmentation import augment, draw_augmentation, to_device
 from labeldropout.learning.experiments import ANY
 
 IGNORED = 255
@@ -235,17 +235,19 @@ class Batches:
         return rows
 
     def draw(self) -> Batch:
-        """The next batch of the stream."""
+        """The next batch of the stream; drawn on the CPU, and made on the device without the host waiting for it."""
         cases, device = self.cases, self.cases.images.device
         rows = self._draw_rows()
-        index = torch.from_numpy(rows).to(device)
+        index = to_device(torch.from_numpy(rows), device)
         image = cases.images[index].unsqueeze(1).float().div_(255)
         target = cases.targets[index]
-        annotated = cases.annotated[rows]
+        drawn = cases.annotated[rows]
+        annotated = to_device(drawn, device)
         if self.augmentation:
             transforms = self.augmentation["transforms"]
             parameters = draw_augmentation(len(rows), transforms, image.shape[-1], self.augmentation_rng)
             image, target = augment(image, target, parameters)
         if self.label_dropout:
-            target, annotated = hide_annotations(target, annotated.to(device), self._draw_hidden(annotated).to(device))
-        return Batch(image, target, annotated.to(device), rows)
+            hidden = to_device(self._draw_hidden(drawn), device)
+            target, annotated = hide_annotations(target, annotated, hidden, validate=False)
+        return Batch(image, target, annotated, rows)

@@ -26,7 +26,7 @@ def forward(network: nn.Module, image: Tensor) -> Tensor:
         network: Already in channels-last memory format.
         image: float32 (N, 1, H, W).
     """
-    with torch.autocast(image.device.type, torch.bfloat16, enabled=image.device.type == "cuda"):
+    with torch.autocast("cuda", torch.bfloat16, enabled=image.device.type == "cuda"):
         return network(image.to(memory_format=torch.channels_last))
 
 

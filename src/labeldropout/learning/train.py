@@ -122,20 +122,25 @@ def _refuse_non_finite(losses: torch.Tensor, batches: list[np.ndarray], table: p
         )
 
 
-def train_steps(
+def take_steps(
     model: Model,
     batches: Batches,
     optimiser: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LRScheduler,
     n_steps: int,
 ) -> tuple[torch.Tensor, list[np.ndarray]]:
-    """So many optimisation steps.
+    """So many optimisation steps, none of which waits for the device: a card always has the next kernels in its queue.
+
+    The loss does not look at values for the same reason; targets come from a table of channels, and `train` looks at
+    the losses after each validation.
 
     Returns:
-        Loss of every batch, float64 on the CPU (fetched once, so that a GPU never waits), and the rows of every batch.
+        Loss of every batch, on the device, and the rows of every batch.
     """
     loss_function = partial(
-        LOSSES[model.config["loss"]], ignore_index=IGNORED if model.config.get("ignore_hidden") else None
+        LOSSES[model.config["loss"]],
+        ignore_index=IGNORED if model.config.get("ignore_hidden") else None,
+        validate=False,
     )
     losses, rows = [], []
     model.network.train()
@@ -148,7 +153,23 @@ def train_steps(
         schedule.step()
         losses.append(loss.detach())
         rows.append(batch.rows)
-    return torch.stack(losses).double().cpu(), rows
+    return torch.stack(losses), rows
+
+
+def train_steps(
+    model: Model,
+    batches: Batches,
+    optimiser: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+    n_steps: int,
+) -> tuple[torch.Tensor, list[np.ndarray]]:
+    """So many optimisation steps, done when this returns.
+
+    Returns:
+        Loss of every batch, float64 on the CPU (fetched once, at the end), and the rows of every batch.
+    """
+    losses, rows = take_steps(model, batches, optimiser, schedule, n_steps)
+    return losses.double().cpu(), rows
 
 
 class SGD(torch.optim.SGD):
