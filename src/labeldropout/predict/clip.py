@@ -85,6 +85,8 @@ def grey_frames(frames: Iterable[np.ndarray], path: Path) -> Iterator[np.ndarray
         else:
             highest = max(highest, float(values.max()))
         yield values
+    if are_whole and highest == 1:
+        raise ValueError(f"{path}: no other intensities than 0 and 1 (expected 0 to 255). Is it a mask?")
     if not are_whole and highest < FEW_GREYS:
         factor = "Multiply by 255 first" if highest <= 1 else "Scale to 0 to 255 first"
         raise ValueError(

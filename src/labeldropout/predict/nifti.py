@@ -242,18 +242,25 @@ def read_nifti(path: Path, third_axis: str = "header") -> Clip:
     return Clip(path, header.shape, frames, header.spacing_mm, aspect, ".nii.gz", labels, header.notes)
 
 
-def nifti_labels(target: Path, shape: tuple[int, int], n_frames: int) -> AbstractContextManager[Put]:
-    """Open a label map (columns, rows, frames) for an input that is a video: a codec would blur label maps.
+def nifti_labels(
+    target: Path, shape: tuple[int, int], n_frames: int, spacing_mm: tuple[float, float] | None
+) -> AbstractContextManager[Put]:
+    """Open a label map (columns, rows, frames) for a video or DICOM: a video's codec would blur label maps.
 
     Args:
         target: The file.
         shape: (rows, columns).
         n_frames: How many label maps will come.
+        spacing_mm: (row, column); None where it is unknown.
     """
     header = nib.Nifti1Header()
     header.set_data_dtype(np.uint8)
     header.set_data_shape((*shape[::-1], n_frames))
-    header.set_sform(np.diag([-1.0, -1.0, 1.0, 1.0]), code=2)
+    row, column = spacing_mm or (1.0, 1.0)
+    header.set_sform(np.diag([-column, -row, 1.0, 1.0]), code=2)
+    header["pixdim"][1:4] = column, row, 1.0
+    if spacing_mm:
+        header.set_xyzt_units("mm")
     header.set_slope_inter(1, 0)
     header["vox_offset"] = 352
     header["magic"] = header.single_magic

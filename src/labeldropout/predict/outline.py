@@ -176,10 +176,12 @@ def _find_cone(clip: Clip, seen: _Seen, tools: _Tools) -> FoundCone | None:
     """The cone of all frames: only the brightest and the darkest value of each pixel matter.
 
     Raises:
-        ValueError: The picture is black.
+        ValueError: The picture is blank.
     """
     if tools.options.cone == "none":
         return None
+    if seen.brightest.max() == seen.darkest.min():
+        raise ValueError(f"{clip.path}: every pixel is {seen.brightest.max()} (expected an ultrasound image).")
     ends = [seen.brightest] if seen.n_frames == 1 else [seen.darkest, seen.brightest]
     masks = tools.network.masks([(np.stack(seen.some), clip.pixel_aspect)]) if tools.network else [None]
     try:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from labeldropout.predict.clip import Clip
+from labeldropout.predict.dicom import is_dicom, read_dicom
 from labeldropout.predict.metaimage import read_metaimage
 from labeldropout.predict.nifti import read_nifti
 from labeldropout.predict.raster import FORMATS, read_raster
@@ -20,8 +21,13 @@ READERS: dict[str, Callable[..., Clip]] = {
     ".avi": read_video,
     ".mp4": read_video,
     ".mov": read_video,
+    ".dcm": read_dicom,
+    "": read_dicom,
 }
-"""Readers by file extension."""
+"""Readers by file extension; DICOM files often have none of their own and are known by their content."""
+
+ENDINGS = tuple(sorted(filter(None, READERS), key=len, reverse=True))
+"""Extensions, the longer ones first."""
 
 HAVE_THIRD_AXIS = (read_nifti, read_metaimage)
 """Readers of formats whose third axis may be depth or time."""
@@ -40,9 +46,9 @@ class Inputs:
 
 
 def ending_of(path: Path) -> str | None:
-    """The known extension of a file; None if it has none."""
+    """The known extension of a file, empty for DICOM without `.dcm`; None if it is of no known format."""
     name = path.name.lower()
-    return next((ending for ending in sorted(READERS, key=len, reverse=True) if name.endswith(ending)), None)
+    return next((ending for ending in ENDINGS if name.endswith(ending)), "" if is_dicom(path) else None)
 
 
 def open_clip(path: Path, third_axis: str) -> Clip:
@@ -78,7 +84,7 @@ def _name(relative: Path, ending: str) -> Path:
     Raises:
         ValueError: The file's name cannot be carried over.
     """
-    name = relative.name[: -len(ending)]
+    name = relative.name[: len(relative.name) - len(ending)]
     if not name:
         raise ValueError("has no name before its extension. Rename it.")
     try:
@@ -135,10 +141,12 @@ def find_inputs(inputs: Iterable[Path]) -> Inputs:
         elif not given.is_file():
             raise ValueError(f"{given}: no such file or folder.")
         elif ending_of(given) is None:
-            raise ValueError(f"{given}: unknown extension (expected one of {', '.join(READERS)}).")
+            raise ValueError(f"{given}: unknown extension (expected one of {', '.join(sorted(ENDINGS))} or DICOM).")
         else:
             _add(found, given, Path(given.name))
     if not found.files and not found.failed:
         there = f"found {', '.join(str(path) for path in found.skipped[:5])}" if found.skipped else "found no file"
-        raise ValueError(f"nothing to predict (expected files that end in {', '.join(READERS)}; {there}).")
+        raise ValueError(
+            f"nothing to predict (expected files that end in {', '.join(sorted(ENDINGS))} or DICOM; {there})."
+        )
     return found

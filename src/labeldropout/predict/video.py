@@ -132,6 +132,6 @@ def read_video(path: Path) -> Clip:
     shape = stored[::-1] if turns % 2 else stored
 
     def labels(target: Path, n_frames: int) -> AbstractContextManager[Put]:
-        return nifti_labels(target, shape, n_frames)
+        return nifti_labels(target, shape, n_frames, None)
 
     return Clip(path, shape, lambda: _frames(path, turns, stored), None, aspect, ".nii.gz", labels, tuple(notes))
