@@ -286,10 +286,10 @@ def test_without_a_view_index_parasternal_images_are_told_by_their_curves(releas
 
 
 def test_the_second_release_is_read_too(release: Release):
-    """Lists of instances, lists of numbers, straight segments; several instances are unknown and flagged."""
+    """Lists of instances, lists of numbers, straight segments; different instances are unknown and flagged."""
     straight = curve([20, 20, 40, 40], [40, 12, 12, 40], straight_segment="1 1 1 0", conf="1 1 1 1")
     release.of(0)["curve-lv-endo"] = [straight]
-    release.of(1)["curve-la-endo"] = [heart()["curve-la-endo"]] * 2
+    release.of(1)["curve-la-endo"] = [heart()["curve-la-endo"], curve("40 30 20", "40 56 40")]
     cases, _ = release.read(complete=False)
     cavity = cases[code(0)].target == LV
     assert cavity[13:40, 21:40].all()
@@ -325,13 +325,50 @@ def test_without_labels_all_the_union_of_the_lists_is_used(release: Release):
         list(importer.read_cases(release.root, Options(keys=EPI), report))
 
 
+def test_the_same_instance_listed_twice_counts_once_and_is_reported(release: Release):
+    """Letter by letter the same outline is one outline, in the census too."""
+    once, _ = release.read()
+    release.of(1)["curve-la-endo"] = [heart()["curve-la-endo"]] * 2
+    cases, report = release.read()
+    np.testing.assert_array_equal(cases[code(1)].target, once[code(1)].target)
+    assert cases[code(1)].flags == ()
+    assert report.adjusted == {
+        "a curve listed several times, letter by letter, counts once": [f"{code(1)}: curve-la-endo"]
+    }
+    found = {row["check"]: row["found"] for row in report.checks}
+    assert found["census curve-la-endo A2C"].startswith("curve=2 ")
+
+
+def test_a_curve_that_leaves_the_image_a_little_is_cut_at_the_border(release: Release):
+    """The part inside is what the outline would give on a larger picture; the others are as before."""
+    release.of(0)["curve-la-endo"] = curve("-3.5 2.0 9.0 2.0 -3.5", "40.0 36.0 44.0 54.0 48.0")
+    cases, report = release.read()
+    moved = np.array([[6.5, 12.0, 19.0, 12.0, 6.5], [40.0, 36.0, 44.0, 54.0, 48.0]]).T
+    larger = fill(spline(moved), (SHAPE[0], SHAPE[1] + 10))[:, 10:]
+    np.testing.assert_array_equal(cases[code(0)].target == LA, larger)
+    assert report.adjusted == {"a curve that leaves the image, cut at the border": [f"{code(0)}: curve-la-endo"]}
+    assert report.skipped == {}
+
+
+def test_what_is_not_used_is_recorded_by_name(release: Release):
+    """Images with nothing but blurred structures, of another view, or with a curve without a type."""
+    release.add(2, {key: nothing("blurred") for key in heart()})
+    release.add(3, view="PLAX")
+    del release.of(1)["curve-la-endo"]["type"]
+    cases, report = release.read(complete=False)
+    assert cases[code(1)].states[LA] is UNKNOWN
+    assert report.left_out == {"apical, but nothing is annotated": [code(2)], "of another view": [code(3)]}
+    assert report.adjusted == {"a curve without a type counts as not annotated": [f"{code(1)}: curve-la-endo"]}
+
+
 BAD_CURVES = {
     "two points": (curve("20 30", "40 10"), "2 points"),
     "no points": (curve("", ""), "0 points"),
     "unequal": (curve("20 22 30", "40 20"), "3 x and 2 y"),
     "NaN": (curve("20 nan 40", "40 20 40"), "not finite"),
     "infinite": (curve([20, 1e400, 40], [40, 10, 40]), "not finite"),
-    "outside": (curve("20 30 83", "40 10 40"), "2 px outside"),
+    "outside": (curve("20 30 84", "40 10 40"), "more than 5% of the side outside the image"),
+    "above": (curve("20 30 40", "40 -4 40"), "more than 5% of the side outside the image"),
     "repeated": (curve("20 20 30 30", "40 40 10 10"), "different points"),
     "crossing": (curve("20 40 20 40", "40 15 15 40"), "crosses itself"),
     "tiny": (curve("20 21 22", "40 38 40"), "an area of"),
@@ -653,7 +690,7 @@ def test_extra_masks_add_structures_that_the_curation_calls_labelled(release: Re
     [
         (np.zeros((60, 81), np.uint8), r"another size than the image \(expected \(60, 80\), found \(60, 81\)\)"),
         (np.full(SHAPE, 4, np.uint8), r"unknown label value \(expected 0 to 3, found \[4\]\)"),
-        (np.zeros((*SHAPE, 3), np.uint8), r"not a label map .*mode RGB"),
+        (np.full((*SHAPE, 3), (0, 0, 9), np.uint8), r"not a label map .*mode RGB"),
         (np.zeros(SHAPE, np.uint8), r"a bad curve in a curated image .*LVM: nothing is drawn"),
     ],
 )

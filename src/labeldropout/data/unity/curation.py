@@ -19,6 +19,7 @@ from labeldropout.data.unity.labels import (
     indexed_view,
     labels_of,
     read_label,
+    remark_labels,
     state_of,
     view_words,
 )
@@ -96,6 +97,7 @@ def from_curation(
             structure: read_label(labels, key, f"{release.labels_file}: {row.code}")
             for structure, key in options.key_of.items()
         }
+        remark_labels(found, row.code, options, report)
         states = {s: row.states.get(s, state_of(label, s, options)) for s, label in found.items()}
         extra = extra_path(options, row.code)
         for structure, state in row.states.items():

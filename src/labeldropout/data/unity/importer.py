@@ -87,7 +87,9 @@ def _read_case(wanted: Wanted, path: Path, release: Release, options: Options, r
     where = f"{release.labels_file}: {wanted.code}"
     extra = extra_path(options, wanted.code) if wanted.curated else None
     drawn = _read_extra(extra, image.shape, options) if extra else np.zeros(image.shape, np.uint8)
-    outlines, bad, flags = _outlines(wanted, release, options, image.shape)
+    outlines, bad, flags = _outlines(wanted, release, options, image.shape, report)
+    if picture.n_transparent:
+        report.adjust("transparent pixels laid over black", wanted.code)
     areas = _areas(outlines, drawn, wanted.states)
     states = dict(wanted.states)
     for structure in FOREGROUND:
@@ -127,7 +129,7 @@ def _read_case(wanted: Wanted, path: Path, release: Release, options: Options, r
 
 
 def _outlines(
-    wanted: Wanted, release: Release, options: Options, shape: tuple[int, int]
+    wanted: Wanted, release: Release, options: Options, shape: tuple[int, int], report: ImportReport
 ) -> tuple[dict[Structure, np.ndarray], dict[Structure, str], list[str]]:
     """Filled outlines of the needed curves, what is wrong with the bad ones, and flags."""
     labels = labels_of(release, wanted.code)
@@ -141,10 +143,13 @@ def _outlines(
         if label.kind != "curve" or all(wanted.states[user] is not State.LABELLED for user in users):
             continue
         try:
-            outlines[structure], apex_row, hinge_row = _outline(label.entry, shape, options, f"{where}: {key}")
+            points = _points(label.entry, shape, options, f"{where}: {key}")
+            outlines[structure], apex_row, hinge_row = _outline(points, label.entry, shape, options, f"{where}: {key}")
         except _BadCurveError as error:
             bad[structure] = f"{key}: {error}"
             continue
+        if _is_outside(points, shape, 0.5):
+            report.adjust("a curve that leaves the image, cut at the border", f"{wanted.code}: {key}")
         if structure is Structure.LV and apex_row > hinge_row:
             flags.append("apex-below-hinges")
     return outlines, bad, flags
@@ -166,17 +171,18 @@ def _areas(
     return areas
 
 
-def _outline(
-    entry: Mapping[str, Any], shape: tuple[int, int], options: Options, where: str
-) -> tuple[np.ndarray, float, float]:
-    """Filled outline, row of the apex, and row of the higher hinge.
+def _is_outside(points: np.ndarray, shape: tuple[int, int], margins_px: float | np.ndarray) -> bool:
+    """Whether a point lies outside the image by more than a margin, (x, y), from the centres of its border pixels."""
+    return bool((points < -margins_px).any() or (points > np.array(shape[::-1]) - 1 + margins_px).any())
+
+
+def _points(entry: Mapping[str, Any], shape: tuple[int, int], options: Options, where: str) -> np.ndarray:
+    """The drawn points, (n, 2) as (x, y).
 
     Raises:
-        _BadCurveError: The curve is bad in one of the known ways.
+        _BadCurveError: They are bad in one of the known ways.
         DatasetError: The coordinates are not numbers.
     """
-    from labeldropout.data.curves import CurveError, apex, crosses_itself, fill, spline
-
     x, y = (read_numbers(entry.get(axis), f"{where}: {axis}") for axis in ("x", "y"))
     if len(x) != len(y):
         raise _BadCurveError(f"{len(x)} x and {len(y)} y")
@@ -185,10 +191,22 @@ def _outline(
         raise _BadCurveError("a coordinate is not finite")
     if len(points) < 3:
         raise _BadCurveError(f"{len(points)} points")
-    margin = options.point_margin_px
-    outside = (points < -margin).any() or (points > np.array(shape[::-1]) - 1 + margin).any()
-    if outside:
-        raise _BadCurveError(f"a point lies more than {margin:g} px outside the image")
+    if _is_outside(points, shape, options.point_margin_share * np.array(shape[::-1])):
+        raise _BadCurveError(f"a point lies more than {options.point_margin_share:.0%} of the side outside the image")
+    return points
+
+
+def _outline(
+    points: np.ndarray, entry: Mapping[str, Any], shape: tuple[int, int], options: Options, where: str
+) -> tuple[np.ndarray, float, float]:
+    """Filled outline, row of the apex, and row of the higher hinge.
+
+    Raises:
+        _BadCurveError: The curve is bad in one of the known ways.
+        DatasetError: The marks of straight segments are not numbers.
+    """
+    from labeldropout.data.curves import CurveError, apex, crosses_itself, fill, spline
+
     marks = entry.get("straight_segment")
     straight = None if marks in (None, "") else np.array(read_numbers(marks, f"{where}: straight_segment")) != 0
     try:

@@ -35,8 +35,10 @@ class Label:
     """The label under one key of one image."""
 
     kind: str
-    """curve, off, blurred, missing or several."""
+    """curve, off, blurred, missing, untyped (points without a type) or several."""
     entry: Mapping[str, Any] = field(default_factory=dict)
+    n_equal: int = 1
+    """How often it is listed, letter by letter."""
 
 
 def view_words(release: Release, options: Options) -> dict[str, View | None]:
@@ -83,10 +85,15 @@ def looks_apical(labels: Mapping[str, Any], options: Options) -> bool:
     return not any(key.startswith(parasternal) and plain_kind(entry) == "curve" for key, entry in labels.items())
 
 
+def _all_equal(entries: list[Any]) -> bool:
+    """Whether there is one entry, or the same one several times."""
+    return bool(entries) and all(entry == entries[0] for entry in entries)
+
+
 def plain_kind(entry: Any) -> str:
     """Type of a label, for counting; never raises an error."""
     if isinstance(entry, list):
-        entry = entry[0] if len(entry) == 1 else {"type": "several"} if entry else None
+        entry = entry[0] if _all_equal(entry) else {"type": "several"} if entry else None
     kind = entry.get("type") if isinstance(entry, dict) else None
     return str(kind) if kind else "missing"
 
@@ -142,9 +149,11 @@ def read_label(labels: Mapping[str, Any], key: str | None, where: str) -> Label:
     entry = labels.get(key) if key else None
     if key in labels.get(DUPLICATES, ()):
         raise DatasetError.about(NAME, f"{where}: {key}", "listed twice with different content", "once", "twice")
+    n_equal = 1
     if isinstance(entry, list):
-        if len(entry) > 1:
+        if entry and not _all_equal(entry):
             return Label("several")
+        n_equal = max(1, len(entry))
         entry = entry[0] if entry else None
     if entry is None:
         return Label("missing")
@@ -152,10 +161,20 @@ def read_label(labels: Mapping[str, Any], key: str | None, where: str) -> Label:
         raise DatasetError.about(NAME, f"{where}: {key}", "wrong shape of a label", "an object", type(entry).__name__)
     kind = entry.get("type")
     if kind is None:
-        return Label("missing")
+        return Label("untyped" if entry.get("x") or entry.get("y") else "missing")
     if kind not in KINDS or kind == "point":
         raise DatasetError.about(NAME, f"{where}: {key}", "wrong type of a label", "curve, off or blurred", repr(kind))
-    return Label(kind, entry)
+    return Label(kind, entry, n_equal)
+
+
+def remark_labels(found: Mapping[Structure, Label], code: str, options: Options, report: ImportReport) -> None:
+    """Record the labels of an image that are taken otherwise than they stand."""
+    for structure, label in found.items():
+        item = f"{code}: {options.key_of[structure]}"
+        if label.kind == "untyped":
+            report.adjust("a curve without a type counts as not annotated", item)
+        if label.n_equal > 1:
+            report.adjust("a curve listed several times, letter by letter, counts once", item)
 
 
 def state_of(label: Label, structure: Structure, options: Options) -> State:
@@ -173,11 +192,12 @@ def all_apical(release: Release, paths: Mapping[str, Path], options: Options, re
     left_out: Counter[str] = Counter()
     wanted = []
     for code in sorted(paths):
-        image = report.attempt(code, _look, release, words, options, code)
+        image = report.attempt(code, _look, release, words, options, code, report)
         if isinstance(image, Wanted):
             wanted.append(image)
         elif image is not None:
             left_out[image] += 1
+            report.leave_out(image, code)
     for reason, count in sorted(left_out.items()):
         report.note(f"{count} images are left out: {reason}.")
     n_apical = len(wanted) + sum(count for reason, count in left_out.items() if reason.startswith("apical"))
@@ -190,7 +210,9 @@ def all_apical(release: Release, paths: Mapping[str, Path], options: Options, re
     return wanted
 
 
-def _look(release: Release, words: Mapping[str, View | None], options: Options, code: str) -> Wanted | str:
+def _look(
+    release: Release, words: Mapping[str, View | None], options: Options, code: str, report: ImportReport
+) -> Wanted | str:
     """The image if it is used without a curation, else the reason why not."""
     labels = labels_of(release, code)
     listed, view = indexed_view(release, words, code)
@@ -201,6 +223,7 @@ def _look(release: Release, words: Mapping[str, View | None], options: Options, 
         return "no apical curves"
     where = f"{release.labels_file}: {code}"
     found = {structure: read_label(labels, key, where) for structure, key in options.key_of.items()}
+    remark_labels(found, code, options, report)
     states = {structure: state_of(label, structure, options) for structure, label in found.items()}
     if options.complete and not all_drawn(states, options):
         return "apical, but not all configured structures are drawn"

@@ -42,8 +42,8 @@ class Options:
     """Largest allowed share of `off` for a structure whose `off_state` is left at its default."""
     min_area_share: float = 0.002
     """Smallest outline that counts as a structure, as a share of the image."""
-    point_margin_px: float = 2.0
-    """How far outside the image a point may be."""
+    point_margin_share: float = 0.05
+    """How far outside the image a point may be, as a share of the image's side; the outline is cut at the border."""
     max_pixels: int = 16_777_216
     """Largest image that is decoded."""
     large_wall_ratio: float = 1.5
