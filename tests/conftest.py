@@ -17,7 +17,7 @@ from labeldropout.case import Case, stable_id
 from labeldropout.data.case_store import CaseStore, write_cases
 from labeldropout.data.import_report import ImportReport
 from labeldropout.data.parts import PATIENTS
-from labeldropout.data.prepared import PREPARED, write_prepared
+from labeldropout.data.prepared import columns_of_prepared, write_prepared
 from labeldropout.files import write_table
 from labeldropout.heart import Structure
 from labeldropout.labels import Instant, State, View
@@ -125,12 +125,14 @@ def small_study(tmp_path: Path) -> SmallStudy:
         cases = [disc_case(dataset, group, instant, states) for group in range(10) for instant in Instant]
         write_cases(cases, study.cases(dataset), ImportReport(dataset))
         store = CaseStore(study.cases(dataset))
-        table = store.table.assign(crop_row=4, crop_column=4, crop_height=GRID, crop_width=GRID)[list(PREPARED)]
+        table = store.table.assign(crop_row=4, crop_column=4, crop_height=GRID, crop_width=GRID)
+        table = table[list(columns_of_prepared(store.pixels.structures))]
         inside = (slice(4, 4 + GRID),) * 2
         write_prepared(
             (store.image(i)[inside] for i in range(len(store))),
             (store.target(i)[inside] for i in range(len(store))),
             table,
+            store.pixels,
             study.prepared(dataset),
         )
         patients += [

@@ -22,6 +22,29 @@ QUALITIES = ("best", "median", "worst")
 """The test images that are shown for a model and a data set, by mean Dice."""
 
 
+def resized(
+    image: UInt8[np.ndarray, "_ _ *channels"], size: tuple[int, int], resample: Image.Resampling
+) -> UInt8[np.ndarray, "_ _ *channels"]:
+    """The image at another size; each channel is resized on its own.
+
+    Args:
+        image: Intensities.
+        size: (columns, rows).
+        resample: How.
+    """
+    channels = [image] if image.ndim == 2 else [image[..., channel] for channel in range(image.shape[2])]
+    small = [np.asarray(Image.fromarray(np.ascontiguousarray(one)).resize(size, resample)) for one in channels]
+    return small[0] if image.ndim == 2 else np.stack(small, axis=2)
+
+
+def in_colour(image: UInt8[np.ndarray, "h w *channels"]) -> UInt8[np.ndarray, "h w 3"]:
+    """The image to look at: three channels are red, green and blue; of any other number, the mean is grey."""
+    if image.ndim == 3 and image.shape[2] == 3:
+        return image
+    grey = image if image.ndim == 2 else image.mean(2).round().astype(np.uint8)
+    return np.repeat(grey[..., None], 3, axis=2)
+
+
 def choose(scores: pd.DataFrame, seed: int) -> pd.DataFrame:
     """The best, the median and the worst test image of each data set, by mean Dice over the structures it is scored on.
 

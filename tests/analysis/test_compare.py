@@ -19,7 +19,9 @@ from labeldropout.analysis.spreads import FIGURE_TABLE, INSTRUMENT_TABLE, LENGTH
 from labeldropout.analysis.statistics import bootstrap_mean, resample_patients
 from labeldropout.analysis.study import read_reported
 from labeldropout.analysis.typesetting import WIDEST, widths
-from labeldropout.data.case_store import CASES
+from labeldropout.data.case_store import columns_of_cases
+from labeldropout.data.pixels import Pixels, write_pixels
+from labeldropout.labels import number_structures
 from labeldropout.learning.tables import SCORES
 
 ROOT = Path(__file__).parents[2]
@@ -86,7 +88,7 @@ def score_rows(
 @pytest.fixture
 def study(tmp_path):
     """Two stores of eight cases (two per patient, all in the test part but the last two), and their split."""
-    parts = []
+    parts, structures = [], number_structures(["LV", "LVM", "LA"])
     for dataset in ("camus", "unity"):
         rows = []
         for place in range(8):
@@ -96,7 +98,7 @@ def study(tmp_path):
             labelled = {"LV": "labelled", "LVM": "labelled" if dataset == "camus" else "unknown", "LA": "labelled"}
             rows.append(
                 {
-                    **dict.fromkeys(CASES, 1),
+                    **dict.fromkeys(columns_of_cases(structures), 1),
                     "case": f"{dataset}-c{place:02d}",
                     "dataset": dataset,
                     "patient": patient,
@@ -105,7 +107,10 @@ def study(tmp_path):
                 }
             )
         (tmp_path / dataset).mkdir()
-        pd.DataFrame(rows, columns=list(CASES)).to_csv(tmp_path / dataset / "cases.csv", index=False)
+        write_pixels(Pixels(1, structures), tmp_path / dataset)
+        pd.DataFrame(rows, columns=list(columns_of_cases(structures))).to_csv(
+            tmp_path / dataset / "cases.csv", index=False
+        )
     split = tmp_path / "patients.csv"
     pd.DataFrame(parts).drop_duplicates().to_csv(split, index=False)
 

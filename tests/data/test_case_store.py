@@ -10,10 +10,11 @@ import pytest
 from labeldropout.case import Case, DatasetError
 from labeldropout.data.case_store import CaseStore, write_cases
 from labeldropout.data.import_report import ImportReport
-from labeldropout.data.prepared import PREPARED, read_prepared, write_prepared
+from labeldropout.data.pixels import Pixels, read_pixels
+from labeldropout.data.prepared import columns_of_prepared, read_prepared, write_prepared
 from labeldropout.files import read_json, read_table, replacing, write_json, write_table
 from labeldropout.heart import FOREGROUND, Structure
-from labeldropout.labels import Instant, State, View
+from labeldropout.labels import Instant, State, View, number_structures, values_of
 
 
 def make_case(n=1, **changes):
@@ -79,7 +80,7 @@ def test_the_same_cases_give_the_same_bytes(store, tmp_path):
     """A second import of the same data set is the same store."""
     write_cases((make_case(n) for n in (1, 2, 3)), tmp_path / "again", ImportReport("camus"))
     assert sorted(path.name for path in store.iterdir()) == [
-        "cases.csv", "images.u8", "rejected.csv", "report.json", "targets.u8",
+        "cases.csv", "images.u8", "pixels.json", "rejected.csv", "report.json", "targets.u8",
     ]  # fmt: skip
     for path in store.iterdir():
         assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes()
@@ -265,9 +266,12 @@ def test_json_is_sorted_and_refuses_nan(tmp_path):
         read_json(tmp_path / "a.json")
 
 
+GREY = Pixels(1, number_structures(["LV", "LVM", "LA"]))
+
+
 def prepared_table(n):
     """Rows for `n` prepared cases."""
-    row = dict.fromkeys(PREPARED, 1) | {"view": "A2C", "instant": "", "row_spacing_mm": np.nan}
+    row = dict.fromkeys(columns_of_prepared(FOREGROUND), 1) | {"view": "A2C", "instant": "", "row_spacing_mm": np.nan}
     return pd.DataFrame([row | {"case": f"c{i}"} for i in range(n)])
 
 
@@ -280,7 +284,7 @@ def arrays(n, side=5):
 def test_prepared_arrays_come_back_row_by_row(tmp_path):
     """Arrays are ordinary .npy files, opened without being read."""
     images, targets = arrays(3)
-    write_prepared(iter(images), iter(targets), prepared_table(3), tmp_path)
+    write_prepared(iter(images), iter(targets), prepared_table(3), GREY, tmp_path)
     prepared = read_prepared(tmp_path)
     np.testing.assert_array_equal(prepared.images, images)
     np.testing.assert_array_equal(np.load(tmp_path / "targets.npy"), targets)
@@ -293,7 +297,7 @@ def test_prepared_arrays_come_back_row_by_row(tmp_path):
 def test_prepared_arrays_that_do_not_fit_the_table_are_not_written(tmp_path, n_images, n_targets, n_rows):
     """One image and one target for each row, and at least one row."""
     with pytest.raises(ValueError, match=r"prepared images for a table|zip\(\)"):
-        write_prepared(iter(arrays(n_images)[0]), iter(arrays(n_targets)[1]), prepared_table(n_rows), tmp_path)
+        write_prepared(iter(arrays(n_images)[0]), iter(arrays(n_targets)[1]), prepared_table(n_rows), GREY, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -301,7 +305,7 @@ def test_prepared_images_of_another_size_are_refused(tmp_path):
     """All are squares of one side."""
     with pytest.raises(ValueError, match="prepared shapes"):
         write_prepared([np.zeros((5, 5), np.uint8), np.zeros((5, 4), np.uint8)], np.zeros((2, 5, 5), np.uint8),
-                       prepared_table(2), tmp_path)  # fmt: skip
+                       prepared_table(2), GREY, tmp_path)  # fmt: skip
     assert list(tmp_path.iterdir()) == []
 
 
@@ -309,7 +313,7 @@ def test_prepared_images_of_another_size_are_refused(tmp_path):
 def test_a_damaged_prepared_array_is_named(tmp_path, content):
     """Nothing is unpickled, and a wrong file ends with its name."""
     images, targets = arrays(3)
-    write_prepared(images, targets, prepared_table(3), tmp_path)
+    write_prepared(images, targets, prepared_table(3), GREY, tmp_path)
     path = tmp_path / "images.npy"
     if content == "objects":
         np.save(path, np.array([{"a": 1}] * 3, dtype=object), allow_pickle=True)
@@ -322,3 +326,78 @@ def test_a_damaged_prepared_array_is_named(tmp_path, content):
         path.write_bytes(path.read_bytes()[: {"empty": 0, "truncated": -1, "header": 20}[content]])
     with pytest.raises(ValueError, match=r"images\.npy: (not a prepared|wrong) array"):
         read_prepared(tmp_path)
+
+
+def test_prepared_images_in_colour_come_back(tmp_path):
+    """Channels are the last axis, and `pixels.json` says how many there are."""
+    images = np.random.default_rng(0).integers(0, 256, (2, 5, 5, 3), dtype=np.uint8)
+    write_prepared(images, arrays(2)[1], prepared_table(2), Pixels(3, GREY.structures), tmp_path)
+    prepared = read_prepared(tmp_path)
+    np.testing.assert_array_equal(prepared.images, images)
+    assert prepared.pixels.channels == 3
+    (tmp_path / "pixels.json").write_text('{"channels": 1, "structures": {"LV": 1, "LVM": 2, "LA": 3}}')
+    with pytest.raises(ValueError, match=r"images\.npy: wrong array \(expected uint8 \(2, S, S\)"):
+        read_prepared(tmp_path)
+
+
+def coloured(n=1, names=("nucleus", "cytoplasm"), **changes):
+    """A case of three channels with structures of its own, the first of them drawn in one pixel."""
+    structures = number_structures(names)
+    target = np.zeros((4, 5), np.uint8)
+    target[1, 2] = 1
+    image = np.random.default_rng(n).integers(0, 256, (4, 5, 3), dtype=np.uint8)
+    states = dict.fromkeys(structures, State.LABELLED)
+    return replace(make_case(n), image=image, target=target, states=states, **changes)
+
+
+def test_any_structures_and_channels_come_back(tmp_path):
+    """A colour picture of a cell is stored as a grey one of a heart."""
+    cases = [coloured(1), coloured(2)]
+    write_cases(cases, tmp_path, ImportReport("cells"))
+    store = CaseStore(tmp_path)
+    assert store.pixels.channels == 3
+    assert values_of(store.pixels.structures) == {"nucleus": 1, "cytoplasm": 2}
+    assert list(store.table.columns[7:9]) == ["nucleus", "cytoplasm"]
+    for n, case in enumerate(cases):
+        assert_same(store.case(n), case)
+        np.testing.assert_array_equal(store.image(n), case.image)
+
+
+def test_a_label_map_gets_the_values_of_the_study(tmp_path):
+    """A data set numbers its structures as it likes; what it does not know is unknown."""
+    study = number_structures(["wall", "cytoplasm", "nucleus"])
+    write_cases([coloured()], tmp_path, ImportReport("cells"), study)
+    store = CaseStore(tmp_path)
+    assert np.argwhere(store.target(0) == study["nucleus"]).tolist() == [[1, 2]]
+    assert store.target(0).sum() == 3
+    assert list(store.states(0).values()) == [State.UNKNOWN, State.LABELLED, State.LABELLED]
+
+
+def test_a_structure_that_the_study_does_not_have_is_refused(tmp_path):
+    """A misspelt name would otherwise be background everywhere."""
+    with pytest.raises(DatasetError, match=r"expected nucleus, found cytoplasm"):
+        write_cases([coloured()], tmp_path, ImportReport("cells"), number_structures(["nucleus"]))
+
+
+def test_grey_and_colour_are_not_mixed(tmp_path):
+    """All images of a store have the same channels."""
+    with pytest.raises(DatasetError, match=r"another number of channels \(expected 3, found 1\)"):
+        write_cases([coloured(1), replace(coloured(2), image=np.ones((4, 5), np.uint8))], tmp_path, ImportReport("x"))
+
+
+def test_a_structure_is_not_called_like_a_column(tmp_path):
+    """The table of the cases has a column for each structure."""
+    with pytest.raises(ValueError, match="quality is the name of a column"):
+        write_cases([coloured(names=("nucleus", "quality"))], tmp_path, ImportReport("cells"))
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"channels": 0, "structures": {"a": 1}}',
+                                     '{"channels": 1, "structures": ["a"]}'])  # fmt: skip
+def test_a_store_whose_pixels_mean_nothing_is_named(store, content):
+    """Without the meaning of its values a label map is nothing."""
+    (store / "pixels.json").write_text(content)
+    with pytest.raises(ValueError, match=r"pixels\.json: .*expected"):
+        CaseStore(store)
+    (store / "pixels.json").unlink()
+    with pytest.raises(ValueError, match=r"pixels\.json: not there .* make it again"):
+        read_pixels(store)

@@ -9,9 +9,9 @@ from PIL import Image
 
 from labeldropout.case import Case
 from labeldropout.data.case_store import CaseStore, write_cases
-from labeldropout.data.contact_sheet import COLOURS, contact_sheet, sample, tile
+from labeldropout.data.contact_sheet import contact_sheet, sample, tile
 from labeldropout.data.import_report import ImportReport
-from labeldropout.heart import FOREGROUND, Structure
+from labeldropout.heart import COLOURS, FOREGROUND, Structure
 from labeldropout.labels import State, View
 
 

@@ -63,6 +63,7 @@ def test_an_import_leaves_a_store_a_contact_sheet_and_a_proposal(root: Path, tmp
     assert len(CaseStore(tmp_path / "store")) == 5
     assert {path.name for path in (tmp_path / "store").iterdir()} == {
         "images.u8",
+        "pixels.json",
         "targets.u8",
         "cases.csv",
         "report.json",

@@ -104,7 +104,8 @@ def test_a_network_learns_cones_and_sends_them_through_the_store(tmp_path):
     from labeldropout.data.import_report import ImportReport
     from labeldropout.data.segment_cone import segment_cones
     from labeldropout.files import read_table
-    from labeldropout.labels import FOREGROUND, Instant, State, View
+    from labeldropout.heart import FOREGROUND
+    from labeldropout.labels import Instant, State, View
 
     rng = np.random.default_rng(3)
     own = tmp_path / "own"

@@ -6,6 +6,7 @@ rule simulate:
         truth="<data>/{tree}truth/{dataset}/cases.csv",
         truth_images="<data>/{tree}truth/{dataset}/images.u8",
         truth_targets="<data>/{tree}truth/{dataset}/targets.u8",
+        truth_pixels="<data>/{tree}truth/{dataset}/pixels.json",
         hearts="<data>/{tree}truth/{dataset}/hearts.csv",
     log:
         "<data>/logs/simulate/{tree}{dataset}.log",
@@ -38,6 +39,7 @@ rule import_dataset:
         cases="<data>/{tree}cases/{dataset}/cases.csv",
         images="<data>/{tree}cases/{dataset}/images.u8",
         targets="<data>/{tree}cases/{dataset}/targets.u8",
+        pixels="<data>/{tree}cases/{dataset}/pixels.json",
         summary="<data>/{tree}cases/{dataset}/report.json",
         rejected="<data>/{tree}cases/{dataset}/rejected.csv",
         contact_sheet="<data>/{tree}cases/{dataset}/contact_sheet.png",
@@ -134,12 +136,14 @@ rule prepare:
         cases="<data>/{tree}cases/{dataset}/cases.csv",
         images="<data>/{tree}cases/{dataset}/images.u8",
         targets="<data>/{tree}cases/{dataset}/targets.u8",
+        pixels="<data>/{tree}cases/{dataset}/pixels.json",
         cones="<data>/{tree}cones/{dataset}/cones.csv",
         masks="<data>/{tree}cones/{dataset}/masks.u8",
     output:
         cases="<data>/{tree}prepared/{dataset}/cases.csv",
         images="<data>/{tree}prepared/{dataset}/images.npy",
         targets="<data>/{tree}prepared/{dataset}/targets.npy",
+        pixels="<data>/{tree}prepared/{dataset}/pixels.json",
     log:
         "<data>/logs/prepare/{tree}{dataset}.log",
     benchmark:
@@ -251,6 +255,7 @@ rule annotation_kit_import:
         cases="<data>/annotation/observed/cases.csv",
         images="<data>/annotation/observed/images.u8",
         targets="<data>/annotation/observed/targets.u8",
+        pixels="<data>/annotation/observed/pixels.json",
     log:
         "<data>/logs/annotation_kit_import/log.log",
     priority: 40

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from labeldropout.data.case_store import CASES
+from labeldropout.data.case_store import columns_of_cases, read_case_table
 from labeldropout.data.parts import named, read_parts
 from labeldropout.files import read_json, read_table
 from labeldropout.heart import FOREGROUND
@@ -46,7 +46,7 @@ class Study:
     images: pd.DataFrame
     """The same scores averaged over seeds, from `per_image`."""
     cases: pd.DataFrame
-    """`CASES` of all stores with the column `part`, sorted by case within a data set."""
+    """`cases.csv` of all stores with the column `part`, sorted by case within a data set."""
     reported: pd.DataFrame
     """The paper's numbers."""
     settings: dict[str, Any]
@@ -184,12 +184,12 @@ def read_cases(stores: Iterable[Path], split: Sequence[Path]) -> pd.DataFrame:
     patients = read_parts(split)
     tables = []
     for store in stores:
-        table = read_table(Path(store) / "cases.csv", CASES, _CASE_TEXT).sort_values("case", ignore_index=True)
+        table = read_case_table(store).sort_values("case", ignore_index=True)
         table = table.merge(patients, on=["dataset", "patient"], how="left", validate="many_to_one")
         if (lost := table["part"].isna()).any():
             raise ValueError(f"{named(split)}: no part for patient {table.loc[lost, 'patient'].iloc[0]} of {store}.")
         tables.append(table)
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=[*CASES, "part"])
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=[*columns_of_cases(()), "part"])
 
 
 def per_image(scores: pd.DataFrame) -> pd.DataFrame:

@@ -10,9 +10,9 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import binary_erosion
 
 from labeldropout.data.case_store import CaseStore
+from labeldropout.drawing import in_colour, resized
 from labeldropout.files import replacing
-from labeldropout.heart import COLOURS, FOREGROUND
-from labeldropout.labels import State
+from labeldropout.labels import PALETTE, State
 
 N_CASES = 60
 
@@ -56,11 +56,11 @@ def tile(store: CaseStore, index: int) -> UInt8[np.ndarray, "h w 3"]:
     height, width = image.shape[0] * row_mm, image.shape[1] * column_mm
     scale = _TILE_PX / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    picture = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX).convert("RGB")).copy()
+    picture = in_colour(resized(image, size, Image.Resampling.BOX)).copy()
     labels = np.asarray(Image.fromarray(target).resize(size, Image.Resampling.NEAREST))
-    for structure in FOREGROUND:
+    for structure in store.pixels.structures:
         area = labels == structure
-        picture[area & ~binary_erosion(area)] = COLOURS[structure]
+        picture[area & ~binary_erosion(area)] = PALETTE[structure - 1]
     return picture
 
 
@@ -120,9 +120,10 @@ def _draw_head(draw: ImageDraw.ImageDraw, store: CaseStore, n_shown: int, n_flag
     draw.text((_GAP_PX, _GAP_PX), title, _INK, _font(14))
     small = _font(11)
     x, y = float(_GAP_PX), _GAP_PX + 1.6 * _LINE_PX
-    for structure in FOREGROUND:
-        draw.rectangle((x, y + 3, x + 9, y + 10), COLOURS[structure])
-        draw.text((x + 13, y), structure.name, COLOURS[structure], small)
+    for structure in store.pixels.structures:
+        colour = PALETTE[structure - 1]
+        draw.rectangle((x, y + 3, x + 9, y + 10), colour)
+        draw.text((x + 13, y), structure.name, colour, small)
         x += 13 + draw.textlength(f"{structure.name}   ", small)
     draw.text((x, y), "Below each image: case; view, instant, quality; what is not drawn; flags.", _INK, small)
 

@@ -73,17 +73,20 @@ def _overlap(crop: Crop, shape: tuple[int, int]) -> tuple[tuple[slice, slice], t
 
 
 def to_grid(
-    image: UInt8[np.ndarray, "h w"], crop: Crop, size: int, *, labels: bool = False
-) -> UInt8[np.ndarray, "s s"]:
+    image: UInt8[np.ndarray, "h w *channels"], crop: Crop, size: int, *, labels: bool = False
+) -> UInt8[np.ndarray, "s s *channels"]:
     """Crop, pad with 0 and resize to the network's grid.
 
     Args:
-        image: On the stored grid.
+        image: On the stored grid; each channel is resized on its own.
         crop: The part to take.
         size: Side of the grid.
         labels: Whether this is a label map, resized by nearest neighbour; an image is resized bilinearly with
             antialiasing.
     """
+    if image.ndim == 3:
+        channels = [to_grid(image[..., channel], crop, size, labels=labels) for channel in range(image.shape[2])]
+        return np.stack(channels, axis=-1)
     of_image, of_crop = _overlap(crop, image.shape)
     padded = np.zeros((crop.height, crop.width), np.uint8)
     padded[of_crop] = image[of_image]

@@ -10,31 +10,15 @@ import pandas as pd
 from labeldropout.cone import aspect_of
 from labeldropout.data.case_store import CaseStore
 from labeldropout.data.crop import Crop, square_crop, to_grid
-from labeldropout.data.prepared import PREPARED, write_prepared
+from labeldropout.data.prepared import columns_of_prepared, write_prepared
 from labeldropout.data.segment_cone import CONES
 from labeldropout.files import read_table
-from labeldropout.heart import FOREGROUND
 from labeldropout.labels import State
-
-_COPIED = [
-    "case",
-    "dataset",
-    "patient",
-    "view",
-    "instant",
-    "LV",
-    "LVM",
-    "LA",
-    "height_px",
-    "width_px",
-    "row_spacing_mm",
-    "column_spacing_mm",
-]
 
 
 def blank(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The image with 0 where the mask is 0; both (H, W)."""
-    return np.where(mask, image, 0).astype(np.uint8)
+    """The image (H, W), or (H, W, K), with 0 where the mask (H, W) is 0."""
+    return np.where(mask.reshape(mask.shape + (1,) * (image.ndim - 2)), image, 0).astype(np.uint8)
 
 
 def _crops(store: CaseStore, cones: pd.DataFrame, margin: float) -> list[Crop]:
@@ -52,7 +36,8 @@ def _images(store: CaseStore, masks: np.ndarray, crops: list[Crop], grid_size: i
     for index, crop in enumerate(crops):
         image = store.image(index)
         offset = int(store.table.iloc[index]["offset"])
-        mask = masks[offset : offset + image.size].reshape(image.shape)
+        shape = image.shape[:2]
+        mask = masks[offset : offset + shape[0] * shape[1]].reshape(shape)
         yield to_grid(blank(image, mask), crop, grid_size)
 
 
@@ -65,18 +50,18 @@ def _targets(store: CaseStore, crops: list[Crop], grid_size: int) -> Iterator[np
     for index, crop in enumerate(crops):
         target = to_grid(np.asarray(store.target(index)), crop, grid_size, labels=True)
         states = store.states(index)
-        for structure in FOREGROUND:
+        for structure, state in states.items():
             n_pixels = int((target == structure).sum())
-            if n_pixels and states[structure] is not State.LABELLED:
+            if n_pixels and state is not State.LABELLED:
                 raise ValueError(
                     f"{store.directory}: case {store.table.iloc[index]['case']}: {structure.name} is"
-                    f" {states[structure]} and yet drawn (expected no pixel, found {n_pixels})."
+                    f" {state} and yet drawn (expected no pixel, found {n_pixels})."
                 )
         yield target
 
 
 def prepare(store: CaseStore, cones: Path, grid_size: int, margin: float, output: Path) -> None:
-    """Write the prepared arrays of a store: `images.npy`, `targets.npy` and `cases.csv`, case by case.
+    """Write the prepared arrays of a store: `images.npy`, `targets.npy`, `pixels.json` and `cases.csv`, case by case.
 
     Images are resized bilinearly with antialiasing, label maps with nearest neighbour. Neither the crop nor the
     blanking depends on labels.
@@ -109,5 +94,6 @@ def prepare(store: CaseStore, cones: Path, grid_size: int, margin: float, output
         "crop_height": [crop.height for crop in crops],
         "crop_width": [crop.width for crop in crops],
     }
-    prepared = table[_COPIED].assign(**parts)[list(PREPARED)]
-    write_prepared(_images(store, masks, crops, grid_size), _targets(store, crops, grid_size), prepared, output)
+    prepared = table.assign(**parts)[list(columns_of_prepared(store.pixels.structures))]
+    images, targets = _images(store, masks, crops, grid_size), _targets(store, crops, grid_size)
+    write_prepared(images, targets, prepared, store.pixels, output)

@@ -2,45 +2,59 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from labeldropout.data.case_store import _CASE, _STATE
+from labeldropout.data.case_store import _CASE, _CROP, columns_of_states
+from labeldropout.data.pixels import Pixels, read_pixels, write_pixels
 from labeldropout.files import read_table, replacing, write_table
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """The prepared arrays of one data set and their table (`PREPARED`), row by row."""
+    """The prepared arrays of one data set and their table (`columns_of_prepared`), row by row."""
 
     images: np.ndarray
-    """uint8 (N, S, S), where S is the side of the network's grid."""
+    """uint8 (N, S, S), where S is the side of the network's grid, or (N, S, S, K) with K channels."""
     targets: np.ndarray
     """uint8 (N, S, S)."""
     table: pd.DataFrame
+    pixels: Pixels
 
 
 def write_prepared(
-    images: Iterable[np.ndarray], targets: Iterable[np.ndarray], table: pd.DataFrame, directory: Path
+    images: Iterable[np.ndarray], targets: Iterable[np.ndarray], table: pd.DataFrame, pixels: Pixels, directory: Path
 ) -> None:
     """Stream images and targets, pair by pair in the order of the table, into `images.npy` and `targets.npy`.
 
-    The table (`cases.csv`) is the last file to appear.
+    `pixels.json` says what they mean; the table (`cases.csv`) is the last file to appear.
+
+    Args:
+        images: uint8 (S, S) each, or (S, S, K) with K channels.
+        targets: uint8 (S, S) each.
+        table: One row per image, with the columns of `columns_of_prepared`.
+        pixels: Channels and structures.
+        directory: Where.
+
+    Raises:
+        ValueError: Shapes or numbers do not fit together.
     """
     side: int | None = None
     n_written = 0
     with replacing(directory / "images.npy") as image_file, replacing(directory / "targets.npy") as target_file:
         for image, target in zip(images, targets, strict=True):
             side = image.shape[0] if side is None else side
+            shape = (side, side) if pixels.channels == 1 else (side, side, pixels.channels)
             if not n_written:
-                description = {"descr": "|u1", "fortran_order": False, "shape": (len(table), side, side)}
-                for file in (image_file, target_file):
+                for file, of_one in ((image_file, shape), (target_file, (side, side))):
+                    description = {"descr": "|u1", "fortran_order": False, "shape": (len(table), *of_one)}
                     np.lib.format.write_array_header_1_0(file, description)
-            if image.shape != (side, side) or target.shape != (side, side):
+            if image.shape != shape or target.shape != (side, side):
                 raise ValueError(
-                    f"{directory}: prepared shapes {image.shape}, {target.shape} (expected {(side, side)})."
+                    f"{directory}: prepared shapes {image.shape}, {target.shape} (expected {shape}, {(side, side)})."
                 )
             image_file.write(np.ascontiguousarray(image, np.uint8).tobytes())
             target_file.write(np.ascontiguousarray(target, np.uint8).tobytes())
@@ -48,7 +62,8 @@ def write_prepared(
         if n_written != len(table) or not n_written:
             raise ValueError(f"{directory}: {n_written} prepared images for a table of {len(table)} rows.")
         (directory / "cases.csv").unlink(missing_ok=True)  # an old table must not describe new arrays
-    write_table(table, directory / "cases.csv", PREPARED)
+    write_pixels(pixels, directory)
+    write_table(table, directory / "cases.csv", columns_of_prepared(pixels.structures))
 
 
 def read_prepared(directory: Path) -> Prepared:
@@ -57,7 +72,8 @@ def read_prepared(directory: Path) -> Prepared:
     Raises:
         ValueError: Arrays and table do not fit together.
     """
-    table = read_table(directory / "cases.csv", PREPARED, ("view", "instant"))
+    pixels = read_pixels(directory)
+    table = read_table(directory / "cases.csv", columns_of_prepared(pixels.structures), ("view", "instant"))
     arrays = {}
     for name in ("images", "targets"):
         path = directory / f"{name}.npy"
@@ -65,26 +81,22 @@ def read_prepared(directory: Path) -> Prepared:
             arrays[name] = np.lib.format.open_memmap(path, mode="r")
         except ValueError as error:
             raise ValueError(f"{path}: not a prepared array ({error}).") from error
-        if arrays[name].dtype != np.uint8 or arrays[name].ndim != 3 or len(arrays[name]) != len(table):
-            raise ValueError(
-                f"{path}: wrong array (expected uint8 ({len(table)}, S, S),"
-                f" found {arrays[name].dtype} {arrays[name].shape})."
-            )
-    return Prepared(arrays["images"], arrays["targets"], table)
+        last = (pixels.channels,) if name == "images" and pixels.channels > 1 else ()
+        found = arrays[name].shape
+        if arrays[name].dtype != np.uint8 or (found[0], *found[3:]) != (len(table), *last) or len(found) < 3:
+            shape = ", ".join(map(str, (len(table), "S", "S", *last)))
+            raise ValueError(f"{path}: wrong array (expected uint8 ({shape}), found {arrays[name].dtype} {found}).")
+    return Prepared(arrays["images"], arrays["targets"], table, pixels)
 
 
-PREPARED = {
-    **_CASE,
-    "LV": _STATE,
-    "LVM": _STATE,
-    "LA": _STATE,
-    "crop_row": "first row of the square crop on the stored grid; may be negative (padding)",
-    "crop_column": "first column of the crop; may be negative",
-    "crop_height": "rows of the crop on the stored grid",
-    "crop_width": "columns of the crop",
+_ON_STORED_GRID = {
     "height_px": "rows of the stored image",
     "width_px": "columns of the stored image",
     "row_spacing_mm": "height of a stored pixel in mm; empty if unknown",
     "column_spacing_mm": "width of a stored pixel in mm; empty if unknown",
 }
-"""`cases.csv` next to the prepared arrays: row i describes images.npy[i] and targets.npy[i]."""
+
+
+def columns_of_prepared(structures: Iterable[IntEnum]) -> dict[str, str]:
+    """What `cases.csv` next to the prepared arrays says: row i describes images.npy[i] and targets.npy[i]."""
+    return {**_CASE, **columns_of_states(structures), **_CROP, **_ON_STORED_GRID}

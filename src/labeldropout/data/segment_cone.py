@@ -14,6 +14,7 @@ from labeldropout.cone import aspect_of
 from labeldropout.data.case_store import CaseStore
 from labeldropout.data.cone_finding import BRIGHT, FoundCone, find_cone, whole_frame
 from labeldropout.data.crop import square_crop, to_grid
+from labeldropout.drawing import in_colour
 from labeldropout.files import replacing, write_table
 
 CONES = {
@@ -54,7 +55,7 @@ _TILE = 224
 
 def _row(case: str, found: FoundCone, image: np.ndarray, target: np.ndarray) -> dict[str, Any]:
     """One row of `cones.csv`."""
-    bright, drawn = image > BRIGHT, target > 0
+    bright, drawn = (image if image.ndim == 2 else image.max(2)) > BRIGHT, target > 0
     cone = found.cone
     row, column, height, width = found.box
     return {
@@ -90,6 +91,23 @@ def _chunks(clips: list[list[int]]) -> Iterator[list[list[int]]]:
         yield portion
 
 
+def _check(store: CaseStore, method: str, network: Path | None) -> None:
+    """Refuse a method that does not exist, or that cannot be used on this store.
+
+    Raises:
+        ValueError: It is so.
+    """
+    if method not in {"network", "geometry", "none"}:
+        raise ValueError(f"method: {method!r} (expected network, geometry or none).")
+    if method == "network" and network is None:
+        raise ValueError("method network: no network given (expected the output of train-cone).")
+    if method != "none" and store.pixels.channels > 1:
+        raise ValueError(
+            f"{store.directory}: a cone is sought in pictures of one channel alone, and these have"
+            f" {store.pixels.channels} (expected the method none, found {method})."
+        )
+
+
 def segment_cones(store: CaseStore, method: str, network: Path | None, device: str, output: Path) -> None:
     """Find the cone of every clip of a store; write `cones.csv`, `masks.u8` and `worst.png`.
 
@@ -107,10 +125,7 @@ def segment_cones(store: CaseStore, method: str, network: Path | None, device: s
     Raises:
         ValueError: An image is entirely black, or the network is missing.
     """
-    if method not in {"network", "geometry", "none"}:
-        raise ValueError(f"method: {method!r} (expected network, geometry or none).")
-    if method == "network" and network is None:
-        raise ValueError("method network: no network given (expected the output of train-cone).")
+    _check(store, method, network)
     segmenter = None
     if method == "network" and network is not None:
         # nnU-Net takes seconds to import, and the geometry does not need it.
@@ -166,9 +181,10 @@ def _draw_worst(store: CaseStore, cones: pd.DataFrame, output: Path) -> None:
     for place, index in enumerate(worst):
         left, top = place % columns * _TILE, place // columns * (_TILE + 16)
         image, row = store.image(index), cones.iloc[index]
-        crop = square_crop((0, 0, *image.shape), aspect_of(store.spacing_mm(index)), 0.0)
-        grey = to_grid(np.asarray(image), crop, _TILE)
-        kept = np.zeros(image.shape, np.uint8)
+        shape = image.shape[:2]
+        crop = square_crop((0, 0, *shape), aspect_of(store.spacing_mm(index)), 0.0)
+        colour = in_colour(to_grid(np.asarray(image), crop, _TILE))
+        kept = np.zeros(shape, np.uint8)
         if row["method"] == "geometry":
             first_row, first_column = int(row["box_row"]), int(row["box_column"])
             kept[
@@ -176,9 +192,8 @@ def _draw_worst(store: CaseStore, cones: pd.DataFrame, output: Path) -> None:
             ] = 1
         else:
             offset = int(store.table.iloc[index]["offset"])
-            kept = np.asarray(masks[offset : offset + image.size]).reshape(image.shape)
+            kept = np.asarray(masks[offset : offset + shape[0] * shape[1]]).reshape(shape)
         inside = to_grid(kept, crop, _TILE, labels=True) > 0
-        colour = np.repeat(grey[..., None], 3, 2)
         colour[inside & ~ndimage.binary_erosion(inside)] = (255, 200, 0)
         sheet.paste(Image.fromarray(colour), (left, top + 16))
         agreement = "" if pd.isna(row["iou"]) else f"  IoU {row['iou']:.3f}"

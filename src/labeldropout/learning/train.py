@@ -289,7 +289,7 @@ def input_hashes(config: Path, split: Sequence[Path], prepared: Sequence[Path]) 
     """Hash of every file that a training reads, under names that do not depend on the study's location."""
     files = {"config.json": config, **{f"splits/{path.name}": path for path in split}}
     for folder in prepared:
-        for name in ("images.npy", "targets.npy", "cases.csv"):
+        for name in ("images.npy", "targets.npy", "pixels.json", "cases.csv"):
             files[f"prepared/{folder.name}/{name}"] = folder / name
     return {name: provenance.file_sha256(path) for name, path in files.items()}
 

@@ -16,11 +16,11 @@ from labeldropout import provenance
 ENDING = ".provenance.json"
 
 
-STORE = ("cases.csv", "images.u8", "targets.u8")
+STORE = ("cases.csv", "images.u8", "pixels.json", "targets.u8")
 """Files that are read from a store of cases."""
 
 
-PREPARED = ("cases.csv", "images.npy", "targets.npy")
+PREPARED = ("cases.csv", "images.npy", "pixels.json", "targets.npy")
 """Files that are read from prepared arrays."""
 
 

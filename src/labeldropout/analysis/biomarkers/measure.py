@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,7 @@ class Picture:
     spacing_mm: Spacing | None
     labels: np.ndarray
     """uint8 (H, W)."""
-    structures: frozenset[Structure]
+    structures: frozenset[IntEnum]
     """The structures that it covers."""
 
 
@@ -221,7 +222,7 @@ def _true_value(key: Key, heart: Mapping[str, Any]) -> float:
 
 
 def _pictures(
-    store: CaseStore, rows: Iterable[int], maps: Mapping[str, np.ndarray] | None, structures: frozenset[Structure]
+    store: CaseStore, rows: Iterable[int], maps: Mapping[str, np.ndarray] | None, structures: frozenset[IntEnum]
 ) -> list[Picture]:
     """Label maps of these cases: predictions if given, otherwise the references with what is annotated.
 

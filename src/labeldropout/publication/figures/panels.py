@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 
 import numpy as np
 from jaxtyping import UInt8
@@ -30,11 +31,11 @@ class PictureRow:
     image: UInt8[np.ndarray, "h w"]
     reference: UInt8[np.ndarray, "h w"]
     """Label map of the reference."""
-    annotated: tuple[Structure, ...]
+    annotated: tuple[IntEnum, ...]
     """Structures that the reference covers."""
     predictions: Mapping[str, UInt8[np.ndarray, "h w"]]
     """Label map by model."""
-    dice_scores: Mapping[str, Mapping[Structure, float]]
+    dice_scores: Mapping[str, Mapping[IntEnum, float]]
     """Scores by model and structure, from the table; NaN or missing if there is none."""
     pixel_aspect: float
     """Height over width of a pixel."""
@@ -106,7 +107,7 @@ def _drawn(row: PictureRow) -> str:
     return f"not annotated: {', '.join(missing)}" if missing else "all annotated"
 
 
-def _scores(scores: Mapping[Structure, float]) -> str:
+def _scores(scores: Mapping[IntEnum, float]) -> str:
     return "Dice: " + ", ".join(
         f"{structure.name} {scores[structure]:.2f}"
         if structure in scores and not np.isnan(scores[structure])
