@@ -88,8 +88,8 @@ def write_cases(
         Number of cases.
 
     Raises:
-        DatasetError: The importer raised it, too much was skipped or nothing is left, the study does not have a structure
-            of the data set, or images differ in their number of channels.
+        DatasetError: The importer raised it, too much was skipped, nothing is left, the study lacks a structure of the
+            data set, or images differ in their number of channels.
         ValueError: Two cases have the same identifier.
     """
     rows: dict[str, dict[str, Any]] = {}
