@@ -18,6 +18,20 @@ VERBS: dict[str, Verb] = {
 """Every verb, in the order in which data pass through them."""
 
 
+_EXTRA_OF_VERB = {"predict": "predict"}
+_EXTRA_OF_PACKAGE = {"nnunetv2": "nnunet", "pydicom": "predict,dicom"}
+
+
+def _say_missing(verb: str, package: str) -> None:
+    """Say what to install for a verb that needs a package that is not there."""
+    extra = _EXTRA_OF_PACKAGE.get(package, _EXTRA_OF_VERB.get(verb, "study"))
+    print(
+        f"labeldropout {verb}: needs the package {package}, which is not installed (expected the extra {extra}: "
+        f"pip install 'labeldropout[{extra}]').",
+        file=sys.stderr,
+    )
+
+
 def _granted(arguments: argparse.Namespace) -> AbstractContextManager[Any]:
     """Reserve a graphics card for verbs that use one, for as long as they run; call before torch is imported."""
     if "gpus" not in arguments:
@@ -50,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb and return its exit status; for bad input, log one line that says what is wrong and return 1."""
+    """Run one verb and return its exit status; for bad input, or without its extra, print one line and return 1."""
     arguments = parser().parse_args(argv)
     arguments.argv = sys.argv[1:] if argv is None else list(argv)
     logging.basicConfig(
@@ -63,6 +77,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of the output, such as head, has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
+    except ModuleNotFoundError as error:
+        package = (error.name or "").split(".")[0]
+        if package in {"", "labeldropout"}:
+            raise
+        _say_missing(arguments.verb, package)
+        return 1
     except (ValueError, OSError) as error:
         if arguments.verbose:
             logging.getLogger("labeldropout").exception("failed")
