@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import labeldropout
 from labeldropout.cli.main import VERBS, main, parser
 
 ROOT = Path(__file__).parents[2]
@@ -76,3 +77,36 @@ def test_closed_pipe_is_no_error():
         process.stdout.close()
         assert process.stderr.read() == ""
     assert process.returncode == 128 + signal.SIGPIPE
+
+
+def test_version_is_that_of_the_package():
+    """`labeldropout --version` says which version is installed."""
+    assert start("--version").stdout == f"labeldropout {labeldropout.__version__}\n"
+
+
+def test_bash_completes_verbs_flags_and_files(tmp_path):
+    """The printed script completes a verb, a flag of a verb and the name of a file."""
+    pytest.importorskip("shtab", reason="shtab is not installed")
+    script = start("--print-completion", "bash").stdout
+    (tmp_path / "scan.png").touch()
+
+    def completed(*words):
+        """What bash offers for the last word."""
+        typed = " ".join(f"'{word}'" for word in words)
+        code = f"{script}\nCOMP_WORDS=({typed}); COMP_CWORD={len(words) - 1}; _shtab_labeldropout\n"
+        code += 'printf "%s\\n" "${COMPREPLY[@]}"'
+        call = ["bash", "--norc", "-c", code]
+        return subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, check=False).stdout.split()
+
+    assert completed("labeldropout", "predi") == ["predict"]
+    assert "--spacing" in completed("labeldropout", "predict", "--sp")
+    assert completed("labeldropout", "predict", "sca") == ["scan.png"]
+
+
+def test_completion_without_shtab_names_it(capsys, monkeypatch):
+    """Who does not have shtab learns what to install."""
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    with pytest.raises(SystemExit) as stop:
+        parser().parse_args(["--print-completion", "zsh"])
+    assert stop.value.code == 2
+    assert "pip install shtab" in capsys.readouterr().err

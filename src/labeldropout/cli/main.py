@@ -7,8 +7,10 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
+from labeldropout import __version__
 from labeldropout.cli import analysis, data, learning, predict, publication, running
 from labeldropout.cli.flags import Verb
 
@@ -50,10 +52,38 @@ class _VerbParser(argparse.ArgumentParser):
         return argparse.Namespace(passed_on=list(args)), []
 
 
+class _Completion(argparse.Action):
+    """Print what a shell needs to complete verbs, flags and files."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *found: Any) -> None:
+        try:
+            import shtab
+        except ModuleNotFoundError:
+            parser.error("--print-completion needs shtab: pip install shtab")
+        for one in (parser, *_verbs_of(parser).values()):
+            for action in one._actions:  # noqa: SLF001 - argparse has no other way to list them
+                if action.type is Path:
+                    action.complete = shtab.FILE  # type: ignore[attr-defined]
+        print(shtab.complete(parser, found[1]))
+        parser.exit()
+
+
+def _verbs_of(top: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The parser of each verb."""
+    return next(action.choices for action in top._actions if action.dest == "verb")  # type: ignore[return-value] # noqa: SLF001 - as above
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     top = argparse.ArgumentParser(
         prog="labeldropout", description="Partially labelled segmentation, and label dropout."
+    )
+    top.add_argument("--version", action="version", version=f"labeldropout {__version__}")
+    top.add_argument(
+        "--print-completion",
+        action=_Completion,
+        choices=("bash", "zsh", "tcsh"),
+        help="print the completion script of a shell",
     )
     top.add_argument("--verbose", action="store_true", help="also log progress")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_VerbParser)
