@@ -248,6 +248,25 @@ def cut(path: Path, n_bytes: int) -> None:
     path.write_bytes(path.read_bytes()[:n_bytes])
 
 
+def moved(made: Kit, case: str, change: list) -> None:
+    """Change the affine of a mask; in units of its pixels."""
+    affine = nibabel.load(path_of(made, case)).affine
+    draw(made, case, heart(0), affine + np.array(change) * affine[0, 0])
+
+
+def disagree(made: Kit, case: str) -> None:
+    """Let the two affines of a header differ by half a pixel, as some programs leave them."""
+    image = nibabel.load(path_of(made, case))
+    other = image.affine.copy()
+    other[0, 3] = 0.5 * other[0, 0]
+    image.set_sform(image.affine, 2)
+    image.set_qform(other, 1)
+    nibabel.save(image, path_of(made, case))
+
+
+_GEOMETRY = r"nii\.gz: not in the image's orientation and place .*without shift, rotation or resampling"
+
+
 BAD_MASKS = {
     "wrong shape": (lambda m, c: draw(m, c, heart(0)[:-1]), r"nii\.gz: wrong shape .*96, 112, 1.*96, 111, 1"),
     "transposed": (lambda m, c: draw(m, c, heart(0).T.copy()), r"nii\.gz: wrong shape"),
@@ -257,23 +276,47 @@ BAD_MASKS = {
     "NaN": (lambda m, c: draw(m, c, np.full(SHAPE, np.nan, np.float32)), r"nii\.gz: unknown label .*nan"),
     "flipped": (
         lambda m, c: draw(m, c, heart(0), nibabel.load(path_of(m, c)).affine * np.diag([-1, 1, 1, 1])),
-        r"nii\.gz: not in the image's orientation",
+        r"nii\.gz: not in the image's orientation and place",
     ),
     "nothing drawn": (
         lambda m, c: shutil.copy(m.kit / "masks" / f"{c}.nii.gz", m.drawn),
         r"nii\.gz: nothing drawn .*LVM and LA",
     ),
     "empty file": (lambda m, c: path_of(m, c).write_bytes(b""), r"nii\.gz: not a NIfTI file"),
-    "text": (lambda m, c: path_of(m, c).write_text("hello"), r"nii\.gz: not a NIfTI file"),
-    "truncated early": (lambda m, c: cut(path_of(m, c), 30), r"nii\.gz: not a NIfTI file"),
+    "text": (lambda m, c: path_of(m, c).write_text("hello"), r"nii\.gz: damaged or truncated"),
+    "truncated early": (lambda m, c: cut(path_of(m, c), 30), r"nii\.gz: damaged or truncated"),
     "truncated late": (
         lambda m, c: cut(path_of(m, c), path_of(m, c).stat().st_size - 40),
-        r"nii\.gz: not a NIfTI file",
+        r"nii\.gz: damaged or truncated",
     ),
+    "wrong check sum": (
+        lambda m, c: path_of(m, c).write_bytes(path_of(m, c).read_bytes()[:-8] + bytes(8)),
+        r"nii\.gz: damaged or truncated",
+    ),
+    "floats from 0 to 1": (
+        lambda m, c: draw(m, c, heart(0) / np.float32(3)),
+        r"nii\.gz: unknown label .*found \[0\.33.*scaled to 1: save them as whole numbers",
+    ),
+    "shades of grey": (
+        lambda m, c: png(m, c, Image.fromarray(heart(0) * 85)),
+        r"png: unknown label .*found \[85, 170, 255\]\). Save the numbers of the labels",
+    ),
+    "half a pixel aside": (lambda m, c: moved(m, c, [[0, 0, 0, 0.5], [0] * 4, [0] * 4, [0] * 4]), _GEOMETRY),
+    "rotated by a degree": (
+        lambda m, c: moved(m, c, [[0, 0.017, 0, 0], [-0.017, 0, 0, 0], [0] * 4, [0] * 4]),
+        _GEOMETRY,
+    ),
+    "two affines that disagree": (disagree, _GEOMETRY),
     "huge declared size": (lambda m, c: header(m, c, (32000, 32000)), r"nii\.gz: wrong shape .*32000, 32000"),
     "negative declared size": (lambda m, c: header(m, c, (-5, 7)), r"nii\.gz: "),
-    "png of another size": (lambda m, c: png(m, c, Image.fromarray(heart(0)[:-1])), r"png: wrong picture .*96 x 111"),
-    "png in colour": (lambda m, c: png(m, c, Image.new("RGB", SHAPE[::-1])), r"png: wrong picture .*mode RGB"),
+    "png of another size": (
+        lambda m, c: png(m, c, Image.fromarray(heart(0)[:-1])),
+        r"png: wrong picture .*96 x 112 pixels, found 96 x 111",
+    ),
+    "png in colour": (
+        lambda m, c: png(m, c, Image.new("RGB", SHAPE[::-1], (1, 2, 3))),
+        r"png: not a label map .*mode RGB",
+    ),
     "huge png": (lambda m, c: png(m, c, Image.new("L", (6000, 6000))), r"png: wrong picture .*6000 x 6000"),
     "missing mask": (lambda m, c: path_of(m, c).unlink(), r"drawn: masks do not fit the kit .*missing: echonet-"),
     "mask of no case": (
@@ -299,6 +342,58 @@ def test_a_bad_mask_is_one_clear_error(made, change, message):
     assert not (made.output / "cases.csv").exists()
 
 
+RENUMBERED = {
+    "wall 1, atrium 2": ({2: 1, 3: 2}, "label 1 is elsewhere"),
+    "wall and atrium exchanged": ({1: 1, 2: 3, 3: 2}, "label 3 surrounds the ventricle"),
+    "atrium 1": ({3: 1}, "nothing drawn|label 1 is elsewhere"),
+    "atrium 2, nothing else": ({1: 1, 3: 2}, "label 2 does not surround"),
+    "wall 3, nothing else": ({1: 1, 2: 3}, "label 3 surrounds the ventricle"),
+    "all moved on": ({1: 2, 2: 3, 3: 1}, "label 1 is elsewhere"),
+}
+
+
+@pytest.mark.parametrize(("new", "message"), RENUMBERED.values(), ids=RENUMBERED.keys())
+def test_masks_with_other_numbers_than_the_kit_s_are_refused(made, new, message):
+    """Otherwise every atrium would count as myocardium; the message says what may have happened."""
+    for name in drawn(made):
+        old = np.asarray(nibabel.load(path_of(made, name)).dataobj)[..., 0].T
+        values = np.zeros_like(old)
+        for before, after in new.items():
+            values[old == before] = after
+        draw(made, name, values)
+    with pytest.raises(ValueError, match=rf"nii\.gz: ({message})") as caught:
+        made.take()
+    assert "Were the labels renumbered" in str(caught.value) or "nothing drawn" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "turn", [np.fliplr, np.flipud, lambda mask: np.rot90(mask, 2)], ids=["left", "up", "half turn"]
+)
+def test_a_picture_turned_on_its_way_is_refused(made, turn):
+    """A PNG has no header that would say so; the kit's own ventricle does."""
+    name = drawn(made)[0]
+    png(
+        made,
+        name,
+        Image.fromarray(np.ascontiguousarray(turn(np.asarray(nibabel.load(path_of(made, name)).dataobj)[..., 0].T))),
+    )
+    with pytest.raises(ValueError, match=r"png: label 1 is elsewhere .*if mirrored.*the picture turned"):
+        made.take()
+
+
+def test_a_ventricle_that_was_removed_or_changed_a_little_is_no_reason_to_refuse(made):
+    """Wall and atrium are still in their places."""
+    first, second = drawn(made)[:2]
+    mask = np.asarray(nibabel.load(path_of(made, first)).dataobj)[..., 0].T.copy()
+    before = made.take().target(0).copy()
+    mask[mask == Structure.LV] = 0
+    draw(made, first, mask)
+    mask = np.asarray(nibabel.load(path_of(made, second)).dataobj)[..., 0].T.copy()
+    mask[:40][mask[:40] == Structure.LV] = 0
+    draw(made, second, mask)
+    np.testing.assert_array_equal(made.take().target(0), before)
+
+
 def test_a_broken_png_is_one_clear_error(made):
     """A picture cut short is refused like a volume cut short."""
     names = drawn(made)
@@ -306,7 +401,7 @@ def test_a_broken_png_is_one_clear_error(made):
     content = (made.drawn / f"{names[0]}.png").read_bytes()
     for n_bytes in (0, 20, 60, len(content) - 60):
         (made.drawn / f"{names[0]}.png").write_bytes(content[:n_bytes])
-        with pytest.raises(ValueError, match=r"png: not a PNG file"):
+        with pytest.raises(ValueError, match=r"png: (not a picture|a damaged file|cannot be decoded)"):
             made.take()
 
 

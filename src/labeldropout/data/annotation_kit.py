@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,17 +9,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from nibabel import Nifti1Image
-from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError
-from nibabel.wrapstruct import WrapStructError
-from PIL import Image
 
 from labeldropout.case import Case
 from labeldropout.data.case_store import CaseStore, write_cases
+from labeldropout.data.drawn_masks import affine_of, read_drawn_mask, refuse_changed_labels
 from labeldropout.data.import_report import ImportReport
 from labeldropout.data.parts import PATIENTS, part_of_cases
 from labeldropout.files import read_table, replacing, write_table
-from labeldropout.heart import COLOURS, FOREGROUND, Structure
+from labeldropout.heart import COLOURS, Structure
 from labeldropout.labels import Part, State
 
 KIT = {
@@ -64,7 +60,8 @@ What to draw in every mask:
           left to the cavity
   3  LA   left atrium: from the mitral annulus along the inner side of its wall, without veins and appendage
 
-Leave the left ventricle as it is; the import keeps the data set's own. Where a structure is cut by the sector's edge,
+Leave the left ventricle as it is; the import keeps the data set's own, and tells by it that labels and geometry are
+unchanged. Where a structure is cut by the sector's edge,
 draw to the edge. Save every mask under the name of its case, as .nii.gz with the size and orientation of the image,
 or as an 8-bit .png of the same size whose pixel values are 0 to 3; keep all masks in one folder with nothing else in
 it. Where the data set gives no size of a pixel, the files say 1 mm: that is not a measurement.
@@ -75,62 +72,11 @@ The images belong to the data set: its licence binds every reader of this kit.
 """
 
 
-def _affine(spacing: tuple[float, float] | None) -> np.ndarray:
-    """Affine with which viewers show a picture upright: columns to the left of the body, rows downwards; depth 1 mm."""
-    row, column = spacing or (1.0, 1.0)
-    return np.diag([-column, -row, 1.0, 1.0])
-
-
 def _write_nifti(pixels: np.ndarray, spacing: tuple[float, float] | None, path: Path) -> None:
     """Write uint8 (H, W) as a one-slice volume; the same pixels give the same bytes."""
-    content = Nifti1Image(np.ascontiguousarray(pixels.T)[..., None], _affine(spacing)).to_bytes()
+    content = Nifti1Image(np.ascontiguousarray(pixels.T)[..., None], affine_of(spacing)).to_bytes()
     with replacing(path) as file:
         file.write(gzip.compress(content, mtime=0))
-
-
-def _read_nifti_mask(path: Path, shape: tuple[int, int], spacing: tuple[float, float] | None) -> np.ndarray:
-    try:
-        image = Nifti1Image.from_filename(path)
-        found = tuple(int(size) for size in image.shape)
-        # The declared size is checked before any pixel is read.
-        if found not in {(shape[1], shape[0], 1), (shape[1], shape[0])}:
-            raise ValueError(f"{path}: wrong shape (expected {(shape[1], shape[0], 1)}, found {found}).")
-        if image.affine is None or not np.allclose(image.affine, _affine(spacing), atol=1e-3):
-            raise ValueError(
-                f"{path}: not in the image's orientation (expected affine {_affine(spacing).tolist()}, found "
-                f"{None if image.affine is None else image.affine.tolist()}). Save it in the image's own geometry."
-            )
-        return np.asarray(image.dataobj).reshape(found[:2]).T
-    except (ImageFileError, HeaderDataError, WrapStructError, EOFError, OSError, zlib.error) as error:
-        raise ValueError(f"{path}: not a NIfTI file (expected .nii.gz, found {error}).") from error
-
-
-def _read_png_mask(path: Path, shape: tuple[int, int]) -> np.ndarray:
-    try:
-        with Image.open(path, formats=["PNG"]) as image:
-            # The declared size is checked before any pixel is read.
-            if image.size != shape[::-1] or image.mode not in {"L", "P"}:
-                raise ValueError(
-                    f"{path}: wrong picture (expected {shape[1]} x {shape[0]}, 8 bits, grey or palette, found "
-                    f"{image.size[0]} x {image.size[1]}, mode {image.mode})."
-                )
-            return np.array(image)
-    except (OSError, SyntaxError, EOFError, zlib.error, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path}: not a PNG file (expected .png, found {error}).") from error
-
-
-def _read_mask(path: Path, shape: tuple[int, int], spacing: tuple[float, float] | None) -> np.ndarray:
-    """Read the label map uint8 (H, W) of a mask file.
-
-    Raises:
-        ValueError: The file is not readable, or has the wrong size or invalid labels; the message names the file.
-    """
-    values = _read_png_mask(path, shape) if path.name.endswith(".png") else _read_nifti_mask(path, shape, spacing)
-    labels = np.unique(values)
-    unknown = [value for value in labels.tolist() if value not in {0, *FOREGROUND}]
-    if unknown:
-        raise ValueError(f"{path}: unknown label (expected 0, 1, 2 or 3, found {unknown[:5]}).")
-    return values.astype(np.uint8)
 
 
 def _sha256(array: np.ndarray) -> str:
@@ -243,10 +189,11 @@ def _drawn_cases(store: CaseStore, kit: Path, drawn: Path, report: ImportReport)
                 f"in {store.directory})."
             )
         own = store.target(row) == Structure.LV
-        mask = _read_mask(masks[case], own.shape, store.spacing_mm(row))
+        mask = read_drawn_mask(masks[case], own.shape, store.spacing_mm(row))
         n_pixels = {structure: int((mask == structure).sum()) for structure in DRAWN_STRUCTURES}
         if not any(n_pixels.values()):
             raise ValueError(f"{masks[case]}: nothing drawn (expected LVM and LA, labels 2 and 3, found neither).")
+        refuse_changed_labels(mask, own, masks[case])
         for structure in (structure for structure, n in n_pixels.items() if n == 0):
             report.note(f"{case}: no {structure.name} was drawn.")
         n_changed = int(((mask == Structure.LV) != own).sum())

@@ -92,15 +92,30 @@ def _squeezed(values: np.ndarray) -> np.ndarray:
     return values.squeeze(axes)
 
 
-def _read_bytes(dataset: str, path: Path) -> bytes:
+def read_bytes(dataset: str, path: Path) -> bytes:
+    """The content of a file.
+
+    Raises:
+        DatasetError: It cannot be read.
+    """
     try:
         return path.read_bytes()
     except OSError as error:
         raise DatasetError.about(dataset, path, "cannot be read", "a file", error.strerror) from error
 
 
-def _unpack(dataset: str, path: Path, packed: bytes, n_bytes: int) -> bytes:
-    """Return at most the first `n_bytes` of a NIfTI file; if it ends earlier, its checksum has been verified."""
+def unpack(dataset: str, path: Path, packed: bytes, n_bytes: int) -> bytes:
+    """At most the first `n_bytes` of a file that is compressed if its name ends in `.gz`.
+
+    Args:
+        dataset: Name of the data set, for messages.
+        path: Where the bytes come from.
+        packed: The file as it is stored.
+        n_bytes: Where to stop; if the content ends earlier, its check sum has been verified.
+
+    Raises:
+        DatasetError: The file is damaged or cut short.
+    """
     if path.suffix != ".gz":
         return packed[:n_bytes]
     try:
@@ -108,7 +123,7 @@ def _unpack(dataset: str, path: Path, packed: bytes, n_bytes: int) -> bytes:
             return file.read(n_bytes)
     except (OSError, EOFError, zlib.error) as error:
         raise DatasetError.about(
-            dataset, path, "damaged or truncated", "a gzip file", f"{len(packed)} bytes: {error}", "Download it again."
+            dataset, path, "damaged or truncated", "a gzip file", f"{len(packed)} bytes: {error}", "Get it again."
         ) from error
 
 
@@ -130,8 +145,8 @@ def read_nifti(path: Path, dataset: str) -> StoredImage:
     from nibabel.spatialimages import HeaderDataError
     from nibabel.wrapstruct import WrapStructError
 
-    packed = _read_bytes(dataset, path)
-    block = _unpack(dataset, path, packed, 348)
+    packed = read_bytes(dataset, path)
+    block = unpack(dataset, path, packed, 348)
     try:
         header = Nifti1Header(block, check=False)  # nibabel's own check repairs silently; ours, below, refuses
         data_type = header.get_data_dtype()
@@ -158,7 +173,7 @@ def read_nifti(path: Path, dataset: str) -> StoredImage:
     n_expected = offset + math.prod(shape) * data_type.itemsize
     if n_expected > len(packed) * _MAX_DEFLATE_RATIO:
         raise DatasetError.about(dataset, path, "wrong size", f"{n_expected} bytes of content", f"{len(packed)} bytes")
-    content = _unpack(dataset, path, packed, n_expected + 1)
+    content = unpack(dataset, path, packed, n_expected + 1)
     if len(content) != n_expected:
         found = f"{len(content)} bytes" if len(content) < n_expected else "more"
         raise DatasetError.about(dataset, path, "wrong size", f"{n_expected} bytes of content", found)
@@ -179,7 +194,7 @@ def _metaimage_header(dataset: str, path: Path) -> dict[str, str]:
             dataset, path, "header too long", f"at most {_MAX_HEADER_BYTES} bytes", f"{path.stat().st_size} bytes"
         )
     try:
-        text = _read_bytes(dataset, path).decode("utf-8-sig")
+        text = read_bytes(dataset, path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DatasetError.about(dataset, path, "not a text header", "Key = Value", f"byte {error.start}") from error
     header: dict[str, str] = {}
@@ -275,6 +290,6 @@ def read_metaimage(path: Path, dataset: str) -> StoredImage:
         raise DatasetError.about(
             dataset, data_file, "wrong size", f"{n_expected} bytes, as {path.name} says", f"{n_found} bytes"
         )
-    content = _read_bytes(dataset, data_file)
+    content = read_bytes(dataset, data_file)
     values = np.frombuffer(content, data_type).reshape(shape)
     return StoredImage(path, _squeezed(values), spacing, 1.0, hashlib.sha256(content).hexdigest(), data_file)

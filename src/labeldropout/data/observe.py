@@ -8,8 +8,9 @@ import pandas as pd
 from jaxtyping import UInt8
 from scipy.ndimage import distance_transform_edt, gaussian_filter, map_coordinates
 
-from labeldropout.data.annotation_kit import DRAWN, DRAWN_STRUCTURES, _read_kit, _read_mask, _rows_by_case, _write_nifti
+from labeldropout.data.annotation_kit import DRAWN, DRAWN_STRUCTURES, _read_kit, _rows_by_case, _write_nifti
 from labeldropout.data.case_store import CaseStore
+from labeldropout.data.drawn_masks import read_drawn_mask
 from labeldropout.files import write_table
 from labeldropout.heart import Structure
 
@@ -107,7 +108,7 @@ def observe(kit: Path, truth: CaseStore, seed: int, drawn: Path) -> None:
             raise ValueError(f"{truth.directory}: no truth for {case} (expected {shape}, found {found}).")
         row = row_of[case]
         spacing = None if np.isnan(image.row_spacing_mm) else (image.row_spacing_mm, image.column_spacing_mm)
-        start = _read_mask(kit / "masks" / f"{case}.nii.gz", shape, spacing)
+        start = read_drawn_mask(kit / "masks" / f"{case}.nii.gz", shape, spacing)
         rng = np.random.default_rng([seed, int.from_bytes(hashlib.sha256(case.encode()).digest()[:8])])
         mask = redraw(truth.target(row), start == Structure.LV, draw_displacement(shape, rng), draw_bias(shape, rng))
         path = drawn / f"{case}.nii.gz"
