@@ -61,10 +61,10 @@ What to draw in every mask:
   3  LA   left atrium: from the mitral annulus along the inner side of its wall, without veins and appendage
 
 Leave the left ventricle as it is; the import keeps the data set's own, and tells by it that labels and geometry are
-unchanged. Where a structure is cut by the sector's edge,
-draw to the edge. Save every mask under the name of its case, as .nii.gz with the size and orientation of the image,
-or as an 8-bit .png of the same size whose pixel values are 0 to 3; keep all masks in one folder with nothing else in
-it. Where the data set gives no size of a pixel, the files say 1 mm: that is not a measurement.
+unchanged. Where a structure is cut by the sector's edge, draw to the edge. Save every mask under the name of its case,
+as .nii.gz with the size and orientation of the image, or as an 8-bit .png of the same size whose pixel values are 0 to
+3; keep all masks in one folder with nothing else in it. Where the data set gives no size of a pixel, the files say
+1 mm: that is not a measurement.
 
 Then: labeldropout annotation-kit import --cases <store> --kit <this folder> --drawn <folder of masks> --output <store>
 
