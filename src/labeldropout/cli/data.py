@@ -72,6 +72,21 @@ def import_dataset(arguments: argparse.Namespace) -> None:
     )
 
 
+def _inspect_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, help="folder of pictures and masks")
+    parser.add_argument(
+        "--output", type=Path, default=Path("config/mine.yaml"), help="configuration to write, to be corrected"
+    )
+
+
+def inspect(arguments: argparse.Namespace) -> None:
+    """Verb `inspect`."""
+    from labeldropout.data.folder.inspect import inspect
+
+    for path in inspect(arguments.folder, arguments.output):
+        print(path)
+
+
 def _train_cone_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--settings", type=json_value, required=True, help="section cone_network of the configuration, as JSON"
@@ -183,6 +198,7 @@ def observe(arguments: argparse.Namespace) -> None:
 
 
 VERBS = (
+    Verb("inspect", "propose a configuration for a folder of pictures and masks of your own", _inspect_flags, inspect),
     Verb(
         "fit-domains",
         "search the settings of the simulated scanners, and show their pictures beside the facts",

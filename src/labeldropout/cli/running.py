@@ -79,6 +79,19 @@ def plan(arguments: argparse.Namespace) -> None:
     print(plan(arguments.config, Path(), arguments.device, arguments.images_per_second, arguments.output))
 
 
+def _draft_list_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, required=True, help="configuration of your own, with your folders")
+    parser.add_argument("--hide", required=True, help="what is hidden where, as in cytoplasm@laboratory_2")
+
+
+def draft_list(arguments: argparse.Namespace) -> None:
+    """Verb `draft-list`."""
+    from labeldropout.running.draft_list import draft_list
+
+    for path in draft_list(arguments.config, Path(), arguments.hide):
+        print(path)
+
+
 VERBS = (
     Verb(
         "run-record", "record what machine a study ran on, and how long its rules took", _run_record_flags, run_record
@@ -92,5 +105,6 @@ VERBS = (
         _reproduce_flags,
         reproduce,
     ),
+    Verb("draft-list", "write a list of experiments and claims for folders of your own", _draft_list_flags, draft_list),
     Verb("plan", "estimate what a study needs: trainings, hours, memory, disk", _plan_flags, plan),
 )
