@@ -1,7 +1,9 @@
 """Videos of anybody: how they are to be shown, and damage."""
 
 import fractions
+import gc
 import struct
+from pathlib import Path
 
 import av
 import numpy as np
@@ -69,6 +71,19 @@ def test_times_are_in_seconds_from_the_first_frame(tmp_path, fan):
     """25 frames a second are 0.04 s apart."""
     write(tmp_path / "a.mp4", fan(4))
     assert [frame.seconds for frame in read_video(tmp_path / "a.mp4").frames()] == pytest.approx([0, 0.04, 0.08, 0.12])
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the memory of a process is read from /proc")
+def test_frames_are_let_go(tmp_path, fan):
+    """The decoder's own memory does not grow with the number of frames, even where nothing collects cycles."""
+    write(tmp_path / "a.avi", np.tile(fan(2, (480, 640)), (60, 1, 1)), "mjpeg")
+    gc.collect()
+    gc.disable()
+    try:
+        pages = [int(Path("/proc/self/statm").read_text().split()[1]) for _ in read_video(tmp_path / "a.avi").frames()]
+    finally:
+        gc.enable()
+    assert (pages[-1] - pages[20]) * 4096 / (100 * 480 * 640) < 0.2
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9])

@@ -46,7 +46,7 @@ _DAMAGES = (
     struct.error,
     zlib.error,
 )
-"""What pydicom and its decoders raise for damaged or unusual files."""
+"""What pydicom and its decoders raise for damaged or unusual files, but for its own exceptions."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,13 @@ def _silent() -> Iterator[None]:
             logger.setLevel(before)
 
 
+def _damages() -> tuple[type[Exception], ...]:
+    """What pydicom and its decoders raise."""
+    from pydicom.errors import BytesLengthException, InvalidDicomError  # noqa: PLC0415 - an extra
+
+    return (*_DAMAGES, BytesLengthException, InvalidDicomError)
+
+
 def _header(path: Path) -> Any:
     """Everything but the pixels.
 
@@ -90,7 +97,7 @@ def _header(path: Path) -> Any:
             kind = found.file_meta.MediaStorageSOPClassUID.name if "MediaStorageSOPClassUID" in found.file_meta else "?"
     except pydicom.errors.InvalidDicomError:
         raise ValueError(f"{path}: not a DICOM file (expected 128 bytes and DICM at its beginning).") from None
-    except _DAMAGES as error:
+    except _damages() as error:
         raise ValueError(f"{path}: a DICOM header that cannot be read ({type(error).__name__}).") from None
     if min(size) < 2:
         raise ValueError(f"{path}: DICOM without a picture ({kind}).")
@@ -248,8 +255,8 @@ def _pictures(path: Path, header: Any) -> Iterator[np.ndarray]:
                 picture = 2 ** int(header.BitsStored) - 1 - picture.astype(float)
             n_found += 1
             yield picture
-    except _DAMAGES as error:
-        syntax = header.file_meta.TransferSyntaxUID.name
+    except _damages() as error:
+        syntax = getattr(header.file_meta.get("TransferSyntaxUID"), "name", "no transfer syntax")
         raise ValueError(
             f"{path}: frame {n_found} of {n_expected} cannot be decoded ({syntax}; {type(error).__name__}). Damaged,"
             " cut short, or in need of another program: convert it to uncompressed DICOM."
@@ -298,7 +305,7 @@ def read_dicom(path: Path) -> Clip:
     try:
         with _silent():
             return _clip(path, header)
-    except _DAMAGES as error:
+    except _damages() as error:
         if str(error).startswith(f"{path}: "):
             raise
         raise ValueError(f"{path}: a DICOM header that makes no sense ({type(error).__name__}).") from None

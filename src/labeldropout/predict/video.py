@@ -22,6 +22,8 @@ _TURNS = {(1, 0, 0, 1): 0, (0, 1, -1, 0): 3, (-1, 0, 0, -1): 2, (0, -1, 1, 0): 1
 def _turns(frame: Any, path: Path) -> int:
     """Quarter turns to the left to make a frame upright.
 
+    Asked of the first frame alone: a frame whose side data were looked at is freed late, and memory would grow.
+
     Raises:
         ValueError: It is to be mirrored or turned by another angle.
     """
@@ -58,7 +60,7 @@ def _decoded(path: Path) -> Iterator[Any]:
     """
     n_packets = n_discarded = n_decoded = 0
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), metadata_errors="ignore") as container:
             if not container.streams.video:
                 raise ValueError(f"{path}: no video stream.")
             stream = container.streams.video[0]
@@ -92,7 +94,7 @@ def _frames(path: Path, turns: int, shape: tuple[int, int]) -> Iterator[Frame]:
     def pictures() -> Iterator[np.ndarray]:
         first = None
         for frame in _decoded(path):
-            if (frame.height, frame.width) != shape or _turns(frame, path) != turns:
+            if (frame.height, frame.width) != shape:
                 raise ValueError(f"{path}: frames of {(frame.height, frame.width)} and {shape} (expected one size).")
             first = frame.time if first is None else first
             seconds.append(None if frame.time is None or first is None else round(frame.time - first, 6))
@@ -119,7 +121,7 @@ def read_video(path: Path) -> Clip:
         turns, stored = _turns(first, path), (first.height, first.width)
     finally:
         decoded.close()
-    with av.open(str(path)) as container:
+    with av.open(str(path), metadata_errors="ignore") as container:
         stream = container.streams.video[0]
         ratio = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or Fraction(1)
     aspect = 1.0 if ratio <= 0 else float(1 / ratio)
