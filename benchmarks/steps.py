@@ -60,7 +60,9 @@ def settings_of(study: StudyPlan, model: str, selected: Mapping[str, Any], steps
     shared = json.loads(study.model_settings(model))
     shared["optimisation"] |= {"steps": steps, "epochs": None}
     chosen = {key: selected[key] for key in ("learning_rate", "batch_size")}
-    return resolve(parse_row(json.loads(study.model_row(model)), tuple(shared["datasets"])), shared, chosen)
+    return resolve(
+        parse_row(json.loads(study.model_row(model)), tuple(shared["datasets"]), study.structures), shared, chosen
+    )
 
 
 def train_one(study: StudyPlan, model: str, seed: int, folder: Path) -> Path:

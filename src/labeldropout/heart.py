@@ -2,6 +2,8 @@
 
 from enum import IntEnum
 
+from labeldropout.labels import structures_of, values_of
+
 
 class Structure(IntEnum):
     """What a pixel of a label map can show; the value is the pixel value and the channel of the network."""
@@ -18,6 +20,10 @@ class Structure(IntEnum):
 
 FOREGROUND = (Structure.LV, Structure.LVM, Structure.LA)
 """All structures that an annotator can draw, in channel order."""
+
+
+STRUCTURES = structures_of(values_of(FOREGROUND))
+"""The same as a study names them."""
 
 
 COLOURS = {Structure.LV: (230, 159, 0), Structure.LVM: (86, 180, 233), Structure.LA: (0, 158, 115)}

@@ -7,6 +7,7 @@ import pytest
 
 from labeldropout.analysis.decomposition import DECOMPOSITION, GAP, IN_PLACE, LOST, MISSING, decomposition
 from labeldropout.analysis.study import Study, per_image
+from labeldropout.heart import STRUCTURES
 from labeldropout.items import ITEMS
 from labeldropout.learning.experiments import parse_row
 
@@ -30,7 +31,7 @@ def experiment(model):
         "seeds": "0,1",
         "evaluated_on": "camus+unity",
     }
-    return parse_row(row, ("camus", "unity"))
+    return parse_row(row, ("camus", "unity"), STRUCTURES)
 
 
 def study(*models):

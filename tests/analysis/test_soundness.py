@@ -15,6 +15,7 @@ from labeldropout.analysis.soundness import (
 )
 from labeldropout.cli.main import main
 from labeldropout.files import read_table, write_table
+from labeldropout.heart import STRUCTURES
 from labeldropout.learning.experiments import parse_row
 from labeldropout.learning.tables import HISTORY
 
@@ -45,7 +46,7 @@ def row(model, **cells):
 
 def trainings(model, histories, severity=1.0, **cells):
     """The trainings of a model, one per history."""
-    experiment = parse_row(row(model, **cells), ("camus", "unity", "echonet"))
+    experiment = parse_row(row(model, **cells), ("camus", "unity", "echonet"), STRUCTURES)
     return [Training(experiment, seed, severity, table) for seed, table in enumerate(histories)]
 
 

@@ -220,6 +220,16 @@ def test_stored_bytes_are_divided_by_255():
     torch.testing.assert_close(new_image, image.float() / 255, rtol=0, atol=1e-5)
 
 
+def test_the_channels_of_a_picture_go_together():
+    """Red, green and blue are turned, blurred and shaded alike: three equal channels stay equal, as the grey ones."""
+    image, target = _batch(3)
+    parameters = draw_augmentation(3, BOTH, SIDE_PX, np.random.default_rng(2))
+    grey, of_grey = augment(image, target, parameters)
+    colour, of_colour = augment(image.repeat(1, 3, 1, 1), target, parameters)
+    torch.testing.assert_close(colour, grey.repeat(1, 3, 1, 1))
+    assert (of_colour == of_grey).all()
+
+
 def test_parameters_of_another_batch_are_refused():
     """One parameter set per image, no broadcasting."""
     image, target = _batch()

@@ -10,7 +10,7 @@ from workflow_copy import CONFIGURATION
 from labeldropout.data.parts import PATIENTS
 from labeldropout.files import read_table
 from labeldropout.heart import FOREGROUND, Structure
-from labeldropout.labels import Part
+from labeldropout.labels import Part, number_structures
 from labeldropout.learning.batches import IGNORED, Batches, draw_unlabelled_cases, hide_labels, load_cases
 
 AUGMENTATION = {"name": "strong", "transforms": CONFIGURATION["training"]["augmentation"]["strong"]}
@@ -20,7 +20,7 @@ DROPOUT = {"structures": ["LA"], "probability": 0.5, "mode": "single"}
 def load(study, part=Part.TRAINING, structures=FOREGROUND):
     """Cases of both data sets."""
     folders = [study.prepared("first"), study.prepared("second")]
-    return load_cases(folders, read_table(study.split, PATIENTS), part, structures, torch.device("cpu"))
+    return load_cases(folders, read_table(study.split, PATIENTS), part, structures, 1, torch.device("cpu"))
 
 
 def test_parts_do_not_share_patients(small_study):
@@ -202,4 +202,15 @@ def test_an_empty_part_is_refused(small_study):
     """No case in a part is an error that names the part and the folders."""
     patients = read_table(small_study.split, PATIENTS).assign(part="training")
     with pytest.raises(ValueError, match="No case in the test part"):
-        load_cases([small_study.prepared("first")], patients, Part.TEST, FOREGROUND, torch.device("cpu"))
+        load_cases([small_study.prepared("first")], patients, Part.TEST, FOREGROUND, 1, torch.device("cpu"))
+
+
+def test_prepared_arrays_of_another_study_are_refused(small_study):
+    """A network never learns a structure under another one's value, nor a colour picture as a grey one."""
+    other = number_structures(["LVM", "LV", "LA"])
+    with pytest.raises(ValueError, match=r"pixels\.json: 1 channels .*expected 1 channels and .*'LVM': 1"):
+        load(small_study, structures=tuple(other))
+    folders = [small_study.prepared("first")]
+    patients = read_table(small_study.split, PATIENTS)
+    with pytest.raises(ValueError, match="expected 3 channels"):
+        load_cases(folders, patients, Part.TRAINING, FOREGROUND, 3, torch.device("cpu"))

@@ -242,9 +242,9 @@ def test_what_changes_a_training_never_resumes(small_study, monkeypatch, caplog,
     assert json.loads((small_study.root / "out.json").read_text())["resumed_after_step"] == []
 
 
-def dropping_out(settings, n_channels):
+def dropping_out(settings, n_channels, in_channels):
     """The small U-Net behind a dropout layer, which draws from torch's own generator."""
-    network = NETWORKS["attention_unet"](settings, n_channels)
+    network = NETWORKS["attention_unet"](settings, n_channels, in_channels)
     return nn.Sequential(nn.Dropout(0.3), network)
 
 
@@ -252,7 +252,7 @@ def test_a_network_that_draws_from_torch_resumes_with_the_same_draws(small_study
     """Dropout inside the network comes out the same, because the generator's state is restored."""
     monkeypatch.setitem(NETWORKS, "dropping_out", dropping_out)
     network = {"name": "dropping_out", "features": [4, 4, 8, 8, 8, 4]}
-    assert isinstance(build_network(network, 4)[0], nn.Dropout)
+    assert isinstance(build_network(network, 4, 1)[0], nn.Dropout)
     unbroken = run_unbroken(small_study, network=network)
     interrupt(small_study, monkeypatch, network=network)
     assert resumable(small_study, network=network) == unbroken

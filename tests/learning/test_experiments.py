@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from labeldropout.heart import Structure
+from labeldropout.heart import STRUCTURES, Structure
 from labeldropout.items import is_of_the_study
+from labeldropout.labels import number_structures
 from labeldropout.learning.experiments import AUGMENTATIONS, COLUMNS, Hidden, experiment_of, parse_row
 from labeldropout.learning.resolve import resolve
 
@@ -36,6 +37,7 @@ SETTINGS = {
     "optimisation": {"epochs": 3, "momentum": 0.9},
     "grid_size": 64,
     "crop_margin": 0.02,
+    "channels": 1,
     "study_seed": 7,
     "simulated": True,
 }
@@ -43,7 +45,7 @@ SETTINGS = {
 
 def test_row_becomes_an_experiment():
     """Every cell arrives as what it means."""
-    experiment = parse_row(ROW, DATASETS)
+    experiment = parse_row(ROW, DATASETS, STRUCTURES)
     assert experiment.structures == (Structure.LV, Structure.LVM, Structure.LA)
     assert experiment.hidden == (Hidden(Structure.LA, "unity", 1.0),)
     assert experiment.shown_in == ("figure_4", "table_2")
@@ -54,7 +56,7 @@ def test_row_becomes_an_experiment():
 
 def test_labels_can_be_hidden_without_regard_to_the_domain():
     """`LA@any:unity` hides as many atria as Unity has, from all data sets alike; the training gets to see how."""
-    experiment = parse_row(ROW | {"hidden": "LA@any:unity"}, DATASETS)
+    experiment = parse_row(ROW | {"hidden": "LA@any:unity"}, DATASETS, STRUCTURES)
     assert experiment.hidden == (Hidden(Structure.LA, "any", None, "unity"),)
     config = resolve(experiment, SETTINGS, {})
     assert config["hidden"] == [{"structure": "LA", "dataset": "any", "as_many_as": "unity"}]
@@ -62,8 +64,8 @@ def test_labels_can_be_hidden_without_regard_to_the_domain():
 
 def test_severity_is_written_out_only_where_a_row_has_one():
     """A model at the study's own severity has the configuration that it would have without the column."""
-    assert "severity" not in resolve(parse_row(ROW, DATASETS), SETTINGS, {})
-    own = parse_row(ROW | {"severity": "0"}, DATASETS)
+    assert "severity" not in resolve(parse_row(ROW, DATASETS, STRUCTURES), SETTINGS, {})
+    own = parse_row(ROW | {"severity": "0"}, DATASETS, STRUCTURES)
     assert own.severity == 0
     assert resolve(own, SETTINGS, {})["severity"] == 0
 
@@ -71,9 +73,9 @@ def test_severity_is_written_out_only_where_a_row_has_one():
 def test_the_oracle_is_the_adaptive_loss_that_ignores_hidden_pixels():
     """A row with the oracle trains the adaptive loss, says what it ignores, and comes back as the oracle."""
     without = {"dropout_structures": "", "dropout_probability": "", "dropout_mode": ""}
-    oracle = parse_row(ROW | without | {"loss": "oracle"}, DATASETS)
+    oracle = parse_row(ROW | without | {"loss": "oracle"}, DATASETS, STRUCTURES)
     config = resolve(oracle, SETTINGS, {})
-    plain = resolve(parse_row(ROW | without, DATASETS), SETTINGS, {})
+    plain = resolve(parse_row(ROW | without, DATASETS, STRUCTURES), SETTINGS, {})
     assert config == plain | {"ignore_hidden": True}
     assert experiment_of(config, "0,1,2", "figure_4+table_2") == oracle
 
@@ -111,13 +113,13 @@ def test_the_oracle_is_the_adaptive_loss_that_ignores_hidden_pixels():
 def test_bad_cell_is_refused_by_name(changes, words):
     """The message names the file, the value and what was expected."""
     with pytest.raises(ValueError, match=r"config/experiments\.tsv") as refusal:
-        parse_row({**ROW, **changes}, DATASETS)
+        parse_row({**ROW, **changes}, DATASETS, STRUCTURES)
     assert all(word in str(refusal.value) for word in words), refusal.value
 
 
 def test_settings_are_written_out_in_full():
     """A training reads one dictionary with every setting of the row, the study and the grid search."""
-    settings = resolve(parse_row(ROW, DATASETS), SETTINGS, {"learning_rate": 0.1, "batch_size": 8})
+    settings = resolve(parse_row(ROW, DATASETS, STRUCTURES), SETTINGS, {"learning_rate": 0.1, "batch_size": 8})
     assert settings["optimisation"] == {"epochs": 3, "momentum": 0.9, "learning_rate": 0.1, "batch_size": 8}
     assert settings["augmentation"] == {"name": "published", "transforms": SETTINGS["augmentation"]["published"]}
     assert settings["label_dropout"] == {"structures": ["LA"], "probability": 0.5, "mode": "single"}
@@ -129,7 +131,7 @@ def test_settings_are_written_out_in_full():
 def test_without_augmentation_or_dropout_there_is_none():
     """A row without them resolves to nothing, not to neutral numbers."""
     plain = {**ROW, "augmentation": "none", "dropout_structures": "", "dropout_probability": "", "dropout_mode": ""}
-    settings = resolve(parse_row(plain, DATASETS), SETTINGS, {})
+    settings = resolve(parse_row(plain, DATASETS, STRUCTURES), SETTINGS, {})
     assert settings["augmentation"] is None
     assert settings["label_dropout"] is None
 
@@ -137,14 +139,16 @@ def test_without_augmentation_or_dropout_there_is_none():
 def test_seeds_and_places_do_not_change_the_settings():
     """A further seed, or another figure, leaves `config.json` and so every finished training as it was."""
     other = {**ROW, "seeds": "5", "shown_in": ""}
-    assert resolve(parse_row(other, DATASETS), SETTINGS, {}) == resolve(parse_row(ROW, DATASETS), SETTINGS, {})
+    assert resolve(parse_row(other, DATASETS, STRUCTURES), SETTINGS, {}) == resolve(
+        parse_row(ROW, DATASETS, STRUCTURES), SETTINGS, {}
+    )
 
 
 @pytest.mark.parametrize("name", ["experiments.tsv", "experiments_smoke.tsv", "experiments_long.tsv"])
 def test_every_row_of_the_lists_is_valid(name):
     """What is listed can be run."""
     rows = list(csv.DictReader((ROOT / "config" / name).read_text().splitlines(), delimiter="\t"))
-    models = [parse_row(row, DATASETS).model for row in rows]
+    models = [parse_row(row, DATASETS, STRUCTURES).model for row in rows]
     assert len(models) == len(set(models))
     assert set(rows[0]) == set(COLUMNS)
 
@@ -152,7 +156,7 @@ def test_every_row_of_the_lists_is_valid(name):
 def test_the_list_is_the_papers():
     """Experiments 1 to 4 and 4b, eleven probabilities of label dropout."""
     text = (ROOT / "config" / "experiments.tsv").read_text().splitlines()
-    everything = [parse_row(row, DATASETS) for row in csv.DictReader(text, delimiter="\t")]
+    everything = [parse_row(row, DATASETS, STRUCTURES) for row in csv.DictReader(text, delimiter="\t")]
     rows = [row for row in everything if is_of_the_study(row.shown_in)]
     assert {row.experiment for row in rows} == {"1", "2", "3", "4", "4b"}
     assert {row.experiment for row in everything} == {"1", "2", "3", "4", "4b", "5", "6", "7", "8", "10"}
@@ -168,7 +172,7 @@ def test_what_a_claim_compares_has_its_seeds():
     Decision 2: seeds differ more than patients.
     """
     text = (ROOT / "config" / "experiments.tsv").read_text().splitlines()
-    rows = {row["model"]: parse_row(row, DATASETS) for row in csv.DictReader(text, delimiter="\t")}
+    rows = {row["model"]: parse_row(row, DATASETS, STRUCTURES) for row in csv.DictReader(text, delimiter="\t")}
     six = {"e4-benchmark", "e4-p00", "e4-p01", "e4-p05", "e2-adaptive-aug", "e4b-label-dropout"}
     six |= {row.model for row in rows.values() if row.experiment == "5"}
     partial = ("adaptive", "marginal", "marginal_exclusion", "adaptive_bce")
@@ -183,7 +187,7 @@ def test_what_a_claim_compares_has_its_seeds():
 def test_experiment_6_ends_with_experiment_4():
     """Four kinds of model at severities below 1, and at 1 those of experiment 4 and the marginal loss (decision 33)."""
     text = (ROOT / "config" / "experiments.tsv").read_text().splitlines()
-    rows = [parse_row(row, DATASETS) for row in csv.DictReader(text, delimiter="\t")]
+    rows = [parse_row(row, DATASETS, STRUCTURES) for row in csv.DictReader(text, delimiter="\t")]
     shown = [row for row in rows if "dose_response" in row.shown_in]
     own = {severity: [row for row in shown if row.severity == severity] for severity in (None, 0, 0.25, 0.5, 0.75)}
     assert sum(map(len, own.values())) == len(shown)
@@ -196,7 +200,7 @@ def test_experiment_6_ends_with_experiment_4():
 def test_experiment_10_crosses_augmentation_with_the_remedies():
     """Benchmark, p = 0, 0.1 and 0.5, and the marginal loss, under each of three augmentations (decision 33c)."""
     text = (ROOT / "config" / "experiments.tsv").read_text().splitlines()
-    rows = [parse_row(row, DATASETS) for row in csv.DictReader(text, delimiter="\t")]
+    rows = [parse_row(row, DATASETS, STRUCTURES) for row in csv.DictReader(text, delimiter="\t")]
     shown = [row for row in rows if "augmentation" in row.shown_in]
     remedies = [("standard", 0), ("adaptive", 0), ("adaptive", 0.1), ("adaptive", 0.5), ("marginal", 0)]
     assert {(row.augmentation, row.loss, row.dropout_probability) for row in shown} == {
@@ -222,7 +226,7 @@ def test_the_longer_study_trains_rows_of_the_list_with_four_times_the_steps():
 def test_every_row_comes_back_from_its_settings(name):
     """What `resolve` wrote, read back with its seeds and items, is the row that it was made from."""
     for row in csv.DictReader((ROOT / "config" / name).read_text().splitlines(), delimiter="\t"):
-        experiment = parse_row(row, DATASETS)
+        experiment = parse_row(row, DATASETS, STRUCTURES)
         written = json.loads(json.dumps(resolve(experiment, SETTINGS, {})))
         assert experiment_of(written, row["seeds"], row["shown_in"]) == experiment
 
@@ -232,9 +236,22 @@ def test_every_row_comes_back_from_its_settings(name):
 )
 def test_settings_that_resolve_did_not_write_are_refused(change, words):
     """A missing setting, one of another form and an impossible seed are named."""
-    settings = resolve(parse_row(ROW, DATASETS), SETTINGS, {})
+    settings = resolve(parse_row(ROW, DATASETS, STRUCTURES), SETTINGS, {})
     cells = {"seeds": "0", "shown_in": "", **{key: value for key, value in change.items() if key == "seeds"}}
     settings |= {key: value for key, value in change.items() if key != "seeds"}
     settings = {key: value for key, value in settings.items() if value is not None or key != "loss"}
     with pytest.raises(ValueError, match=words):
         experiment_of(settings, **cells)
+
+
+def test_any_structures_may_be_listed():
+    """A list of experiments speaks of the structures of its study, and `config.json` says their values."""
+    cells = number_structures(["nucleus", "cytoplasm"])
+    row = ROW | {"structures": "cytoplasm+nucleus", "hidden": "cytoplasm@unity:1.0", "dropout_structures": "cytoplasm"}
+    experiment = parse_row(row, DATASETS, cells)
+    assert [structure.name for structure in experiment.structures] == ["nucleus", "cytoplasm"]
+    config = resolve(experiment, SETTINGS | {"channels": 3}, {})
+    assert (config["structures"], config["channels"]) == ({"nucleus": 1, "cytoplasm": 2}, 3)
+    assert config["hidden"] == [{"structure": "cytoplasm", "dataset": "unity", "share": 1.0}]
+    with pytest.raises(ValueError, match=r"unknown value 'LV' .*expected one of nucleus, cytoplasm"):
+        parse_row(ROW, DATASETS, cells)

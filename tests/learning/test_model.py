@@ -12,7 +12,8 @@ from labeldropout.learning.model import build_model, load_model
 CPU = torch.device("cpu")
 CONFIG = {
     "model": "tiny",
-    "structures": ["LV", "LA"],
+    "structures": {"LV": 1, "LA": 3},
+    "channels": 1,
     "loss": "adaptive",
     "grid_size": 32,
     "network": {"name": "basic_unet", "features": [4, 4, 8, 8, 8, 4]},
@@ -59,3 +60,15 @@ def test_weights_without_our_configuration_are_refused(tmp_path):
     save_file({"weight": torch.zeros(3)}, path)
     with pytest.raises(ValueError, match="not a model of this program"):
         load_model(path, CPU)
+
+
+def test_a_model_for_colour_takes_three_channels():
+    """Pictures of cells have red, green and blue, and grey ones are refused."""
+    model = build_model({**CONFIG, "structures": {"cytoplasm": 2, "nucleus": 1}, "channels": 3}, 0, CPU)
+    images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+    probability = model.probabilities(images)
+    assert probability.shape == (2, 3, 32, 32)
+    assert [structure.name for structure in model.structures] == ["nucleus", "cytoplasm"]
+    assert (probability != model.probabilities(images[..., ::-1].copy())).any()
+    with pytest.raises(ValueError, match=r"expected uint8 \(N, 32, 32, 3\), found uint8 \(2, 32, 32\)"):
+        model.probabilities(images[..., 0])

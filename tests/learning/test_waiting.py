@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from workflow_copy import CONFIGURATION
 
 from labeldropout.heart import FOREGROUND
+from labeldropout.labels import values_of
 from labeldropout.learning.augmentation import to_device
 from labeldropout.learning.batches import Batches
 from labeldropout.learning.model import build_model
@@ -49,7 +50,8 @@ def steps_on_meta(loss, augmentation="strong", label_dropout=None, **changes):
     """Take three steps on a device without values; what the host waited for, and the losses."""
     config = {
         "model": "waiting",
-        "structures": [structure.name for structure in FOREGROUND],
+        "structures": values_of(FOREGROUND),
+        "channels": 1,
         "loss": loss,
         "network": {"name": "basic_unet", "features": [4, 4, 8, 8, 16, 4]},
         "grid_size": 32,

@@ -13,7 +13,8 @@ from labeldropout.predict.outline import predict_files
 
 CONFIG = {
     "model": "tiny",
-    "structures": ["LV", "LVM", "LA"],
+    "structures": {"LV": 1, "LVM": 2, "LA": 3},
+    "channels": 1,
     "loss": "adaptive",
     "grid_size": 32,
     "crop_margin": 0.02,

@@ -24,7 +24,8 @@ REAL = Path(__file__).parents[3] / "shared" / "real"
 SHAPE = (90, 120)
 CONFIG = {
     "model": "tiny",
-    "structures": ["LV", "LVM", "LA"],
+    "structures": {"LV": 1, "LVM": 2, "LA": 3},
+    "channels": 1,
     "loss": "adaptive",
     "grid_size": 32,
     "crop_margin": 0.02,

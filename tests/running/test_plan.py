@@ -183,7 +183,7 @@ def test_what_is_no_configuration_is_refused(content, tmp_path):
 
 def test_memory_is_what_the_real_network_keeps():
     """Counted without computing, the bytes kept for the way back are those that a real step keeps."""
-    network = build_network({"name": "basic_unet", "features": [4, 4, 8, 8, 8, 4]}, 4)
+    network = build_network({"name": "basic_unet", "features": [4, 4, 8, 8, 8, 4]}, 4, 1)
     n_parameters = sum(parameter.numel() for parameter in network.parameters())
     own = {parameter.data_ptr() for parameter in (*network.parameters(), *network.buffers())}
     kept = {}

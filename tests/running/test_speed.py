@@ -9,7 +9,8 @@ def test_speed_is_that_of_real_steps():
     """The measurement trains the configured network for a few steps and says how it measured."""
     settings = {
         "model": "small",
-        "structures": ["LV", "LVM", "LA"],
+        "structures": {"LV": 1, "LVM": 2, "LA": 3},
+        "channels": 1,
         "loss": "adaptive",
         "network": {"name": "basic_unet", "features": [4, 4, 8, 8, 8, 4]},
         "grid_size": 32,

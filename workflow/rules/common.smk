@@ -11,13 +11,13 @@ from snakemake.utils import validate
 from labeldropout.configuration import check_keys
 from labeldropout.fingerprint import fingerprint
 from labeldropout.items import ITEMS, LEDGERS
+from labeldropout.running.flags import as_json
 from labeldropout.running.rule_code import RuleCode
 from labeldropout.running.study_list import read_list
 from labeldropout.running.study_plan import (
     COMPARED_ITEMS,
     PAPER_ITEMS,
     StudyPlan,
-    as_json,
 )
 
 

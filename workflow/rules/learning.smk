@@ -204,5 +204,5 @@ rule scores:
     input:
         rules.models.input,
         rules.grid.input,
-        rules.annotation_kit_export.output,
+        rules.annotation_kit_export.output if STUDY.has_kit else [],
         expand("<results>/scores/{model}.csv", model=STUDY.study_models),

@@ -53,6 +53,12 @@ def _import_dataset_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", default="", help="a data set of the catalogue, such as folder; default: the name")
     add_paths(parser, "root", "output")
     parser.add_argument("--options", type=json_value, default={}, help="options of the data set's importer, as JSON")
+    parser.add_argument(
+        "--structures",
+        nargs="+",
+        metavar="NAME",
+        help="structures of the study, in the order of their values 1, 2, ...; default: those of the data set",
+    )
     parser.add_argument("--curation", type=Path, help="list of the images to use, if the data set has one")
     parser.add_argument("--on-bad-case", choices=("stop", "skip"), default="stop")
 
@@ -60,6 +66,7 @@ def _import_dataset_flags(parser: argparse.ArgumentParser) -> None:
 def import_dataset(arguments: argparse.Namespace) -> None:
     """Verb `import-dataset`."""
     from labeldropout.data.import_dataset import import_dataset
+    from labeldropout.labels import number_structures
 
     import_dataset(
         arguments.name,
@@ -69,6 +76,7 @@ def import_dataset(arguments: argparse.Namespace) -> None:
         arguments.on_bad_case,
         arguments.curation,
         arguments.format,
+        number_structures(arguments.structures) if arguments.structures else None,
     )
 
 

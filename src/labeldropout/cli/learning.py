@@ -19,10 +19,13 @@ def _resolve_flags(parser: argparse.ArgumentParser) -> None:
 def resolve(arguments: argparse.Namespace) -> None:
     """Verb `resolve`."""
     from labeldropout.files import read_json, write_json
+    from labeldropout.labels import structures_of
     from labeldropout.learning.experiments import parse_row
     from labeldropout.learning.resolve import resolve
 
-    experiment = parse_row(arguments.row, tuple(arguments.settings["datasets"]))
+    experiment = parse_row(
+        arguments.row, tuple(arguments.settings["datasets"]), structures_of(arguments.settings["structures"])
+    )
     chosen = arguments.candidate or {
         key: value for key, value in read_json(arguments.selected).items() if key in {"learning_rate", "batch_size"}
     }

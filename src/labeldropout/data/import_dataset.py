@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import fields
+from enum import IntEnum
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -28,6 +29,7 @@ def import_dataset(
     on_bad_case: OnBadCase = "stop",
     curation: Path | None = None,
     form: str = "",
+    structures: type[IntEnum] | None = None,
 ) -> int:
     """Import a data set into a store of cases.
 
@@ -42,6 +44,7 @@ def import_dataset(
         on_bad_case: Whether a bad case stops the import or is recorded in rejected.csv and left out.
         curation: List of the images to use, if the data set has one.
         form: Format, a key of `DATASETS`; empty if it is the name.
+        structures: The structures of the study, whose values the label maps get; None for those of the data set.
 
     Returns:
         Number of cases.
@@ -72,7 +75,7 @@ def import_dataset(
             name, root, f"{known.facts.TITLE} is not there", "a folder", found, known.facts.HOW_TO_GET
         )
     try:
-        n_cases = write_cases(known.read_cases(root, chosen, report), Path(output), report)
+        n_cases = write_cases(known.read_cases(root, chosen, report), Path(output), report, structures)
     except DatasetError:
         if report.rejected:
             write_table(report.table_of_rejected(), Path(output) / "rejected.csv")

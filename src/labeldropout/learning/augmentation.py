@@ -101,7 +101,7 @@ def to_device(values: Shaped[Tensor, "..."], device: torch.device) -> Shaped[Ten
     return (values.pin_memory() if device.type == "cuda" else values).to(device, non_blocking=True)
 
 
-def _sampling_grid(parameters: Augmentation, image: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "n h w 2"]:
+def _sampling_grid(parameters: Augmentation, image: Float[Tensor, "n k h w"]) -> Float[Tensor, "n h w 2"]:
     """Where each pixel of the result samples the image, in the coordinates of `grid_sample`."""
     height, width = image.shape[-2:]
     angle = parameters.rotation_deg * (math.pi / 180)
@@ -114,7 +114,7 @@ def _sampling_grid(parameters: Augmentation, image: Float[Tensor, "n 1 h w"]) ->
     return functional.affine_grid(theta, list(image.shape), align_corners=False)
 
 
-def _blur(image: Float[Tensor, "n 1 h w"], sigma_px: Float[Tensor, " n"]) -> Float[Tensor, "n 1 h w"]:
+def _blur(image: Float[Tensor, "n k h w"], sigma_px: Float[Tensor, " n"]) -> Float[Tensor, "n k h w"]:
     """Each image blurred by its own Gaussian, cut at three standard deviations of the widest; zero beyond the edge."""
     radius = math.ceil(3 * float(sigma_px.max()))
     if radius == 0:
@@ -141,7 +141,7 @@ def _rows(parameters: Augmentation, rows: Int[Tensor, " k"]) -> Augmentation:
 
 
 def _resample_chosen(
-    image: Float[Tensor, "n 1 h w"], target: Integer[Tensor, "n h w"], parameters: Augmentation
+    image: Float[Tensor, "n k h w"], target: Integer[Tensor, "n h w"], parameters: Augmentation
 ) -> None:
     """Scale and rotate the images, and their targets, for which that was drawn; in place."""
     drawn = _chosen(parameters, "scale", "rotation_deg")
@@ -156,7 +156,7 @@ def _resample_chosen(
     target[rows] = labels.squeeze(1).to(target.dtype)
 
 
-def _blur_chosen(image: Float[Tensor, "n 1 h w"], parameters: Augmentation) -> None:
+def _blur_chosen(image: Float[Tensor, "n k h w"], parameters: Augmentation) -> None:
     """Blur the images for which that was drawn; in place."""
     drawn = _chosen(parameters, "blur_sigma_px")
     if len(drawn):
@@ -164,7 +164,7 @@ def _blur_chosen(image: Float[Tensor, "n 1 h w"], parameters: Augmentation) -> N
         image[rows] = _blur(image[rows], _rows(parameters, drawn).blur_sigma_px)
 
 
-def _shade(image: Float[Tensor, "n 1 h w"], parameters: Augmentation) -> Float[Tensor, "n 1 h w"]:
+def _shade(image: Float[Tensor, "n k h w"], parameters: Augmentation) -> Float[Tensor, "n k h w"]:
     """Brightness, then contrast about the mean that results, in one pass over the images."""
     factor, shift, contrast = (
         to_device(values.to(image.dtype), image.device).view(-1, 1, 1, 1)
@@ -175,10 +175,10 @@ def _shade(image: Float[Tensor, "n 1 h w"], parameters: Augmentation) -> Float[T
 
 
 def augment(
-    image: Shaped[Tensor, "n 1 h w"],
+    image: Shaped[Tensor, "n k h w"],
     target: Integer[Tensor, "n h w"],
     parameters: Augmentation,
-) -> tuple[Float[Tensor, "n 1 h w"], Integer[Tensor, "n h w"]]:
+) -> tuple[Float[Tensor, "n k h w"], Integer[Tensor, "n h w"]]:
     """Apply drawn parameters to images and their label maps.
 
     Whatever enters the image from beyond its edge has intensity 0 and is background; brightness and contrast then act
@@ -196,9 +196,9 @@ def augment(
     Raises:
         ValueError: The numbers of images, label maps and parameters differ, or the sizes of images and label maps.
     """
-    if image.ndim != 4 or image.shape[1] != 1 or target.shape != (len(image), *image.shape[2:]):
+    if image.ndim != 4 or target.shape != (len(image), *image.shape[2:]):
         raise ValueError(
-            f"image and target: expected (N, 1, H, W) and (N, H, W), "
+            f"image and target: expected (N, K, H, W) and (N, H, W), "
             f"found {tuple(image.shape)} and {tuple(target.shape)}."
         )
     if len(parameters.scale) != len(image):

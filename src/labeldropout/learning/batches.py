@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,15 @@ import torch
 from torch import Tensor
 
 from labeldropout.data.parts import part_of_cases
+from labeldropout.data.pixels import FILE as PIXELS_FILE
+from labeldropout.data.pixels import Pixels
 from labeldropout.data.prepared import read_prepared
-from labeldropout.heart import Structure
 from labeldropout.label_dropout import draw_hidden_by_pattern, draw_hidden_structures, hide_annotations
 from labeldropout.label_sets import label_sets, partially_labelled
-from labeldropout.labels import Part, is_annotated
+from labeldropout.labels import Part, is_annotated, values_of
 from labeldropout.learning.augmentation import augment, draw_augmentation, to_device
 from labeldropout.learning.experiments import ANY
+from labeldropout.learning.model import channels_first
 
 IGNORED = 255
 """Value of the target's pixels that the loss leaves out (decision 33b)."""
@@ -28,13 +31,13 @@ class Cases:
     """Cases of one part of the split, on one device."""
 
     images: Tensor
-    """uint8 (N, H, W)."""
+    """uint8 (N, K, H, W), K channels."""
     targets: Tensor
-    """uint8 (N, H, W): channel of the network, not value of `Structure`; `IGNORED` where the loss leaves pixels out."""
+    """uint8 (N, H, W): channel of the network, not value of a structure; `IGNORED` where the loss leaves pixels out."""
     annotated: Tensor
     """bool (N, C), on the CPU, where label dropout draws; channel 0 is always true."""
     table: pd.DataFrame
-    """case, dataset, patient and the rest of `PREPARED`, row by row."""
+    """case, dataset, patient and the rest of the prepared table, row by row."""
 
     def __len__(self) -> int:
         return len(self.table)
@@ -45,7 +48,7 @@ class Batch:
     """What one optimisation step sees."""
 
     image: Tensor
-    """float32 (N, 1, H, W), intensity / 255."""
+    """float32 (N, K, H, W), intensity / 255."""
     target: Tensor
     """uint8 (N, H, W)."""
     annotated: Tensor
@@ -54,7 +57,7 @@ class Batch:
     """Rows of `Cases.table`."""
 
 
-def _channels(structures: Sequence[Structure]) -> np.ndarray:
+def _channels(structures: Sequence[IntEnum]) -> np.ndarray:
     """Channel of the network for every value of a label map; structures that are not segmented are background."""
     channels = np.zeros(256, np.uint8)
     for channel, structure in enumerate(structures, start=1):
@@ -62,8 +65,27 @@ def _channels(structures: Sequence[Structure]) -> np.ndarray:
     return channels
 
 
+def _check_pixels(folder: Path, pixels: Pixels, structures: Sequence[IntEnum], in_channels: int) -> None:
+    """Refuse prepared arrays in which a structure has another value than for the network, or other channels.
+
+    Raises:
+        ValueError: It is so.
+    """
+    found = values_of(pixels.structures)
+    if pixels.channels != in_channels or not values_of(structures).items() <= found.items():
+        raise ValueError(
+            f"{folder / PIXELS_FILE}: {pixels.channels} channels and the structures {found} (expected {in_channels}"
+            f" channels and {values_of(structures)}). Import and prepare the data set again."
+        )
+
+
 def load_cases(
-    folders: Sequence[Path], patients: pd.DataFrame, part: Part, structures: Sequence[Structure], device: torch.device
+    folders: Sequence[Path],
+    patients: pd.DataFrame,
+    part: Part,
+    structures: Sequence[IntEnum],
+    in_channels: int,
+    device: torch.device,
 ) -> Cases:
     """Read the cases of one part of the split from several data sets, in the order of the folders.
 
@@ -72,16 +94,18 @@ def load_cases(
         patients: Table `PATIENTS`.
         part: Which part.
         structures: What the network segments, in channel order.
+        in_channels: Channels of the images.
         device: The device for images and targets.
 
     Raises:
-        ValueError: No case in this part, or the data sets differ in grid size.
+        ValueError: No case in this part, the data sets differ in grid size, or their pixels mean something else.
     """
     images, targets, tables = [], [], []
     for folder in folders:
         prepared = read_prepared(folder)
+        _check_pixels(folder, prepared.pixels, structures, in_channels)
         rows = np.flatnonzero((part_of_cases(prepared.table, patients) == part).to_numpy())
-        images.append(prepared.images[rows])
+        images.append(channels_first(prepared.images[rows]))
         targets.append(_channels(structures)[prepared.targets[rows]])
         tables.append(prepared.table.iloc[rows])
     if len({array.shape[1:] for array in images}) > 1:
@@ -101,7 +125,7 @@ def load_cases(
 
 
 def draw_unlabelled_cases(
-    table: pd.DataFrame, hidden: Sequence[dict[str, Any]], structures: Sequence[Structure], study_seed: int
+    table: pd.DataFrame, hidden: Sequence[dict[str, Any]], structures: Sequence[IntEnum], study_seed: int
 ) -> np.ndarray:
     """Which training cases lose which label: bool (N, C); the same for every model and seed of a study.
 
@@ -112,17 +136,18 @@ def draw_unlabelled_cases(
         study_seed: Seed of the study, not of the training.
     """
     loses = np.zeros((len(table), 1 + len(structures)), bool)
+    by_name = {structure.name: structure for structure in structures}
     for item in hidden:
-        structure = Structure[item["structure"]]
+        structure = by_name[item["structure"]]
         is_known = is_annotated(table[structure.name])
         candidates = np.flatnonzero(is_known & ((table["dataset"] == item["dataset"]) | (item["dataset"] == ANY)))
-        by_name = candidates[np.argsort(table["case"].to_numpy()[candidates], kind="stable")]
+        ordered = candidates[np.argsort(table["case"].to_numpy()[candidates], kind="stable")]
         rng = np.random.default_rng([study_seed, int(structure), *item["dataset"].encode()])
         if "as_many_as" in item:
             n_hidden = int((is_known & (table["dataset"] == item["as_many_as"])).sum())
         else:
-            n_hidden = round(item["share"] * len(by_name))
-        loses[rng.permutation(by_name)[:n_hidden], 1 + list(structures).index(structure)] = True
+            n_hidden = round(item["share"] * len(ordered))
+        loses[rng.permutation(ordered)[:n_hidden], 1 + list(structures).index(structure)] = True
     return loses
 
 
@@ -160,7 +185,7 @@ class Batches:
         batch_size: int,
         augmentation: dict[str, Any] | None,
         label_dropout: dict[str, Any] | None,
-        structures: Sequence[Structure],
+        structures: Sequence[IntEnum],
         seed: int,
         *,
         whole_batches: bool,
@@ -192,7 +217,7 @@ class Batches:
         if label_dropout:
             partial = partially_labelled(cases.annotated)
             for name in label_dropout["structures"]:
-                channel = 1 + list(structures).index(Structure[name])
+                channel = 1 + [structure.name for structure in structures].index(name)
                 if not partial[channel]:
                     raise ValueError(
                         f"Label dropout of {name}: not partially labelled in these training cases (annotated in"
@@ -239,7 +264,7 @@ class Batches:
         cases, device = self.cases, self.cases.images.device
         rows = self._draw_rows()
         index = to_device(torch.from_numpy(rows), device)
-        image = cases.images[index].unsqueeze(1).float().div_(255)
+        image = cases.images[index].float().div_(255)
         target = cases.targets[index]
         drawn = cases.annotated[rows]
         annotated = to_device(drawn, device)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ from labeldropout.data.parts import named, part_of_cases, read_parts
 from labeldropout.data.prepared import Prepared, read_prepared
 from labeldropout.devices import choose_device
 from labeldropout.files import write_table
-from labeldropout.heart import Structure
 from labeldropout.labels import Part, is_annotated
 from labeldropout.learning.model import BATCH_SIZE, Model, load_model, predict_cases
 from labeldropout.learning.predictions import write_predictions
@@ -36,14 +36,14 @@ class Tolerance:
 def score_case(
     prediction: np.ndarray,
     reference: np.ndarray,
-    structure: Structure,
+    structure: IntEnum,
     spacing_mm: tuple[float, float] | None,
     tolerance: Tolerance,
 ) -> dict[str, Any]:
     """Scores of one structure in one case, with the names of `SCORES`.
 
     Args:
-        prediction: uint8 (H, W), values of `Structure`.
+        prediction: uint8 (H, W), values of structures.
         reference: uint8 (H, W).
         structure: Which one.
         spacing_mm: (row, column) size of a pixel; None if unknown, and then no distance in mm is given.
@@ -91,8 +91,8 @@ class TestSet:
 
 
 def references(
-    test_set: TestSet, observed: CaseStore | None, case: str, structures: Sequence[Structure]
-) -> Iterator[tuple[str, Structure, np.ndarray]]:
+    test_set: TestSet, observed: CaseStore | None, case: str, structures: Sequence[IntEnum]
+) -> Iterator[tuple[str, IntEnum, np.ndarray]]:
     """What a prediction is compared with: the data set's annotations, and the observer's where the data set has none.
 
     Args:

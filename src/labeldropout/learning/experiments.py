@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from enum import IntEnum
 from typing import Any
 
 from labeldropout.fingerprint import keys_of
-from labeldropout.heart import FOREGROUND, Structure
+from labeldropout.labels import structures_of, values_of
 from labeldropout.messages import did_you_mean
 
 ORACLE = "oracle"
@@ -31,7 +32,7 @@ ANY = "any"
 class Hidden:
     """A label that is hidden from the training part of a data set."""
 
-    structure: Structure
+    structure: IntEnum
     dataset: str
     """The data set, or `ANY`: cases are drawn from all that the model is trained on, whatever their domain."""
     share: float | None
@@ -52,7 +53,7 @@ class Experiment:
     """Figures and tables that need this model."""
     train_on: tuple[str, ...]
     """Data sets whose training parts are used."""
-    structures: tuple[Structure, ...]
+    structures: tuple[IntEnum, ...]
     """What the network segments; other structures are background."""
     hidden: tuple[Hidden, ...]
     """Labels hidden from the training parts."""
@@ -60,7 +61,7 @@ class Experiment:
     """One of `LOSS_NAMES`; `ORACLE` is the only one that `LOSSES` does not have."""
     augmentation: str
     """One of `AUGMENTATIONS`."""
-    dropout_structures: tuple[Structure, ...]
+    dropout_structures: tuple[IntEnum, ...]
     """Structures that label dropout may hide; empty without label dropout."""
     dropout_probability: float
     """Probability that label dropout hides something, in [0, 1]."""
@@ -112,12 +113,12 @@ def _one_of(cell: str, valid: tuple[str, ...], where: str) -> str:
     return cell
 
 
-def _structures(cell: str, where: str) -> tuple[Structure, ...]:
-    valid = tuple(structure.name for structure in FOREGROUND)
-    return tuple(sorted(Structure[_one_of(name, valid, where)] for name in _names(cell)))
+def _structures(cell: str, known: type[IntEnum], where: str) -> tuple[IntEnum, ...]:
+    valid = tuple(values_of(known))
+    return tuple(sorted(known[_one_of(name, valid, where)] for name in _names(cell)))
 
 
-def _hidden(cell: str, train_on: tuple[str, ...], where: str) -> tuple[Hidden, ...]:
+def _hidden(cell: str, train_on: tuple[str, ...], known: type[IntEnum], where: str) -> tuple[Hidden, ...]:
     """Read `LA@unity:1.0+LVM@camus:0.5`, or `LA@any:unity`: as many as Unity has, from all data sets alike."""
     items = []
     for part in _names(cell):
@@ -132,7 +133,7 @@ def _hidden(cell: str, train_on: tuple[str, ...], where: str) -> tuple[Hidden, .
             ) from error
         if value is not None and not 0 < value <= 1:
             raise ValueError(f"{where}: share {value} (expected more than 0 and at most 1).")
-        structure = _structures(name, where)[0]
+        structure = _structures(name, known, where)[0]
         dataset = _one_of(dataset, (*train_on, ANY), where)
         items.append(Hidden(structure, dataset, value, share if value is None else None))
     return tuple(items)
@@ -187,12 +188,15 @@ def _seeds(cell: str, where: str) -> tuple[int, ...]:
     return seeds
 
 
-def parse_row(row: dict[str, str], datasets: tuple[str, ...], where: str = "config/experiments.tsv") -> Experiment:
+def parse_row(
+    row: dict[str, str], datasets: tuple[str, ...], known: type[IntEnum], where: str = "config/experiments.tsv"
+) -> Experiment:
     """Turn a row of the list into an `Experiment`.
 
     Args:
         row: Cells by column; a missing column is an empty cell.
         datasets: Names of the data sets of the study.
+        known: Structures of the study.
         where: The file, for messages.
 
     Raises:
@@ -210,11 +214,11 @@ def parse_row(row: dict[str, str], datasets: tuple[str, ...], where: str = "conf
             raise ValueError(f"{at[column]}: empty (expected data sets joined by '+').")
         for name in _names(cells[column]):
             _one_of(name, datasets, at[column])
-    structures = _structures(cells["structures"], at["structures"])
-    hidden = _hidden(cells["hidden"], _names(cells["train_on"]), at["hidden"])
-    dropout_structures = _structures(cells["dropout_structures"], at["dropout_structures"])
+    structures = _structures(cells["structures"], known, at["structures"])
+    hidden = _hidden(cells["hidden"], _names(cells["train_on"]), known, at["hidden"])
+    dropout_structures = _structures(cells["dropout_structures"], known, at["dropout_structures"])
     for structure in (*dropout_structures, *(item.structure for item in hidden)):
-        _one_of(structure.name, tuple(known.name for known in structures), at["structures"])
+        _one_of(structure.name, tuple(values_of(structures)), at["structures"])
     probability, mode = _label_dropout(cells, at, where)
     return Experiment(
         model=model,
@@ -247,21 +251,21 @@ def experiment_of(config: Mapping[str, Any], seeds: str, shown_in: str) -> Exper
         ValueError: A setting is missing or malformed; the message names it.
     """
     try:
-        model = config["model"]
+        model, known = config["model"], structures_of(config["structures"])
         dropout = config["label_dropout"] or {"structures": [], "probability": 0.0, "mode": ""}
         return Experiment(
             model=model,
             experiment=config["experiment"],
             shown_in=_names(shown_in),
             train_on=tuple(config["train_on"]),
-            structures=tuple(Structure[name] for name in config["structures"]),
+            structures=tuple(known),
             hidden=tuple(
-                Hidden(Structure[item["structure"]], item["dataset"], item.get("share"), item.get("as_many_as"))
+                Hidden(known[item["structure"]], item["dataset"], item.get("share"), item.get("as_many_as"))
                 for item in config["hidden"]
             ),
             loss=ORACLE if config.get("ignore_hidden") else config["loss"],
             augmentation=(config["augmentation"] or {"name": AUGMENTATIONS[0]})["name"],
-            dropout_structures=tuple(Structure[name] for name in dropout["structures"]),
+            dropout_structures=tuple(known[name] for name in dropout["structures"]),
             dropout_probability=dropout["probability"],
             dropout_mode=dropout["mode"],
             network=config["network"]["name"],

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from labeldropout.data.crop import Crop, to_native
-from labeldropout.heart import Structure
+from labeldropout.labels import BACKGROUND, structures_of
 from labeldropout.learning.networks import build_network
 from labeldropout.losses import probabilities
 
@@ -24,10 +25,15 @@ def forward(network: nn.Module, image: Tensor) -> Tensor:
 
     Args:
         network: Already in channels-last memory format.
-        image: float32 (N, 1, H, W).
+        image: float32 (N, K, H, W), K channels.
     """
     with torch.autocast("cuda", torch.bfloat16, enabled=image.device.type == "cuda"):
         return network(image.to(memory_format=torch.channels_last))
+
+
+def channels_first(images: np.ndarray) -> np.ndarray:
+    """Images as networks take them: (N, K, H, W), from (N, H, W) of one channel or (N, H, W, K) of K; a view."""
+    return images[:, None] if images.ndim == 3 else np.moveaxis(images, 3, 1)
 
 
 @dataclass(frozen=True)
@@ -45,16 +51,21 @@ class Model:
         return int(self.config["grid_size"])
 
     @property
-    def structures(self) -> tuple[Structure, ...]:
-        """What it segments, in the order of channels 1, 2, ..."""
-        return tuple(Structure[name] for name in self.config["structures"])
+    def structures(self) -> tuple[IntEnum, ...]:
+        """What it segments, in the order of channels 1, 2, ..., with the values in a label map."""
+        return tuple(structures_of(self.config["structures"]))
+
+    @property
+    def in_channels(self) -> int:
+        """Numbers per pixel of its images: 1 for grey, 3 for colour."""
+        return int(self.config["channels"])
 
     @torch.inference_mode()
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """Probability of background and of each structure.
 
         Args:
-            images: uint8 (N, S, S), S = `grid_size`.
+            images: uint8 (N, S, S), S = `grid_size`; of K channels (N, S, S, K).
 
         Returns:
             float32 (N, C, S, S).
@@ -62,15 +73,17 @@ class Model:
         Raises:
             ValueError: The shape or type is wrong.
         """
-        if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (self.grid_size,) * 2:
+        shape = ((self.grid_size,) * 2 + (self.in_channels,))[: 2 if self.in_channels == 1 else 3]
+        if images.dtype != np.uint8 or images.shape[1:] != shape:
+            expected = ", ".join(map(str, ("N", *shape)))
             raise ValueError(
-                f"Images for {self.config['model']}: expected uint8 (N, {self.grid_size}, {self.grid_size}),"
-                f" found {images.dtype} {images.shape}."
+                f"Images for {self.config['model']}: expected uint8 ({expected}), found {images.dtype} {images.shape}."
             )
+        planes = channels_first(images)
         results = []
         for start in range(0, len(images), BATCH_SIZE):
-            part = torch.from_numpy(np.array(images[start : start + BATCH_SIZE])).to(self.device)
-            logits = forward(self.network, part.unsqueeze(1).float() / 255)
+            part = torch.from_numpy(np.array(planes[start : start + BATCH_SIZE])).to(self.device)
+            logits = forward(self.network, part.float() / 255)
             results.append(probabilities(logits, self.config["loss"]).cpu().numpy())
         return np.concatenate(results)
 
@@ -83,16 +96,16 @@ class Model:
             shape: (rows, columns) of the stored image.
 
         Returns:
-            uint8 (H, W) with the values of `Structure`.
+            uint8 (H, W) with the values of `structures`.
         """
-        values = np.array([Structure.BACKGROUND, *self.structures], np.uint8)
+        values = np.array([BACKGROUND, *self.structures], np.uint8)
         return values[to_native(probability, crop, shape).argmax(0)]
 
 
 def build_model(config: dict[str, Any], seed: int, device: torch.device) -> Model:
     """An untrained model with the initial weights determined by the seed."""
     torch.manual_seed(seed)
-    network = build_network(config["network"], 1 + len(config["structures"]))
+    network = build_network(config["network"], 1 + len(config["structures"]), config["channels"])
     return Model(network.to(device, memory_format=torch.channels_last), config, seed, device)
 
 
@@ -124,7 +137,7 @@ def load_model(weights: Path, device: torch.device) -> Model:
 
 
 def crop_of(row: Any) -> Crop:
-    """The crop of a row of `PREPARED`."""
+    """The crop of a row of the prepared table."""
     return Crop(int(row.crop_row), int(row.crop_column), int(row.crop_height), int(row.crop_width))
 
 
@@ -133,8 +146,8 @@ def predict_cases(model: Model, images: np.ndarray, rows: Sequence[Any]) -> list
 
     Args:
         model: The model.
-        images: uint8 (N, S, S).
-        rows: One row of `PREPARED` per image, as a named tuple.
+        images: uint8 (N, S, S), or (N, S, S, K) of K channels.
+        rows: One row of the prepared table per image, as a named tuple.
     """
     probability = model.probabilities(images)
     return [

@@ -11,7 +11,7 @@ from torch import nn
 
 from labeldropout.messages import did_you_mean
 
-Build = Callable[[Mapping[str, Any], int], nn.Module]
+Build = Callable[[Mapping[str, Any], int, int], nn.Module]
 
 _OPTIONAL = (
     *("PIL", "batchgenerators", "huggingface_hub", "imagecodecs", "jsonschema", "matplotlib", "nibabel", "psutil"),
@@ -41,7 +41,7 @@ def _nets() -> ModuleType:
         sys.modules.update({name: module for name, module in hidden.items() if module})
 
 
-def basic_unet(settings: Mapping[str, Any], n_channels: int) -> nn.Module:
+def basic_unet(settings: Mapping[str, Any], n_channels: int, in_channels: int) -> nn.Module:
     """The U-Net of the paper (Ronneberger et al. 2015): MONAI's `BasicUNet` with batch norm, ReLU, deconvolution.
 
     The sides of its images must be multiples of 16.
@@ -49,11 +49,12 @@ def basic_unet(settings: Mapping[str, Any], n_channels: int) -> nn.Module:
     Args:
         settings: `features`: channels of the five levels, and of the last layer before the logits.
         n_channels: Number of structures, background included.
+        in_channels: Channels of the images: 1 for grey, 3 for colour.
     """
     nets = _nets()
     network = nets.BasicUNet(
         spatial_dims=2,
-        in_channels=1,
+        in_channels=in_channels,
         out_channels=n_channels,
         features=_features(settings),
         act=("relu", {"inplace": True}),
@@ -67,33 +68,35 @@ def basic_unet(settings: Mapping[str, Any], n_channels: int) -> nn.Module:
     return network
 
 
-def attention_unet(settings: Mapping[str, Any], n_channels: int) -> nn.Module:
+def attention_unet(settings: Mapping[str, Any], n_channels: int, in_channels: int) -> nn.Module:
     """U-Net with attention gates (Oktay et al. 2018): MONAI's `AttentionUnet`.
 
     Args:
         settings: `features`: channels of the five levels; the sixth number is not used.
         n_channels: Number of structures, background included.
+        in_channels: Channels of the images: 1 for grey, 3 for colour.
     """
     return _nets().AttentionUnet(
         spatial_dims=2,
-        in_channels=1,
+        in_channels=in_channels,
         out_channels=n_channels,
         channels=_features(settings)[:5],
         strides=(2, 2, 2, 2),
     )
 
 
-def swin_unetr(settings: Mapping[str, Any], n_channels: int) -> nn.Module:
+def swin_unetr(settings: Mapping[str, Any], n_channels: int, in_channels: int) -> nn.Module:
     """Shifted-window transformer with a convolutional decoder (Hatamizadeh et al. 2022): MONAI's `SwinUNETR` in 2D.
 
     Args:
         settings: `features`: the first number, rounded to a multiple of 12, is the width of the first level; each level
             doubles it. The side of the image must be a multiple of 32.
         n_channels: Number of structures, background included.
+        in_channels: Channels of the images: 1 for grey, 3 for colour.
     """
     return _nets().SwinUNETR(
         spatial_dims=2,
-        in_channels=1,
+        in_channels=in_channels,
         out_channels=n_channels,
         feature_size=12 * max(1, round(_features(settings)[0] / 12)),
         depths=(2, 2, 2, 2),
@@ -111,14 +114,15 @@ NETWORKS: dict[str, Build] = {
 """Valid entries of the column `network` in the list of experiments."""
 
 
-def build_network(settings: Mapping[str, Any], n_channels: int) -> nn.Module:
-    """A new network that turns images (N, 1, H, W) into logits (N, C, H, W).
+def build_network(settings: Mapping[str, Any], n_channels: int, in_channels: int) -> nn.Module:
+    """A new network that turns images (N, K, H, W) into logits (N, C, H, W).
 
     The weights come from torch's global generator: seed it first.
 
     Args:
         settings: Section `network` of a model's configuration: `name`, a key of `NETWORKS`, and `features`.
         n_channels: Number of structures, background included.
+        in_channels: Channels of the images: 1 for grey, 3 for colour.
 
     Raises:
         ValueError: There is no such network, or the features are not six positive whole numbers.
@@ -130,7 +134,7 @@ def build_network(settings: Mapping[str, Any], n_channels: int) -> nn.Module:
     unknown = sorted(set(settings) - {"name", "features"})
     if unknown:
         raise ValueError(f"network: unknown settings {', '.join(unknown)} (expected name and features).")
-    return NETWORKS[name](settings, n_channels)
+    return NETWORKS[name](settings, n_channels, in_channels)
 
 
 def _features(settings: Mapping[str, Any]) -> tuple[int, ...]:

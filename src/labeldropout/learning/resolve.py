@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from labeldropout.labels import values_of
 from labeldropout.learning.experiments import ORACLE, Experiment
 
 
@@ -10,15 +11,16 @@ def resolve(experiment: Experiment, settings: dict[str, Any], selected: dict[str
 
     Args:
         experiment: The row.
-        settings: Section `training` of the configuration, `grid_size`, `crop_margin`, the study's seed as
-            `study_seed`, and `simulated`.
+        settings: Section `training` of the configuration, `grid_size`, `crop_margin`, `channels` of the images,
+            the study's seed as `study_seed`, and `simulated`.
         selected: `learning_rate` and `batch_size` chosen by the grid search.
     """
     return {
         "model": experiment.model,
         "experiment": experiment.experiment,
         "train_on": list(experiment.train_on),
-        "structures": [structure.name for structure in experiment.structures],
+        "structures": values_of(experiment.structures),
+        "channels": settings["channels"],
         "hidden": [
             {
                 "structure": item.structure.name,

@@ -23,8 +23,7 @@ from labeldropout.data.parts import read_parts
 from labeldropout.devices import choose_device
 from labeldropout.files import read_json, replacing, write_json, write_table
 from labeldropout.fingerprint import fingerprint
-from labeldropout.heart import Structure
-from labeldropout.labels import Part
+from labeldropout.labels import Part, structures_of
 from labeldropout.learning.batches import IGNORED, Batches, Cases, draw_unlabelled_cases, hide_labels, load_cases
 from labeldropout.learning.checkpoints import Checkpoints, hold
 from labeldropout.learning.duration import duration_of
@@ -348,10 +347,10 @@ def train_model(
     if missing:
         raise ValueError(f"{config}: trains on {missing}, but only {sorted(folder_by_name)} were given by --prepared.")
     folders = [folder_by_name[name] for name in settings["train_on"]]
-    structures = [Structure[name] for name in settings["structures"]]
+    structures, in_channels = tuple(structures_of(settings["structures"])), settings["channels"]
     patients = read_parts(split)
-    training = load_cases(folders, patients, Part.TRAINING, structures, chosen)
-    validation = load_cases(folders, patients, Part.VALIDATION, structures, chosen)
+    training = load_cases(folders, patients, Part.TRAINING, structures, in_channels, chosen)
+    validation = load_cases(folders, patients, Part.VALIDATION, structures, in_channels, chosen)
     loses = draw_unlabelled_cases(training.table, settings["hidden"], structures, settings["study_seed"])
     inputs = input_hashes(config, split, folders)
     with ExitStack() as held:

@@ -1,12 +1,12 @@
 """Dice of validation cases on the network's grid, per data set and structure."""
 
 from collections.abc import Sequence
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
 import torch
 
-from labeldropout.heart import Structure
 from labeldropout.learning.batches import Cases
 from labeldropout.learning.model import BATCH_SIZE, Model, forward
 from labeldropout.losses import predict_labels
@@ -24,7 +24,7 @@ def validation_dice(model: Model, cases: Cases) -> np.ndarray:
     scores = []
     for start in range(0, len(cases), BATCH_SIZE):
         part = slice(start, start + BATCH_SIZE)
-        logits = forward(model.network, cases.images[part].unsqueeze(1).float() / 255)
+        logits = forward(model.network, cases.images[part].float() / 255)
         prediction = predict_labels(logits, model.config["loss"])
         channels = torch.arange(1, n_structures + 1, device=logits.device)[:, None, None]
         predicted = prediction[:, None] == channels
@@ -38,7 +38,7 @@ def validation_dice(model: Model, cases: Cases) -> np.ndarray:
 
 
 def summarise_validation(
-    dice: np.ndarray, datasets: Sequence[str], structures: Sequence[Structure]
+    dice: np.ndarray, datasets: Sequence[str], structures: Sequence[IntEnum]
 ) -> list[dict[str, Any]]:
     """Mean Dice per (data set, structure) cell, and over the cells (decision 8: no data set outweighs another).
 

@@ -1,15 +1,25 @@
 """What the configuration says of each data set: in which format it is stored, and where it is got from."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from enum import IntEnum
 from typing import Any
 
 from labeldropout.fingerprint import keys_of
+from labeldropout.heart import FOREGROUND
+from labeldropout.labels import number_structures, values_of
 
 FORMATS = tuple(keys_of("data.catalogue", "DATASETS"))
 """Formats that an importer reads, from the catalogue and without loading it."""
 
 FOLDER = "folder"
 """The one format of which a study may have several data sets, under any names."""
+
+
+HOW_TO_DRAW = (
+    "Table 2 and Supplementary Figure 1 need masks drawn by hand:"
+    " export the images with 'snakemake annotation_kit', draw on them,"
+    " and name the folder of the masks in the configuration (kit: drawn)."
+)
 
 
 def formats_of(datasets: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
@@ -30,6 +40,47 @@ def formats_of(datasets: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
                 f" {', '.join(one for one in FORMATS if one != FOLDER)} with its own format)."
             )
     return formats
+
+
+def structures_of_study(configured: Sequence[Mapping[str, Any]], formats: Iterable[str]) -> type[IntEnum]:
+    """The structures of a study, numbered in their order.
+
+    Args:
+        configured: Section `structures` of the configuration.
+        formats: Formats of the data sets that the study uses.
+
+    Raises:
+        ValueError: A name is not valid or appears twice, or what knows hearts would find other values for them.
+    """
+    structures = number_structures([one["name"] for one in configured])
+    heart = {structure.name: int(structure) for structure in FOREGROUND}
+    if set(formats) - {FOLDER} and list(values_of(structures).items())[: len(heart)] != list(heart.items()):
+        raise ValueError(
+            f"configuration: structures: {', '.join(values_of(structures))} (expected {', '.join(heart)} first, with"
+            " these values, as the echo data sets of the study are drawn, measured and simulated)."
+        )
+    return structures
+
+
+def channels_of(names: Iterable[str], datasets: Mapping[str, Mapping[str, Any]]) -> int:
+    """Channels of the images of some data sets: 3 in colour, 1 in grey.
+
+    Args:
+        names: The data sets.
+        datasets: Section `datasets` of the configuration.
+
+    Raises:
+        ValueError: Some are in colour and others in grey.
+    """
+    in_colour = {name: bool(datasets[name].get("options", {}).get("colour", False)) for name in names}
+    if len(set(in_colour.values())) > 1:
+        coloured = [name for name, is_coloured in in_colour.items() if is_coloured]
+        raise ValueError(
+            f"configuration: datasets: in colour {', '.join(coloured)}, and in grey"
+            f" {', '.join(name for name in in_colour if name not in coloured)} (expected one for the data sets of a"
+            " model: set colour: true for all, and grey pictures get three equal channels)."
+        )
+    return 3 if any(in_colour.values()) else 1
 
 
 def not_there(name: str, settings: Mapping[str, Any], form: str) -> str:

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from labeldropout.heart import FOREGROUND
 from labeldropout.learning.batches import Batches, Cases
 from labeldropout.learning.model import build_model
 from labeldropout.learning.train import build_optimiser, train_steps
@@ -37,7 +36,7 @@ class Speed:
     """Peak memory of one training on the card, without its images; None without a card."""
 
 
-def made_up_cases(n: int, size: int, device: torch.device, n_structures: int = len(FOREGROUND)) -> Cases:
+def made_up_cases(n: int, size: int, device: torch.device, n_structures: int = 3, n_channels: int = 1) -> Cases:
     """Noise with square structures, for timing; the last of several structures is unannotated in half of the cases."""
     rng = np.random.default_rng(0)
     targets = np.zeros((n, size, size), np.uint8)
@@ -46,7 +45,7 @@ def made_up_cases(n: int, size: int, device: torch.device, n_structures: int = l
     annotated = torch.ones(n, 1 + n_structures, dtype=torch.bool)
     if n_structures > 1:
         annotated[n // 2 :, n_structures] = False
-    images = torch.from_numpy(rng.integers(0, 256, (n, size, size), np.uint8)).to(device)
+    images = torch.from_numpy(rng.integers(0, 256, (n, n_channels, size, size), np.uint8)).to(device)
     table = pd.DataFrame({"case": [f"case-{i}" for i in range(n)]})
     return Cases(images, torch.from_numpy(targets).to(device), annotated, table)
 
@@ -68,7 +67,7 @@ def measure(settings: Mapping[str, Any], device: torch.device, budget_s: float) 
     optimiser, schedule = build_optimiser(model, settings["optimisation"], 10**9)
 
     def seconds_of(n_steps: int, batch_size: int) -> float:
-        cases = made_up_cases(n_steps * batch_size, side, device, len(structures))
+        cases = made_up_cases(n_steps * batch_size, side, device, len(structures), settings["channels"])
         batches = Batches(cases, batch_size, settings["augmentation"], None, model.structures, 0, whole_batches=True)
         started = time.perf_counter()
         train_steps(model, batches, optimiser, schedule, n_steps)  # ends with a transfer to the host: a GPU is done
@@ -87,7 +86,7 @@ def measure(settings: Mapping[str, Any], device: torch.device, budget_s: float) 
     n_steps = int(min(_MAX_STEPS, max(1, 0.8 * left_s // (batch_size * per_image))))
     seconds = seconds_of(n_steps, batch_size)
     peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
-    cases = made_up_cases(batch_size, side, device, len(structures))
+    cases = made_up_cases(batch_size, side, device, len(structures), settings["channels"])
     if device.type == "cuda":
         validation_dice(model, cases)
     began = time.perf_counter()

@@ -4,15 +4,17 @@ The rules of the workflow and `labeldropout plan` use the same `StudyPlan`. It c
 only checks which folders exist. Parsing the Snakefile imports this module, so it imports nothing heavy.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from labeldropout.heart import FOREGROUND
 from labeldropout.items import INSTRUMENT_ITEMS, ITEMS, LEDGERS, Kind, Section, Whose, figures, is_of_the_study
+from labeldropout.labels import values_of
 from labeldropout.learning.duration import check_duration
 from labeldropout.learning.experiments import order_of_the_paper, parse_row
-from labeldropout.running.data_sets import formats_of, not_there
+from labeldropout.running.data_sets import FOLDER, HOW_TO_DRAW, channels_of, formats_of, not_there, structures_of_study
+from labeldropout.running.flags import as_json, yes_or_no
 
 PAPER_FIGURES = tuple(item.name for item in figures(Section.PAPER))
 PAPER_ITEMS, COMPARED_ITEMS = (
@@ -25,22 +27,6 @@ BIOMARKER_ITEMS = ("figure_3", "figure_5", "controls", "label_sets")
 structures."""
 _ALWAYS_MADE = ("table_1", "tests")
 """Items that are made even if no row names them."""
-
-HOW_TO_DRAW = (
-    "Table 2 and Supplementary Figure 1 need masks drawn by hand:"
-    " export the images with 'snakemake annotation_kit', draw on them,"
-    " and name the folder of the masks in the configuration (kit: drawn)."
-)
-
-
-def as_json(content: Any) -> str:
-    """Sorted JSON: equal settings give equal text, and equal text reruns nothing."""
-    return json.dumps(content, sort_keys=True)
-
-
-def yes_or_no(answer: bool) -> str:
-    """A truth value in the words of the command line."""
-    return "yes" if answer else "no"
 
 
 class StudyPlan:
@@ -69,16 +55,20 @@ class StudyPlan:
         """Where data are, from raw files to prepared arrays and splits: another study's results, or its own."""
         self.formats = formats_of(config["datasets"])
         known = tuple(self.formats)
-        parsed = [parse_row(dict(row), known, config["experiments"]) for row in rows]
+        listed = {name for row in rows for column in ("train_on", "evaluated_on") for name in row[column].split("+")}
+        used = [self.formats[name] for name in known if name in listed]
+        self.structures = structures_of_study(config["structures"], used)
+        """What the study segments, with the values in label maps."""
+        parsed = [parse_row(dict(row), known, self.structures, config["experiments"]) for row in rows]
         # The shift between real data sets cannot be chosen.
         simulated = {name for name in known if self._raw(name) == "simulated"}
         parsed = [row for row in parsed if row.severity is None or simulated.issuperset(row.datasets)]
         self.experiments = {row.model: row for row in sorted(parsed, key=order_of_the_paper)}
         """The rows by model, in the order in which figures show them."""
         self._cells = {row["model"]: {key: cell for key, cell in row.items() if cell} for row in rows}
-        named = {config["kit"]["dataset"]}.union(*(row.datasets for row in parsed))
+        named = set().union(*(row.datasets for row in parsed))
         self.datasets = [name for name in known if name in named]
-        """Data sets of the configuration that a row, or the observer, uses."""
+        """Data sets of the configuration that a row uses."""
         self.simulated = [name for name in self.datasets if name in simulated]
         search = config["selection"]
         self.searched: str = search["model"]  # the row for which the grid is searched
@@ -93,8 +83,12 @@ class StudyPlan:
         self.trained_candidates = list(self.candidates) if len(self.candidates) > 1 else []
         """Candidates that are trained to be compared; a single one is chosen untrained."""
         drawn = config["kit"]["drawn"]
-        self.has_simulated_observer = config["kit"]["dataset"] in self.simulated
-        self.has_observer = self.has_simulated_observer or bool(drawn and (root / drawn).is_dir())
+        kit = config["kit"]["dataset"]
+        self.has_kit = any(kit in row.evaluated_on for row in parsed)
+        """Whether a model is evaluated on the data set on which the observer draws: otherwise his masks have no use."""
+        self.has_simulated_observer = self.has_kit and kit in self.simulated
+        has_drawn = self.has_kit and bool(drawn and (root / drawn).is_dir())
+        self.has_observer = self.has_simulated_observer or has_drawn
         self._list_items()
         self._check()
 
@@ -120,7 +114,8 @@ class StudyPlan:
             model
             for model, row in rows
             if (row.experiment in BIOMARKER_EXPERIMENTS or set(row.shown_in) & set(BIOMARKER_ITEMS))
-            and len(row.structures) == 3
+            and {*FOREGROUND} <= {*row.structures}
+            and FOLDER not in {self.formats[name] for name in row.evaluated_on}
         ]
         self.probed_models = [model for model, row in rows if "shortcut" in row.shown_in]
         self.trainings = [(model, seed) for model in self.study_models for seed in self.experiments[model].seeds]
@@ -179,7 +174,8 @@ class StudyPlan:
     def import_settings(self, dataset: str) -> list[str]:
         """Flags that say in which format a data set is stored, and the importer's options as JSON."""
         options = as_json(self.config["datasets"][dataset].get("options", {}))
-        return ["--format", self.formats[dataset], "--options", options]
+        names = list(values_of(self.structures))
+        return ["--format", self.formats[dataset], "--structures", *names, "--options", options]
 
     def simulation_settings(self, dataset: str) -> str:
         """The sizes of a simulated data set as JSON."""
@@ -248,6 +244,8 @@ class StudyPlan:
             {
                 **self.config["training"],
                 "datasets": names,
+                "structures": values_of(self.structures),
+                "channels": channels_of(names, self.config["datasets"]),
                 "crop_margin": self.config["crop_margin"],
                 "grid_size": self.config["grid_size"],
                 "simulated": self.is_simulated(names),
@@ -311,7 +309,7 @@ class StudyPlan:
 
     def segmented_structures(self, model: str) -> list[str]:
         """Names of what the model segments."""
-        return [structure.name for structure in self.experiments[model].structures]
+        return list(values_of(self.experiments[model].structures))
 
     def observed_masks(self, model: str) -> list[str]:
         """The observer's masks, for models that are evaluated on the data set they were drawn on."""
