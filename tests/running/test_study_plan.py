@@ -10,6 +10,7 @@ import pytest
 
 from labeldropout.configuration import overlay, read_configuration
 from labeldropout.items import LEDGERS
+from labeldropout.learning.experiments import COLUMNS
 from labeldropout.running.rule_code import RuleCode
 from labeldropout.running.study_list import read_list
 from labeldropout.running.study_plan import HOW_TO_DRAW, StudyPlan
@@ -165,22 +166,61 @@ def test_a_list_that_is_no_list_is_refused(tmp_path, edit, words):
 
 
 def test_data_sets_that_no_row_names_are_ignored():
-    """They are not imported, not divided and not counted; the observer's data set is used even if no row names it."""
-    rows = named("e4-benchmark", "e4-p00")
-    study = plan(rows)
-    assert study.datasets == ["camus", "unity", "echonet"]
+    """They are not imported, not divided and not counted; nor does an observer draw where no model is evaluated."""
+    study = plan(named("e4-benchmark", "e4-p00"))
+    assert study.datasets == study.simulated == ["camus", "unity"]
     assert study.item_cases("figure_4") == ["<data>/cases/camus/cases.csv", "<data>/cases/unity/cases.csv"]
-    fewer = plan(rows, kit={"dataset": "camus"})
-    assert fewer.datasets == fewer.simulated == ["camus", "unity"]
-    assert fewer.item_cases("table_1") == fewer.item_cases("figure_4")
+    assert study.item_cases("table_1") == study.item_cases("figure_4")
+    assert not study.has_kit
+    assert not study.has_observer
+    assert plan(named("e4-benchmark"), kit={"dataset": "unity"}).has_observer
+
+
+def own_pictures(**changes):
+    """The configuration of a study of two folders, in colour, beside the data sets of the default study."""
+    folder = {"format": "folder", "raw": "data/raw/mine", "options": {"colour": True}, "cone": "none"}
+    structures = [{"name": "nucleus"}, {"name": "cytoplasm"}]
+    return {"structures": structures, "datasets": {"here": folder, "there": {**folder, **changes}}}
+
+
+def own_rows(**cells):
+    """A list of one model of two folders."""
+    row = {"model": "m", "experiment": "4", "train_on": "here+there", "structures": "nucleus+cytoplasm", "seeds": "0"}
+    row |= {"loss": "adaptive", "augmentation": "none", "network": "basic_unet", "evaluated_on": "there"}
+    return [dict.fromkeys(COLUMNS, "") | row | cells]
+
+
+def test_a_study_names_its_own_structures_and_channels():
+    """Nothing of hearts is left in the settings of a model that sees other pictures."""
+    study = plan(own_rows(), selection={"model": "m"}, **own_pictures())
+    settings = json.loads(study.model_settings("m"))
+    assert (settings["structures"], settings["channels"]) == ({"nucleus": 1, "cytoplasm": 2}, 3)
+    assert study.import_settings("here")[:5] == ["--format", "folder", "--structures", "nucleus", "cytoplasm"]
+    assert study.biomarker_models == []
+    assert not study.has_kit
+
+
+def test_structures_that_hearts_number_otherwise_are_refused():
+    """What draws and measures hearts has fixed values; further structures may follow."""
+    with pytest.raises(ValueError, match=r"structures: LA, LV, LVM \(expected LV, LVM, LA first"):
+        plan(named("e4-benchmark"), structures=[{"name": name} for name in ("LA", "LV", "LVM")])
+    more = plan(named("e4-benchmark"), structures=[{"name": name} for name in ("LV", "LVM", "LA", "RV")])
+    assert [structure.name for structure in more.structures] == ["LV", "LVM", "LA", "RV"]
+
+
+def test_grey_and_coloured_data_sets_do_not_meet_in_a_model():
+    """A network has one number of channels."""
+    study = plan(own_rows(), selection={"model": "m"}, **own_pictures(options={}))
+    with pytest.raises(ValueError, match="in colour here, and in grey there"):
+        study.model_settings("m")
 
 
 def test_a_data_set_is_divided_by_itself():
     """The settings of its split name no other, and its own folder only where its own lists are followed."""
-    study = plan(named("e4-benchmark"), split={"source": {"camus": "random", "echonet": "official"}})
+    study = plan(named("e4-benchmark"), split={"source": {"camus": "random", "unity": "official"}})
     assert json.loads(study.split_settings("camus"))["source"] == {"camus": "random"}
     assert json.loads(study.native_root("camus")) == {}
-    assert json.loads(study.native_root("echonet")) == {"echonet": f"{study.results}/raw/echonet"}
+    assert json.loads(study.native_root("unity")) == {"unity": f"{study.results}/raw/unity"}
 
 
 def test_jobs_read_the_parts_of_the_data_sets_they_use():
