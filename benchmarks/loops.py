@@ -23,6 +23,7 @@ from torch.nn import functional
 
 from labeldropout.configuration import DEFAULTS, read_configuration
 from labeldropout.heart import FOREGROUND
+from labeldropout.labels import values_of
 from labeldropout.learning.model import Model, build_model, forward
 from labeldropout.running.speed import made_up_cases
 
@@ -59,7 +60,8 @@ def new_model(settings: Settings) -> Model:
     """The untrained network of all loops."""
     config = {
         "model": "benchmark",
-        "structures": [structure.name for structure in FOREGROUND],
+        "structures": values_of(FOREGROUND),
+        "channels": 1,
         "loss": "adaptive",
         "network": {"name": "basic_unet", "features": list(settings.features)},
         "grid_size": settings.size,
@@ -108,7 +110,7 @@ def over(batches: Iterator[tuple[Tensor, Tensor]], settings: Settings) -> Loop:
 def bare(settings: Settings) -> Loop:
     """One batch that stays on the device, trained on again and again: nothing is loaded or augmented."""
     cases = made_up_cases(settings.batch_size, settings.size, settings.device)
-    image, target = cases.images.unsqueeze(1).float() / 255, cases.targets.long()
+    image, target = cases.images.float() / 255, cases.targets.long()
 
     def batches() -> Iterator[tuple[Tensor, Tensor]]:
         while True:
@@ -147,7 +149,7 @@ def pictures(settings: Settings) -> list[dict[str, np.ndarray]]:
     cases = made_up_cases(settings.n_images, settings.size, torch.device("cpu"))
     return [
         {"image": image.numpy(), "target": target.numpy()}
-        for image, target in zip(cases.images, cases.targets, strict=True)
+        for (image,), target in zip(cases.images, cases.targets, strict=True)
     ]
 
 

@@ -134,7 +134,10 @@ def _weights(given: Path | None) -> Path:
 
 
 def _tools(options: Options) -> _Tools:
-    model = load_model(_weights(options.weights), choose_device(options.device))
+    weights = _weights(options.weights)
+    model = load_model(weights, choose_device(options.device))
+    if model.in_channels != 1:
+        raise ValueError(f"{weights}: made for pictures of {model.in_channels} channels (expected 1: grey).")
     network = None
     if options.cone_network is not None:
         # nnU-Net takes seconds to import, so it is imported only when needed.
