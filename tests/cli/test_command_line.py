@@ -15,6 +15,10 @@ ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "monai", "pandas", "numpy", "scipy", "skimage", "matplotlib", "nnunetv2", "SimpleITK", "av")
 
 
+RESOLVE = ("augmentation", "network", "optimisation", "grid_size", "crop_margin", "study_seed", "simulated")
+"""What `resolve --settings` needs beside the data sets."""
+
+
 def start(*arguments, code=None):
     """Run Python with the package, or its command line."""
     call = ["-c", code] if code else ["-m", "labeldropout", *arguments]
@@ -44,7 +48,10 @@ def test_every_verb_has_help(verb, capsys):
     [
         (["import-dataset", "--name", "camus", "--root", "nowhere", "--output", "out"], ["nowhere"]),
         (["import-dataset", "--name", "camos", "--root", ".", "--output", "out"], ["camos", "camus"]),
-        (["resolve", "--row", '{"modle": "m"}', "--candidate", "{}"], ["modle", "model"]),
+        (
+            ["resolve", "--row", '{"modle": "m"}', "--candidate", '{"learning_rate": 0.1, "batch_size": 8}'],
+            ["modle", "model"],
+        ),
         (["prepare", "--cases", "nowhere", "--cones", "c", "--grid-size", "32", "--margin", "0"], ["nowhere"]),
     ],
 )
@@ -52,7 +59,12 @@ def test_bad_input_ends_with_one_line(arguments, words, tmp_path, monkeypatch, c
     """A bad input ends with exit status 1 and one line that names what was found and expected."""
     monkeypatch.chdir(tmp_path)
     more = {
-        "resolve": ["--settings", '{"datasets": ["camus"]}', "--config", "config.json"],
+        "resolve": [
+            "--settings",
+            json.dumps(dict.fromkeys(RESOLVE, 0) | {"datasets": ["camus"]}),
+            "--config",
+            "c.json",
+        ],
         "prepare": ["--output", "out"],
     }
     assert main([*arguments, *more.get(arguments[0], [])]) == 1
@@ -68,6 +80,62 @@ def test_bad_json_is_refused_before_anything_runs(capsys):
         main(["train-cone", "--settings", "{", "--seed", "0", "--output", "out"])
     assert stop.value.code == 2
     assert "not JSON" in capsys.readouterr().err
+
+
+SETTINGS = {
+    "simulate": (["--dataset", "camus", "--severity", "1", "--seed", "0", "--root", "r", "--truth", "t"], "patients"),
+    "train-cone": (["--seed", "0", "--output", "o"], "images, grid_size, features, epochs, iterations, batch_size"),
+    "split": (["--cases", "c", "--seed", "0", "--output", "o"], "source"),
+    "resolve": (["--row", "{}", "--selected", "s", "--config", "c"], "datasets, augmentation, network"),
+    "evaluate": (
+        ["--weights", "w", "--cases", "c", "--prepared", "p", "--split", "s", "--scores", "o", "--predictions", "o"],
+        "surface_tolerance_mm, surface_tolerance_px",
+    ),
+    "compare": (
+        ["--item", "table_1", "--configs", "c", "--seeds", "0", "--shown-in", "x", "--split", "s", "--reported", "r",
+         "--output", "o"],
+        "statistics.draws, statistics.seed, kit, seed, severity, simulated",
+    ),
+}  # fmt: skip
+"""For each verb with settings: its other flags, and what the message on settings without content must name."""
+
+
+def outcome_of(arguments, capsys):
+    """Exit status and message of a run, whether the parser or the verb refuses."""
+    try:
+        status = main(arguments)
+    except SystemExit as stop:
+        status = stop.code
+    return status, capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", SETTINGS)
+def test_empty_settings_end_with_what_is_missing(verb, tmp_path, monkeypatch, capsys):
+    """`--settings '{}'` names the settings that have to be there."""
+    monkeypatch.chdir(tmp_path)
+    flags, words = SETTINGS[verb]
+    status, said = outcome_of([verb, "--settings", "{}", *flags], capsys)
+    assert status in {1, 2}
+    assert words in said
+
+
+@pytest.mark.parametrize("verb", SETTINGS)
+@pytest.mark.parametrize("settings", ["[]", "3", '"images"', "null"])
+def test_settings_that_are_no_object_end_with_a_message(verb, settings, capsys):
+    """A list or a number has no names."""
+    status, said = outcome_of([verb, "--settings", settings, *SETTINGS[verb][0]], capsys)
+    assert status == 2
+    assert "expected settings by name" in said
+
+
+def test_settings_of_a_wrong_type_are_named(tmp_path, capsys):
+    """The message has the setting, what it is and what it should be."""
+    good = {"images": 10, "grid_size": 64, "features": [4, 8], "epochs": 1, "iterations": 1, "batch_size": 2}
+    for name, value in (("images", "x"), ("features", 3), ("features", [4, None]), ("epochs", True), ("masks", 1)):
+        arguments = ["train-cone", "--settings", json.dumps(good | {name: value}), "--seed", "0", "--device", "cpu"]
+        status, said = outcome_of([*arguments, "--output", str(tmp_path / "out")], capsys)
+        assert status == 1
+        assert f"cone_network: {name} {value!r} (expected" in said
 
 
 def test_closed_pipe_is_no_error():

@@ -3,9 +3,11 @@
 import argparse
 from pathlib import Path
 
-from labeldropout.cli.flags import Verb, add_device_flags, add_paths, add_split_flag, device_of, json_value
+from labeldropout.cli.flags import Verb, add_device_flags, add_paths, add_split_flag, device_of, json_object
 from labeldropout.cli.tracing import write_sidecar
 from labeldropout.items import ITEMS
+
+_RESAMPLING = ("statistics.draws", "statistics.seed")
 
 
 def _add_models(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +37,10 @@ def _compare_flags(parser: argparse.ArgumentParser) -> None:
     _add_models(parser)
     parser.add_argument("--cases", type=Path, nargs="*", default=[], help="stores of cases")
     parser.add_argument(
-        "--settings", type=json_value, required=True, help="statistics, kit, seed, severity, simulated: JSON"
+        "--settings",
+        type=json_object(*_RESAMPLING, "kit", "seed", "severity", "simulated"),
+        required=True,
+        help="statistics, kit, seed, severity, simulated: JSON",
     )
     add_split_flag(parser)
     add_paths(parser, "reported", "output")
@@ -81,7 +86,12 @@ def _claims_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--part", choices=("study", "instrument"), required=True, help="whose claims are judged")
     parser.add_argument("--scores", type=Path, nargs="*", default=[], help="scores of every model that has any")
     _add_models(parser)
-    parser.add_argument("--settings", type=json_value, required=True, help="statistics and simulated, as JSON")
+    parser.add_argument(
+        "--settings",
+        type=json_object(*_RESAMPLING, "simulated"),
+        required=True,
+        help="statistics and simulated, as JSON",
+    )
     add_split_flag(parser)
     add_paths(parser, "claims", "reported", "soundness", "output")
 
@@ -178,7 +188,12 @@ def _probe_flags(parser: argparse.ArgumentParser) -> None:
     ask.add_argument(
         "--further", type=Path, nargs="*", default=[], help="stores that know unannotated structures: truth or observer"
     )
-    ask.add_argument("--settings", type=json_value, required=True, help="draws, seed and simulated, as JSON")
+    ask.add_argument(
+        "--settings",
+        type=json_object("draws", "seed", "simulated"),
+        required=True,
+        help="draws, seed and simulated, as JSON",
+    )
     add_device_flags(ask)
     ask.add_argument("--threads", type=int, default=1)
     add_split_flag(ask)
@@ -268,7 +283,12 @@ def _compare_machines_flags(parser: argparse.ArgumentParser) -> None:
         "--fully-labelled", nargs="+", required=True, help="models that were trained with every label: e4-benchmark"
     )
     parser.add_argument("--claims", type=Path, nargs=2, default=[], help="claims.csv of both machines")
-    parser.add_argument("--settings", type=json_value, required=True, help="statistics and simulated, as JSON")
+    parser.add_argument(
+        "--settings",
+        type=json_object(*_RESAMPLING, "simulated"),
+        required=True,
+        help="statistics and simulated, as JSON",
+    )
     add_paths(parser, "output")
 
 

@@ -4,12 +4,12 @@ import argparse
 import functools
 from pathlib import Path
 
-from labeldropout.cli.flags import Verb, add_device_flags, add_paths, device_of, json_value
+from labeldropout.cli.flags import Verb, add_device_flags, add_paths, device_of, json_object
 
 
 def _simulate_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", required=True, help="a data set of the catalogue, such as camus")
-    parser.add_argument("--settings", type=json_value, required=True, help="sizes, as JSON")
+    parser.add_argument("--settings", type=json_object(), required=True, help="sizes, as JSON")
     parser.add_argument("--severity", type=float, required=True, help="severity of the domain shift, 0 to 1")
     parser.add_argument("--seed", type=int, required=True)
     add_paths(parser, "root", "truth")
@@ -52,7 +52,7 @@ def _import_dataset_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", required=True, help="name of the data set, such as camus")
     parser.add_argument("--format", default="", help="a data set of the catalogue, such as folder; default: the name")
     add_paths(parser, "root", "output")
-    parser.add_argument("--options", type=json_value, default={}, help="options of the data set's importer, as JSON")
+    parser.add_argument("--options", type=json_object(), default={}, help="options of the data set's importer, as JSON")
     parser.add_argument(
         "--structures",
         nargs="+",
@@ -97,7 +97,10 @@ def inspect(arguments: argparse.Namespace) -> None:
 
 def _train_cone_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--settings", type=json_value, required=True, help="section cone_network of the configuration, as JSON"
+        "--settings",
+        type=json_object("images", "grid_size", "features", "epochs", "iterations", "batch_size"),
+        required=True,
+        help="section cone_network of the configuration, as JSON",
     )
     parser.add_argument("--seed", type=int, required=True)
     add_device_flags(parser)
@@ -149,11 +152,11 @@ def prepare(arguments: argparse.Namespace) -> None:
 def _split_flags(parser: argparse.ArgumentParser) -> None:
     add_paths(parser, "cases")
     parser.add_argument(
-        "--settings", type=json_value, required=True, help="section split of the configuration, as JSON"
+        "--settings", type=json_object("source"), required=True, help="section split of the configuration, as JSON"
     )
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument(
-        "--root", type=json_value, default={}, help="native root of each data set, for its official lists, as JSON"
+        "--root", type=json_object(), default={}, help="native root of each data set, for its official lists, as JSON"
     )
     add_paths(parser, "output")
 

@@ -20,12 +20,33 @@ class Verb:
     """The function that runs it; the exit status is 0 if it returns None."""
 
 
-def json_value(text: str) -> Any:
-    """Parse the value of a flag given as JSON."""
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise argparse.ArgumentTypeError(f"not JSON: {error}") from error
+def json_object(*required: str) -> Callable[[str], dict[str, Any]]:
+    """The parser of a flag that takes settings by name, as JSON.
+
+    Args:
+        required: Names that must be there; `statistics.draws` is `draws` in `statistics`.
+    """
+
+    def parse(text: str) -> dict[str, Any]:
+        try:
+            settings = json.loads(text)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise argparse.ArgumentTypeError(f"not JSON: {error}") from error
+        if not isinstance(settings, dict):
+            found = f"{type(settings).__name__} {text[:40]}"
+            raise argparse.ArgumentTypeError(f'expected settings by name, such as {{"seed": 1}}, found {found}')
+        missing = [name for name in required if not _has(settings, name)]
+        if missing:
+            found = ", ".join(settings) or "none"
+            raise argparse.ArgumentTypeError(f"settings are missing: {', '.join(missing)} (found: {found})")
+        return settings
+
+    return parse
+
+
+def _has(settings: Any, name: str) -> bool:
+    first, _, rest = name.partition(".")
+    return isinstance(settings, dict) and first in settings and (not rest or _has(settings[first], rest))
 
 
 def add_paths(parser: argparse.ArgumentParser, *names: str, required: bool = True) -> None:

@@ -3,16 +3,27 @@
 import argparse
 from pathlib import Path
 
-from labeldropout.cli.flags import Verb, add_device_flags, add_paths, add_split_flag, device_of, json_value
+from labeldropout.cli.flags import Verb, add_device_flags, add_paths, add_split_flag, device_of, json_object
 from labeldropout.cli.tracing import write_sidecar
 
 
 def _resolve_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--row", type=json_value, required=True, help="filled cells of the row, as JSON")
-    parser.add_argument("--settings", type=json_value, required=True, help="settings shared by all models, as JSON")
+    parser.add_argument("--row", type=json_object(), required=True, help="filled cells of the row, as JSON")
+    parser.add_argument(
+        "--settings",
+        type=json_object(
+            "datasets", "augmentation", "network", "optimisation", "grid_size", "crop_margin", "study_seed", "simulated"
+        ),
+        required=True,
+        help="settings shared by all models, as JSON",
+    )
     choice = parser.add_mutually_exclusive_group(required=True)
     choice.add_argument("--selected", type=Path, help="output of select-hyperparameters")
-    choice.add_argument("--candidate", type=json_value, help="learning_rate and batch_size to try, as JSON")
+    choice.add_argument(
+        "--candidate",
+        type=json_object("learning_rate", "batch_size"),
+        help="learning_rate and batch_size to try, as JSON",
+    )
     add_paths(parser, "config")
 
 
@@ -111,7 +122,12 @@ def _evaluate_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cases", type=Path, nargs="+", required=True, help="stores of cases, one per data set")
     parser.add_argument("--prepared", type=Path, nargs="+", required=True, help="prepared arrays, in the same order")
     parser.add_argument("--observed", type=Path, help="store of the annotation kit's drawn masks")
-    parser.add_argument("--settings", type=json_value, required=True, help="surface_tolerance_mm and _px, as JSON")
+    parser.add_argument(
+        "--settings",
+        type=json_object("surface_tolerance_mm", "surface_tolerance_px"),
+        required=True,
+        help="surface_tolerance_mm and _px, as JSON",
+    )
     add_device_flags(parser)
     parser.add_argument("--threads", type=int, default=1)
     add_split_flag(parser)

@@ -35,6 +35,7 @@ from safetensors.torch import load_file, save_file
 from labeldropout.cone import bounding_box
 from labeldropout.data.cone_examples import cone_examples
 from labeldropout.data.crop import square_crop, to_grid, to_native
+from labeldropout.data.picture_files import read_picture
 from labeldropout.devices import choose_device
 from labeldropout.files import read_json, replacing, write_json
 
@@ -184,14 +185,6 @@ def _normalised(image: np.ndarray) -> np.ndarray:
     return scheme.run(image[None, None].astype(np.float32))
 
 
-def _read_grey(path: Path) -> np.ndarray:
-    try:
-        with Image.open(path) as picture:
-            return np.asarray(picture.convert("L"))
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be read as an image ({error}).") from error
-
-
 def _own_examples(folder: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """The user's own pairs `<name>.png` and `<name>_mask.png`; the cone is where the mask is not 0."""
     if not folder.is_dir():
@@ -201,7 +194,8 @@ def _own_examples(folder: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         raise ValueError(f"{folder}: no <name>_mask.png (expected pairs of <name>.png and <name>_mask.png).")
     for mask_path in masks:
         image_path = mask_path.with_name(mask_path.name.removesuffix("_mask.png") + ".png")
-        image, mask = _read_grey(image_path), _read_grey(mask_path) > 0
+        image = read_picture(image_path, "", "grey", ("PNG",)).values
+        mask = read_picture(mask_path, "", "grey", ("PNG",)).values > 0
         if image.shape != mask.shape:
             raise ValueError(f"{mask_path}: shape differs from its image's ({mask.shape}, {image.shape}).")
         if not mask.any() or not image.any():
@@ -307,6 +301,16 @@ def _plan(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_settings(settings: dict[str, Any]) -> None:
+    features = settings["features"]
+    numbers = [(name, settings[name]) for name in ("images", "grid_size", "epochs", "iterations", "batch_size")]
+    numbers += [("features", number) for number in (features if isinstance(features, list) else [features, None])]
+    for name, number in numbers:
+        if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+            expected = "a list of whole numbers from 1" if name == "features" else "a whole number from 1"
+            raise ValueError(f"cone_network: {name} {settings[name]!r} (expected {expected}).")
+    masks = settings.get("masks")
+    if masks is not None and not isinstance(masks, str):
+        raise ValueError(f"cone_network: masks {masks!r} (expected the path of a folder, or null).")
     divisor = 2 ** (len(settings["features"]) - 1)
     if len(settings["features"]) < 2 or int(settings["grid_size"]) % divisor:
         raise ValueError(
