@@ -250,7 +250,7 @@ def test_dicom_is_known_without_an_extension(tmp_path, fan):
     (tmp_path / "medium").mkdir()
     for name in ("IM_0001", "1.2.840.7", "DICOMDIR"):
         write(tmp_path / "medium" / name, fan())
-    found = find_inputs([tmp_path / "medium"])
+    found = find_inputs([tmp_path / "medium"], tmp_path / "out")
     assert {name.as_posix() for name in found.files} == {"IM_0001", "1.2.840.7"}
     assert [path.name for path in found.skipped] == ["DICOMDIR"]
 

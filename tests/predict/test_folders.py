@@ -32,12 +32,12 @@ def run(tmp_path, weights, capfd):
         status = main(
             [
                 "predict",
-                *map(str, arguments),
                 "--output",
                 str(tmp_path / "out"),
                 "--weights",
                 str(weights),
                 "--device=cpu",
+                *map(str, arguments),
             ]
         )
         return status, *capfd.readouterr()
@@ -130,6 +130,30 @@ def test_names_that_differ_in_their_ending_alone_are_kept_apart(tmp_path, folder
     run(folder)
     assert set(rows(tmp_path)["file"]) == {"good", "deep/fine", "deep/fine.png"}
     assert (tmp_path / "out" / "deep" / "fine.png.png").is_file()
+
+
+def test_outputs_of_an_earlier_run_are_no_inputs(folder, run):
+    """An output folder inside the folder of inputs is left out, so a second run sees the same inputs."""
+    (folder / "a_bad.png").unlink()
+    first = run(folder, "--output", folder / "out")[2].splitlines()[-1]
+    second = run(folder, "--output", folder / "out")[2].splitlines()[-1]
+    assert first == second
+    assert "2 of 3 inputs outlined" in first
+
+
+def test_an_input_given_twice_is_one(tmp_path, folder, run):
+    """A file and the folder in which it lies are no conflict."""
+    run(folder / "good.png", folder / "good.png", folder)
+    assert rows(tmp_path)["file"].tolist().count("good") == 3
+
+
+def test_a_note_about_many_inputs_is_said_once_and_counted(folder, run, fan):
+    """A folder without units says so for its first file, and for how many at the end."""
+    for number in range(3):
+        nib.save(nib.Nifti1Image(fan()[0].T.copy(), np.diag([-0.3, -0.3, 1, 1])), folder / f"{number}.nii")
+    lines = [line for line in run(folder)[2].splitlines() if "the unit of its pixel size" in line]
+    assert len(lines) == 2
+    assert "4 inputs: " in lines[1]
 
 
 def test_rows_of_earlier_runs_stay_with_their_maps(tmp_path, folder, run, fan):

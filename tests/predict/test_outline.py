@@ -220,7 +220,7 @@ def test_folders_are_searched_in_depth_and_in_order(tmp_path):
     write_inputs(tmp_path / "b" / "c")
     Image.fromarray(clip()[0]).save(tmp_path / "a.png")
     (tmp_path / "b" / "readme.txt").write_text("")
-    found = find_inputs([tmp_path])
+    found = find_inputs([tmp_path], tmp_path / "out")
     assert list(found.files)[:2] == [Path("a"), Path("b/c/cine")]
     assert len(found.files) == 6
     assert [path.name for path in found.skipped] == ["readme.txt"]

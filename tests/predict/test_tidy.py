@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from labeldropout.heart import Structure
 from labeldropout.predict.tidy import tidy
 
-ALL = (Structure.LV, Structure.LVM, Structure.LA)
+ALL = (1, 2, 3)
 
 
 def drawn(*rows):

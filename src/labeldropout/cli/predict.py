@@ -1,6 +1,7 @@
 """Verbs for any pictures: flags only."""
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -53,7 +54,11 @@ def predict(arguments: argparse.Namespace) -> int:
         third_axis=arguments.third_axis,
         coco=arguments.coco,
     )
-    report = outline_files(arguments.inputs, arguments.output, options, say)
+    try:
+        report = outline_files(arguments.inputs, arguments.output, options, say)
+    except KeyboardInterrupt:
+        say(f"stopped; what is in {arguments.output} is whole")
+        return 128 + signal.SIGINT
     if arguments.json:
         print(report.to_json())
     say(report.summary())

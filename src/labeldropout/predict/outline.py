@@ -1,6 +1,7 @@
 """The verb `predict`: outline the structures in any images and videos."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -210,7 +211,7 @@ def _outlined(clip: Clip, found: FoundCone | None, model: Model) -> Iterator[tup
             for frame in batch
         ]
         for frame, probability in zip(batch, model.probabilities(np.stack(grid)), strict=True):
-            yield frame, tidy(model.label_map(probability, crop, clip.shape), model.structures)
+            yield frame, tidy(model.label_map(probability, crop, clip.shape), [int(one) for one in model.structures])
 
 
 def _outline_one(name: Path, path: Path, tools: _Tools, results: Results) -> None:
@@ -260,6 +261,17 @@ def _outline_one(name: Path, path: Path, tools: _Tools, results: Results) -> Non
     _LOG.info("%s: %d frames, cone %s", path, seen.n_frames, method)
 
 
+def _failure(name: Path, path: Path, tools: _Tools, results: Results) -> str:
+    """Outline one input, or say why it has no output."""
+    try:
+        _outline_one(name, path, tools, results)
+    except (ValueError, OSError) as error:
+        if is_no_room(error):
+            raise
+        return str(error) if str(path) in str(error) else f"{path}: {error}"
+    return ""
+
+
 def outline_files(
     inputs: Sequence[Path], output: Path, options: Options, say: Callable[[str], None] = _LOG.warning
 ) -> Report:
@@ -284,7 +296,7 @@ def outline_files(
         OSError: Nothing more can be written.
     """
     _check_options(options)
-    found = find_inputs(inputs)
+    found = find_inputs(inputs, output)
     _check_outputs(found.files, output)
     tools = _tools(options)
     results = Results(output)
@@ -297,17 +309,19 @@ def outline_files(
         _LOG.info("%s: no known format, skipped", path)
     if not tools.draws_curves:
         say(MISSING)
+    told: Counter[str] = Counter()
     is_quiet = True if len(found.files) == 1 else None
     for name, path in tqdm(found.files.items(), unit="input", disable=is_quiet):
-        try:
-            _outline_one(name, path, tools, results)
-        except (ValueError, OSError) as error:
-            if is_no_room(error):
-                raise
-            report.failed[path] = str(error) if str(path) in str(error) else f"{path}: {error}"
-            say(report.failed[path])
-        for note in report.notes.get(path, ()):
+        reason = _failure(name, path, tools, results)
+        if reason:
+            report.failed[path] = reason
+            say(reason)
+        new = [note for note in report.notes.get(path, ()) if not told[note]]
+        told.update(report.notes.get(path, ()))
+        for note in new:
             say(f"{path}: {note}.")
+    for note in (note for note, n_inputs in told.items() if n_inputs > 1):
+        say(f"{told[note]} inputs: {note}.")
     if report.done:
         write_label_files(tools.legend, output)
     return report

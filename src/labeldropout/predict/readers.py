@@ -65,12 +65,16 @@ def open_clip(path: Path, third_axis: str) -> Clip:
     return reader(path, third_axis) if reader in HAVE_THIRD_AXIS else reader(path)
 
 
-def _below(folder: Path) -> Iterator[Path]:
-    """Files below a folder, sorted; links are followed, and a folder that was seen is not entered again."""
+def _below(folder: Path, output: Path, failed: dict[Path, str]) -> Iterator[Path]:
+    """Files below a folder; links are followed, and neither a folder that was seen nor the output is entered."""
     seen: set[tuple[int, int]] = set()
-    for here, folders, files in os.walk(folder, followlinks=True):
+
+    def unreadable(error: OSError) -> None:
+        failed[Path(error.filename)] = f"cannot be searched ({error.strerror})."
+
+    for here, folders, files in os.walk(folder, onerror=unreadable, followlinks=True):
         status = Path(here).stat()
-        if (status.st_dev, status.st_ino) in seen:
+        if (status.st_dev, status.st_ino) in seen or (Path(here) != folder and Path(here).resolve() == output):
             folders.clear()
             continue
         seen.add((status.st_dev, status.st_ino))
@@ -112,6 +116,8 @@ def _add(found: Inputs, path: Path, relative: Path) -> None:
     except ValueError as error:
         found.failed[path] = str(error)
         return
+    if name in found.files and found.files[name].resolve() == path.resolve():
+        return
     if name in found.files and found.files[name].parent == path.parent:
         # scan.avi and scan.png of one folder: the second is called by its whole name.
         name = relative
@@ -123,11 +129,12 @@ def _add(found: Inputs, path: Path, relative: Path) -> None:
     found.files[name] = path
 
 
-def find_inputs(inputs: Iterable[Path]) -> Inputs:
+def find_inputs(inputs: Iterable[Path], output: Path) -> Inputs:
     """Find the files to predict.
 
     Args:
         inputs: Files and folders; folders are searched recursively, in sorted order.
+        output: Folder of outputs; if it lies in a folder that is searched, it is left out.
 
     Raises:
         ValueError: A given file does not exist or has an unknown extension, there is nothing to predict, or two inputs
@@ -136,7 +143,7 @@ def find_inputs(inputs: Iterable[Path]) -> Inputs:
     found = Inputs()
     for given in inputs:
         if given.is_dir():
-            for path in sorted(_below(given)):
+            for path in sorted(_below(given, output.resolve(), found.failed)):
                 _add(found, path, path.relative_to(given))
         elif not given.is_file():
             raise ValueError(f"{given}: no such file or folder.")
