@@ -11,6 +11,7 @@ import pytest
 from labeldropout.configuration import overlay, read_configuration
 from labeldropout.items import LEDGERS
 from labeldropout.learning.experiments import COLUMNS
+from labeldropout.running.picture_plan import PicturePlan
 from labeldropout.running.rule_code import RuleCode
 from labeldropout.running.study_list import read_list
 from labeldropout.running.study_plan import HOW_TO_DRAW, StudyPlan
@@ -337,9 +338,21 @@ def test_cells_are_shorter_than_the_rows_were(study):
 def test_a_figure_reads_tables_and_pictures_also_cases(study):
     """Who shows images needs stores and predictions; the observer's masks come last."""
     assert study.figure_tables("figure_4") == ["<results>/tables/figure_4.csv", "<results>/tables/figure_4_cases.csv"]
-    assert study.figure_cases("figure_3") == study.figure_predictions("figure_3") == []
-    assert study.figure_cases("supplementary_figure_1")[-1] == "<data>/annotation/observed/cases.csv"
-    assert "<results>/predictions/e4-p05.npz" in study.figure_predictions("figure_4")
+    pictures = PicturePlan(study)
+    assert pictures.figure_cases("figure_3") == pictures.figure_predictions("figure_3") == []
+    assert pictures.figure_cases("supplementary_figure_1")[-1] == "<data>/annotation/observed/cases.csv"
+    assert "<results>/predictions/e4-p05.npz" in pictures.figure_predictions("figure_4")
+
+
+def test_pictures_that_may_not_be_passed_on_are_drawn_apart():
+    """Figures of pictures alone leave the study's figures, Figure 4 keeps its curves, and all are drawn locally."""
+    here, local = plan(), plan(pictures="local")
+    assert set(here.shown_figures) - set(local.shown_figures) == {"figure_2", "figure_5", "supplementary_figure_1"}
+    pictures = PicturePlan(local)
+    assert pictures.figure_cases("figure_4") == pictures.figure_predictions("figure_4") == []
+    assert "<results>/predictions/e4-p05.npz" in pictures.local_predictions("figure_4")
+    assert pictures.local_cases("figure_4") == PicturePlan(here).figure_cases("figure_4")
+    assert pictures.local_figures == ["figure_2", "figure_4", "figure_5", "supplementary_figure_1"]
 
 
 def test_simulated_is_said_where_anything_is():

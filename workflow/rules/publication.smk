@@ -3,8 +3,8 @@ rule figures_item:
         "Draw {wildcards.item}."
     input:
         tables=ask(STUDY.figure_tables),
-        cases=ask(STUDY.figure_cases),
-        predictions=ask(STUDY.figure_predictions),
+        cases=ask(PICTURES.figure_cases),
+        predictions=ask(PICTURES.figure_predictions),
     output:
         svg="<results>/figures/{item}.svg",
         png="<results>/figures/{item}.png",
@@ -25,6 +25,41 @@ rule figures_item:
         "labeldropout figures --item {wildcards.item} --table {input.tables:q}"
         " --cases {params.cases:q} --predictions {input.predictions:q}"
         " --simulated {params.simulated} --output {params.stem:q} > {log:q} 2>&1"
+
+
+rule figures_local:
+    message:
+        "Draw {wildcards.item} with its pictures, for this machine alone."
+    input:
+        tables=ask(STUDY.figure_tables),
+        cases=ask(PICTURES.local_cases),
+        predictions=ask(PICTURES.local_predictions),
+    output:
+        svg="<results>/local/{item}.svg",
+        png="<results>/local/{item}.png",
+    log:
+        "<results>/logs/figures_local/{item}.log",
+    benchmark:
+        "<results>/benchmarks/figures_local/{item}.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        code=ask(CODE.figure),
+        simulated=STUDY.study_simulated(),
+        cases=folders("cases"),
+        stem=subpath(output.svg, strip_suffix=".svg"),
+    shell:
+        "labeldropout figures --item {wildcards.item} --table {input.tables:q}"
+        " --cases {params.cases:q} --predictions {input.predictions:q}"
+        " --simulated {params.simulated} --output {params.stem:q} > {log:q} 2>&1"
+
+
+rule figures_with_pictures:
+    message:
+        "The figures that show pictures of the data, in a folder that git ignores."
+    input:
+        expand("<results>/local/{item}.svg", item=PICTURES.local_figures),
 
 
 rule figure_1:

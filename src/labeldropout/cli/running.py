@@ -79,6 +79,17 @@ def plan(arguments: argparse.Namespace) -> None:
     print(plan(arguments.config, Path(), arguments.device, arguments.images_per_second, arguments.output))
 
 
+def _advise_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", type=Path, help="configuration of the study, merged over the default one")
+
+
+def advise(arguments: argparse.Namespace) -> None:
+    """Verb `advise`."""
+    from labeldropout.running.advise import EVIDENCE, advise
+
+    print(advise(arguments.config, Path(), EVIDENCE))
+
+
 def _draft_list_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, required=True, help="configuration of your own, with your folders")
     parser.add_argument("--hide", required=True, help="what is hidden where, as in cytoplasm@laboratory_2")
@@ -104,6 +115,12 @@ VERBS = (
         "run the study in this folder, whatever happened to its last run",
         _reproduce_flags,
         reproduce,
+    ),
+    Verb(
+        "advise",
+        "before any training: what is partly labelled, how confounded it is, and what may mend it",
+        _advise_flags,
+        advise,
     ),
     Verb("draft-list", "write a list of experiments and claims for folders of your own", _draft_list_flags, draft_list),
     Verb("plan", "estimate what a study needs: trainings, hours, memory, disk", _plan_flags, plan),

@@ -95,6 +95,11 @@ class Item:
         return self.tables[-1] if self.shows_pictures else ""
 
     @property
+    def is_of_pictures(self) -> bool:
+        """Whether it shows nothing but pictures."""
+        return self.picture_table == self.name
+
+    @property
     def is_compared(self) -> bool:
         """Whether `compare` makes its table."""
         return bool(self.numbers)

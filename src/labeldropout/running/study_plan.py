@@ -103,7 +103,11 @@ class StudyPlan:
         self.listed = listed  # every item that a row names, and those that need no row
         self.shown = [item for item in PAPER_ITEMS if item in listed - observed]
         """The paper's tables, and the tables behind its figures, that this study makes."""
-        self.shown_figures = [item for item in self.shown if item in PAPER_FIGURES] + ["training_curves", "claims"]
+        self.paper_figures = [item for item in self.shown if item in PAPER_FIGURES]
+        self.shows_pictures = self.config["pictures"] == "figures"
+        """Whether figures may show pictures of the data; otherwise these are drawn apart, on request."""
+        drawn = [item for item in self.paper_figures if self.shows_pictures or not ITEMS[item].is_of_pictures]
+        self.shown_figures = [*drawn, "training_curves", "claims"]
         self.summarised = [item for item in self.shown if ITEMS[item].is_summarised]
         self.shown_compared = [item for item in COMPARED_ITEMS if item in chosen]  # our own, that this study makes
         self.instrument_tables = self.shown_compared + (["tests_instrument"] if self.shown_compared else [])
@@ -435,14 +439,3 @@ class StudyPlan:
     def figure_tables(self, item: str) -> list[str]:
         """The tables behind a figure."""
         return [f"<results>/tables/{name}.csv" for name in ITEMS[item].tables]
-
-    def figure_cases(self, item: str) -> list[str]:
-        """Stores whose images a figure shows; the observer's masks come last."""
-        if not ITEMS[item].shows_pictures:
-            return []
-        observed = ["<data>/annotation/observed/cases.csv"] if item == "supplementary_figure_1" else []
-        return self.item_cases(item) + observed
-
-    def figure_predictions(self, item: str) -> list[str]:
-        """Predictions that a figure shows."""
-        return [f"<results>/predictions/{model}.npz" for model in self.models_of(item) if ITEMS[item].shows_pictures]

@@ -445,6 +445,15 @@ def test_columns_of_pictures_follow_the_order_of_the_predictions(study, tmp_path
     assert shown == [line for pair in zip(first_lines, second_lines, strict=True) for line in pair]
 
 
+def test_figure_4_without_stores_has_its_curves_alone(study, tmp_path):
+    """Where pictures of the data may not be passed on, the probabilities of label dropout still are."""
+    draw_figure(**{**_inputs(study, "figure_4"), "cases": [], "predictions": []}, simulated=True, output=tmp_path / "f")
+    texts = _texts(tmp_path / "f")
+    assert any(text.startswith("(i) Mean and standard deviation") for text in texts)
+    assert "Reference" not in texts
+    assert not any(text.startswith("Dice: ") for text in texts)
+
+
 def test_pictures_say_what_is_not_annotated_and_every_dice_score(study, tmp_path):
     """EchoNet's reference has no LVM and no LA; a score that the table lacks is a dash, never a number."""
     draw_figure(**_inputs(study, "figure_2"), simulated=True, output=tmp_path / "f")

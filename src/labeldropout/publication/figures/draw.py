@@ -227,7 +227,7 @@ def _draw_figure_4(sources: Sources) -> Figure:
         table,
         datasets[0],
         TITLES.get(datasets[0], datasets[0]),
-        _pictures(cases, sources, _DATA_SET_ONLY),
+        _pictures(cases, sources, _DATA_SET_ONLY) if sources.cases else [],
         models,
         simulated=sources.simulated,
     )

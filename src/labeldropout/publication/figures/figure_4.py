@@ -34,20 +34,21 @@ def draw(
         table: `FIGURE_TABLE` of experiment 4.
         dataset: Name of the data set whose label was hidden.
         title: Title of that data set.
-        rows: The pictures.
+        rows: The pictures; without any, only the curves are drawn.
         models: Titles of their models.
         simulated: Whether the title must say that the data are simulated.
     """
-    width, height = panels.panel_size(rows, models)
+    width, height = panels.panel_size(rows, models) if rows else (0.9, 0.0)
     figure = Figure(figsize=(4.6 + width, max(4.3, height + 0.2)), layout="constrained")
-    left, right = figure.add_gridspec(1, 2, width_ratios=(4.6, width))
+    left, right = figure.add_gridspec(1, 2, width_ratios=(4.6, width)) if rows else (figure.add_gridspec(1, 1)[0], None)
     curves = figure.add_subplot(left)
     _draw_curves(curves, table[table["dataset"] == dataset], title)
     handles, labels = curves.get_legend_handles_labels()
     order = sorted(range(len(labels)), key=lambda index: labels[index])
     figure.legend([handles[i] for i in order], [labels[i] for i in order], loc="outside lower left", ncols=2)
-    panels.draw_into(panels.panel_grid(right, rows, models), figure, rows, models)
-    figure.legend(handles=panels.structure_legend(), loc="outside lower right", ncols=3)
+    if rows:
+        panels.draw_into(panels.panel_grid(right, rows, models), figure, rows, models)
+        figure.legend(handles=panels.structure_legend(), loc="outside lower right", ncols=3)
     set_title(figure, f"Figure 4. Left atrium hidden in {title}: label dropout", simulated=simulated)
     return figure
 
