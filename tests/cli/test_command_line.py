@@ -15,8 +15,14 @@ ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "monai", "pandas", "numpy", "scipy", "skimage", "matplotlib", "nnunetv2", "SimpleITK", "av")
 
 
-RESOLVE = ("augmentation", "network", "optimisation", "grid_size", "crop_margin", "study_seed", "simulated")
-"""What `resolve --settings` needs beside the data sets."""
+RESOLVE = {
+    "datasets": ["camus"],
+    "structures": {"LV": 1, "LVM": 2, "LA": 3},
+    **dict.fromkeys(("channels", "augmentation", "network", "optimisation", "grid_size", "crop_margin"), 1),
+    "study_seed": 0,
+    "simulated": True,
+}
+"""What `resolve --settings` needs."""
 
 
 def start(*arguments, code=None):
@@ -61,7 +67,7 @@ def test_bad_input_ends_with_one_line(arguments, words, tmp_path, monkeypatch, c
     more = {
         "resolve": [
             "--settings",
-            json.dumps(dict.fromkeys(RESOLVE, 0) | {"datasets": ["camus"]}),
+            json.dumps(RESOLVE),
             "--config",
             "c.json",
         ],
@@ -86,7 +92,7 @@ SETTINGS = {
     "simulate": (["--dataset", "camus", "--severity", "1", "--seed", "0", "--root", "r", "--truth", "t"], "patients"),
     "train-cone": (["--seed", "0", "--output", "o"], "images, grid_size, features, epochs, iterations, batch_size"),
     "split": (["--cases", "c", "--seed", "0", "--output", "o"], "source"),
-    "resolve": (["--row", "{}", "--selected", "s", "--config", "c"], "datasets, augmentation, network"),
+    "resolve": (["--row", "{}", "--selected", "s", "--config", "c"], "datasets, structures, channels"),
     "evaluate": (
         ["--weights", "w", "--cases", "c", "--prepared", "p", "--split", "s", "--scores", "o", "--predictions", "o"],
         "surface_tolerance_mm, surface_tolerance_px",

@@ -12,7 +12,16 @@ def _resolve_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--settings",
         type=json_object(
-            "datasets", "augmentation", "network", "optimisation", "grid_size", "crop_margin", "study_seed", "simulated"
+            "datasets",
+            "structures",
+            "channels",
+            "augmentation",
+            "network",
+            "optimisation",
+            "grid_size",
+            "crop_margin",
+            "study_seed",
+            "simulated",
         ),
         required=True,
         help="settings shared by all models, as JSON",
