@@ -11,7 +11,7 @@ device has done them. A package is imported where it is used, so that the time t
 
 import importlib.util
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,12 @@ from labeldropout.running.speed import made_up_cases
 
 ROOT = Path(__file__).resolve().parents[1]
 OPTIMISATION = {"learning_rate": 0.01, "momentum": 0.9, "weight_decay": 0.0, "decay_power": 0.9}
-FEATURES = {"default": (8, 16, 32, 64, 128, 8), "paper": (64, 128, 256, 512, 1024, 64)}
-"""Channels of the network's five levels and of its last layer, in the default study and in the paper's."""
+FEATURES = {
+    "default": (8, 16, 32, 64, 128, 8),
+    "paper": (64, 128, 256, 512, 1024, 64),
+    "dry": (4, 4, 8, 8, 16, 4),
+}
+"""Channels of the network's five levels and of its last layer: the default study's, the paper's, and for dry runs."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,8 @@ class Settings:
     device: torch.device
     folder: Path
     """An empty folder for what a loop has to write before it starts."""
+    compiled: dict[str, Any] = field(default_factory=dict)
+    """Arguments of `torch.compile` for the network; empty does not compile it."""
 
 
 Loop = Callable[[int], None]
@@ -56,9 +62,9 @@ def transforms() -> dict[str, dict[str, Any]]:
     return read_configuration(ROOT / DEFAULTS, ROOT)["training"]["augmentation"]["published"]
 
 
-def new_model(settings: Settings) -> Model:
-    """The untrained network of all loops."""
-    config = {
+def configuration(settings: Settings) -> dict[str, Any]:
+    """What `build_model` needs to know of the network of all loops."""
+    return {
         "model": "benchmark",
         "structures": values_of(FOREGROUND),
         "channels": 1,
@@ -66,7 +72,14 @@ def new_model(settings: Settings) -> Model:
         "network": {"name": "basic_unet", "features": list(settings.features)},
         "grid_size": settings.size,
     }
-    return build_model(config, 0, settings.device)
+
+
+def new_model(settings: Settings) -> Model:
+    """The untrained network of all loops."""
+    model = build_model(configuration(settings), 0, settings.device)
+    if settings.compiled:
+        model.network.compile(**settings.compiled)
+    return model
 
 
 def new_optimiser(model: Model) -> torch.optim.Optimizer:

@@ -51,6 +51,26 @@ def test_peers_take_turns_and_are_measured():
     assert rows == ["bare", "ours", "monai-1", "nnunet-1"]
 
 
+def test_the_gpu_script_knows_its_one_argument():
+    """A misspelt --dry must not start minutes of work on a card."""
+    result = subprocess.run(["bash", BENCHMARKS / "gpu.sh", "--dri"], capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert "unknown argument --dri (expected nothing or --dry)" in result.stderr
+
+
+@pytest.mark.slow
+def test_the_gpu_script_runs_dry_from_end_to_end():
+    """On the processor: every check holds, every table has its rows, and the plan of the paper's study comes last."""
+    call = ["bash", BENCHMARKS / "gpu.sh", "--dry"]
+    result = subprocess.run(call, capture_output=True, text=True, check=False, timeout=500)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "FAIL" not in result.stdout
+    assert result.stdout.count("\nok   ") == 9
+    for row in ("| 2 | eager |", "| 2 | compiled (aot_eager) |", "| ours |", "| monai-0 |", "| nnunet-0 |"):
+        assert f"\n{row} " in result.stdout
+    assert "(given: --images-per-second)" in result.stdout
+
+
 @pytest.mark.slow
 def test_peers_leave_no_process_behind():
     """Interrupted in the middle of a turn, it ends its loops and their workers."""
