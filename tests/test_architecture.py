@@ -14,7 +14,9 @@ WORDS = ("labels", "heart", "case", "cone", "items", "messages")
 TOOLS = ("files", "configuration", "fingerprint", "provenance", "devices", "drawing")
 ROAD = ("simulation", "data", "learning", "analysis", "running", "publication", "predict", "cli")
 """A package per stretch of the data's road, from top to bottom."""
-ORDER = (*LIBRARY, *WORDS, *TOOLS, *ROAD)
+FRAMEWORKS = ("integrations",)
+"""The library in other people's frameworks, which nothing of ours imports."""
+ORDER = (*LIBRARY, *FRAMEWORKS, *WORDS, *TOOLS, *ROAD)
 DOORS = {"__init__", "__main__"}
 MARKS = {"__pycache__", "py.typed"}
 """Entries that say something to tools alone."""
@@ -105,6 +107,21 @@ def test_the_library_needs_little(name):
     ours = {found.split(".")[1] for found in imports(PACKAGE / f"{name}.py") if found.startswith("labeldropout.")}
     assert taken - {"labeldropout"} <= NEEDED_BY_THE_LIBRARY
     assert ours <= set(LIBRARY)
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.glob("integrations/**/*.py")), ids=name_of)
+def test_an_integration_is_the_library_in_one_framework(path):
+    """An integration takes the library and its own framework; the study is not needed, and does not use it."""
+    ours = {found.split(".")[1] for found in imports(path) if found.startswith("labeldropout.")}
+    assert ours <= {*LIBRARY, *FRAMEWORKS}
+    taken = {found.split(".")[0] for found in imports(path)} - set(sys.stdlib_module_names) - {"labeldropout"}
+    assert taken - NEEDED_BY_THE_LIBRARY <= {"nnunetv2" if "nnunet" in path.as_posix() else "monai"}
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if room(path) not in FRAMEWORKS], ids=name_of)
+def test_nothing_of_ours_imports_an_integration(path):
+    """A framework is loaded where somebody uses it, and nowhere else."""
+    assert not [name for name in imports(path) if name.startswith("labeldropout.integrations")]
 
 
 @pytest.mark.parametrize("name", SCIENCE)

@@ -94,15 +94,27 @@ class LabelDropout(torch.nn.Module):
         self.n_calls = 0
         """Draws so far."""
 
-    def draw(self, annotated: Bool[Tensor, "n c"]) -> Bool[Tensor, "n c"]:
-        """What the next call hides, on the device of `annotated`; counts as a call."""
+    def draw(self, annotated: Bool[Tensor, "n c"], rng: np.random.Generator | None = None) -> Bool[Tensor, "n c"]:
+        """Draw what to hide, without hiding it.
+
+        Args:
+            annotated: What is annotated in each case.
+            rng: Source of randomness; None: the module's own, and this counts as a call.
+
+        Returns:
+            bool (N, C), on the device of `annotated`.
+
+        Raises:
+            ValueError: There are more or fewer structures than in the training cases.
+        """
         if annotated.ndim != 2 or annotated.shape[1] != len(self.droppable) or annotated.dtype != torch.bool:
             raise ValueError(
                 f"annotated: expected bool (N, {len(self.droppable)}), as in the training cases, "
                 f"found {annotated.dtype} {tuple(annotated.shape)}."
             )
-        rng = np.random.default_rng([self.seed, _rank(), self.n_calls])
-        self.n_calls += 1
+        if rng is None:
+            rng = np.random.default_rng([self.seed, _rank(), self.n_calls])
+            self.n_calls += 1
         if self.mode == "pattern":
             return draw_hidden_by_pattern(annotated, *self.label_sets, self.p, rng)
         return draw_hidden_structures(annotated, self.droppable, self.p, rng)
