@@ -1,0 +1,73 @@
+"""Advice before any training: what is annotated where, and what is known of the remedies."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from folder_pictures import write_laboratories
+
+from labeldropout.running.advise import EVIDENCE, advise, confounding, evidence
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        ([[30, 0], [0, 10]], 1.0),
+        ([[15, 5], [15, 5]], 0.0),
+        ([[30], [10]], 0.0),
+        ([[30, 5, 0], [0, 5, 0]], np.sqrt(3 / 7)),  # the third has no picture; chi squared by hand: 40 * 3 / 7
+    ],
+)
+def test_confounding_is_the_tie_of_label_and_data_set(counts, expected):
+    """One if one follows from the other, zero if they are independent, and the root of chi squared over n between."""
+    assert confounding(np.array(counts)) == pytest.approx(expected)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A workflow with made-up cells, twelve and ten pictures."""
+    for name in ("config", "workflow", "results"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    write_laboratories(tmp_path / "data/raw/cells")
+    return tmp_path
+
+
+def test_advice_names_what_is_confounded_and_what_fits(root):
+    """Labels as they are and after each hiding of the list, with the numbers of pictures and Cramér's V."""
+    said = advise(root / "config/cells.yaml", root, {})
+    as_it_is, *hidden = said.split("\nWith ")
+    assert "nucleus       12 of 12      10 of 10      -" in as_it_is
+    assert "Nothing is partly labelled" in as_it_is
+    first = next(part for part in hidden if part.startswith("cytoplasm@laboratory_2:1.0 hidden in training (c2-p00,"))
+    assert "cytoplasm     12 of 12      0 of 10       1.00" in first
+    assert "would teach it as background in 10 pictures" in first
+    at_random = next(part for part in hidden if part.startswith("cytoplasm@any:laboratory_2"))
+    assert "has nothing to do with the data set" in at_random
+    assert said.endswith("nothing yet: no ledger is there.")
+
+
+def test_advice_on_the_paper_s_data_sets_knows_what_they_lack(root):
+    """EchoNet has the ventricle alone: myocardium and atrium follow from the data set."""
+    said = advise(root / "config/config.yaml", root, {})
+    assert "LV            400 of 400  200 of 200  320 of 320  -" in said
+    assert "LA            400 of 400  200 of 200  0 of 320    1.00" in said
+
+
+def test_what_our_results_say_is_quoted_with_numbers():
+    """Verdict, difference, interval and number of seeds are those of the committed ledger."""
+    folder, of = next(iter(EVIDENCE.items()))
+    said = "\n".join(evidence(ROOT / folder, of))
+    assert "simulated data" in said
+    assert "Label dropout improves the structure that is missing in one domain." in said
+    assert "seeds a side" in said
+    assert "Dice lost by background in their place" in said
+    assert evidence(ROOT / "nowhere", of) == []
+
+
+def test_a_missing_folder_is_named(root):
+    """Advice needs the folder's list of files, and says how to get it."""
+    (root / "data/raw/cells").rename(root / "data/raw/others")
+    with pytest.raises(ValueError, match=r"data/raw/cells: the data set laboratory_1 is not there\. Clone one"):
+        advise(root / "config/cells.yaml", root, {})
