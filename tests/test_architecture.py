@@ -151,3 +151,12 @@ def test_science_opens_no_file(name):
 def test_package_never_imports_snakemake():
     """The package is used by the workflow and knows nothing of it."""
     assert not [path for path in FILES if any(name.split(".")[0] == "snakemake" for name in imports(path))]
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_no_module_is_of_one_system(path):
+    """Nothing of ours imports a module that Windows or macOS lacks: the package can be imported there."""
+    assert not {name.split(".")[0] for name in imports(path)} & {
+        *("crypt", "fcntl", "grp", "msvcrt", "ossaudiodev", "posix", "pty", "pwd", "resource", "spwd", "syslog"),
+        *("termios", "tty", "winreg", "winsound"),
+    }

@@ -158,6 +158,14 @@ def test_lock_folder_is_the_users_own(driver, tmp_path):
     assert stat.S_IMODE(lock_folder().stat().st_mode) == 0o700
 
 
+def test_a_system_without_user_numbers_has_a_lock_folder(tmp_path, monkeypatch):
+    """On Windows, which has no user numbers, the temporary folder is the user's own."""
+    monkeypatch.delattr(os, "getuid")
+    monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
+    assert lock_folder() == tmp_path / "labeldropout-gpu"
+    assert lock_folder().is_dir()
+
+
 def test_somebody_elses_lock_folder_is_refused(driver, monkeypatch):
     """A folder laid out by another user, or a link to somewhere, is not used."""
     driver()

@@ -124,6 +124,10 @@ def lock_folder() -> Path:
     Raises:
         OSError: Something else has its name, or it belongs to another user.
     """
+    if not hasattr(os, "getuid"):  # Windows, where the temporary folder is the user's own
+        folder = Path(tempfile.gettempdir(), "labeldropout-gpu")
+        folder.mkdir(exist_ok=True)
+        return folder
     folder = Path(tempfile.gettempdir(), f"labeldropout-gpu-{os.getuid()}")
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()

@@ -103,7 +103,7 @@ class PairedTest:
     """Matched-pairs rank-biserial correlation (Kerby 2014): (R+ - R-) / (R+ + R-); 0 if no pair differs."""
 
 
-def _check_values(values: np.ndarray, name: str = "values") -> None:
+def check_values(values: np.ndarray, name: str = "values") -> None:
     """Refuse what is no list of numbers; NaN is a number that is missing, infinity is a mistake.
 
     Raises:
@@ -122,7 +122,7 @@ def _check_groups(values: np.ndarray, groups: np.ndarray) -> None:
     Raises:
         ValueError: There are more or fewer patients than values, or one has no name.
     """
-    _check_values(values)
+    check_values(values)
     if groups.shape != values.shape:
         raise ValueError(f"groups: expected a patient for each of {values.size} values, found {groups.shape}.")
     if groups.dtype.kind == "f":
@@ -140,7 +140,7 @@ def standard_deviation(values: Values) -> float:
     Raises:
         ValueError: The array is not one-dimensional, or a value is infinite.
     """
-    _check_values(values)
+    check_values(values)
     kept = values[~np.isnan(values)]
     return float(kept.std(ddof=1)) if kept.size > 1 else math.nan
 
@@ -154,7 +154,7 @@ def summarise(values: Values) -> Summary:
     Raises:
         ValueError: The array is not one-dimensional, or a value is infinite.
     """
-    _check_values(values)
+    check_values(values)
     kept = np.sort(values[~np.isnan(values)])
     n_missing = int(values.size - kept.size)
     if not kept.size:
@@ -293,8 +293,8 @@ def paired_wilcoxon(a: Values, b: Values) -> PairedTest:
     Raises:
         ValueError: The lengths differ, or a value is infinite.
     """
-    _check_values(a, "a")
-    _check_values(b, "b")
+    check_values(a, "a")
+    check_values(b, "b")
     if a.shape != b.shape:
         raise ValueError(f"pairs of {a.size} and {b.size} values.")
     differences = np.round(b - a, 9)

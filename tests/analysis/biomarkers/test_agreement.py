@@ -82,3 +82,13 @@ def test_a_training_of_which_nothing_could_be_measured_is_not_averaged_away():
     assert found.n == 0
     numbers = [found.mean, found.bias, found.sd, found.mae, found.mae_sd, found.correlation, *found.limits]
     assert np.isnan(numbers).all()
+
+
+@pytest.mark.usefixtures("ordinary_runtime")
+def test_infinite_measurements_and_matrices_are_refused():
+    """An infinity would make every limit of agreement infinite or NaN."""
+    three = np.array([1.0, 2.0, 3.0])
+    with pytest.raises(ValueError, match=r"measured: expected finite numbers, .*found 1 infinite"):
+        agree(np.array([1.0, math.inf, 3.0]), three)
+    with pytest.raises(ValueError, match="true: expected one number per image"):
+        agree(three, three[:, None])

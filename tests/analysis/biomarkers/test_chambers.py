@@ -166,3 +166,20 @@ def test_every_reason_is_in_the_list():
         chamber | ellipse(10, 10, shape=(250, 400), centre=(245, 200)),
     ]
     assert tuple(reason for mask in masks for reason in implausibilities(mask, SPACING)) == REASONS
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: cut_into_discs(np.ones((4, 4), np.uint8), SPACING), "mask: expected bool, .*found uint8"),
+        (lambda: cut_into_discs(np.ones((4, 4), bool), (1.0, math.nan)), r"pixel spacing \(1.0, nan\)"),
+        (lambda: volume_by_area_length(4.0, 0.0), "area 4.0 and length 0.0"),
+        (lambda: ejection_fraction(-1.0, 2.0), "volume -1.0"),
+        (lambda: ejection_fraction(100.0, math.inf), "volume inf"),
+    ],
+)
+@pytest.mark.usefixtures("ordinary_runtime")
+def test_what_no_chamber_has_is_refused(call, message):
+    """Label maps, spacings that are no sizes, and volumes that no chamber has end with what was found."""
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -13,6 +13,8 @@ import numpy as np
 import scipy
 from jaxtyping import Float
 
+from labeldropout.analysis.statistics import check_values
+
 Values = Float[np.ndarray, " n"]
 
 CONFIDENCE = 0.95
@@ -94,8 +96,10 @@ def agree(measured: Values, true: Values) -> Agreement:
         true: What it is compared with, in the same order and unit.
 
     Raises:
-        ValueError: The lengths differ.
+        ValueError: The lengths differ, or a number is infinite.
     """
+    check_values(measured, "measured")
+    check_values(true, "true")
     if measured.shape != true.shape:
         raise ValueError(f"{measured.size} measurements for {true.size} patients.")
     kept = ~np.isnan(measured) & ~np.isnan(true)

@@ -68,7 +68,9 @@ _STEPS = (np.arange(SUBPIXELS) + 0.5) / SUBPIXELS - 0.5
 
 def _centred(mask: Mask, spacing: tuple[float, float]) -> tuple[Float[np.ndarray, "n 2"], Direction]:
     """Centres of the pixels of a mask relative to their middle, and that middle, in the unit of the spacing."""
-    if min(spacing) <= 0:
+    if mask.dtype != np.bool_:
+        raise ValueError(f"mask: expected bool, a single structure, found {mask.dtype} (label_map == 1).")
+    if not all(0 < size < math.inf for size in spacing):
         raise ValueError(f"pixel spacing {spacing} (expected two positive numbers).")
     pixels = np.argwhere(mask)
     if not pixels.size:
@@ -164,7 +166,12 @@ def volume_by_area_length(area: float, length: float) -> float:
     Args:
         area: Area of the chamber in its plane.
         length: Its long axis, positive, in the unit whose square the area has.
+
+    Raises:
+        ValueError: The area is negative, or the length is not above 0.
     """
+    if area < 0 or length <= 0:
+        raise ValueError(f"area {area} and length {length} (expected an area of 0 or more, and a length above 0).")
     return 8 * area**2 / (3 * math.pi * length)
 
 
@@ -176,7 +183,13 @@ def ejection_fraction(end_diastolic: float, end_systolic: float) -> float:
     Args:
         end_diastolic: Volume at end diastole, in any unit.
         end_systolic: Volume at end systole, in the same unit.
+
+    Raises:
+        ValueError: A volume is negative or infinite.
     """
+    for volume in (end_diastolic, end_systolic):
+        if volume < 0 or math.isinf(volume):
+            raise ValueError(f"volume {volume} (expected a finite number, 0 or more).")
     return 100 * (end_diastolic - end_systolic) / end_diastolic if end_diastolic else math.nan
 
 
