@@ -248,6 +248,13 @@ def test_more_frames_than_the_header_declares_are_remarked(release):
     assert [note for note in report.notes if "header says 5 frames, it has 6" in note]
 
 
+def test_a_remark_in_a_video_that_is_no_text_is_ignored(release):
+    """Which program wrote a file, in whatever letters, says nothing about its pixels."""
+    before = release.read()[0][0].image
+    patch(release.video(NAMES[0]), b"Lavf", b"L\xd4vf")
+    np.testing.assert_array_equal(release.read()[0][0].image, before)
+
+
 def test_pixels_that_are_shown_wide_are_taken_as_square_and_reported(release):
     """The tracings count pixels, as the data set's own loader does."""
     write_video(release.video(NAMES[1]), aspect=2)

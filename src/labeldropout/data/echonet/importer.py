@@ -107,7 +107,7 @@ def read_frames(path: Path, wanted: set[int]) -> Frames:
     frames: dict[int, np.ndarray] = {}
     n_frames = 0
     try:
-        with av.open(path) as container:
+        with av.open(path, metadata_errors="ignore") as container:
             if not container.streams.video:
                 raise error_in(path, "no video in the file", "a video stream", "none")
             stream = container.streams.video[0]
