@@ -145,3 +145,23 @@ def test_predict_needs_its_extra_alone(installed, tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
     assert (tmp_path / "outlines" / "still.png").is_file()
     assert (tmp_path / "outlines" / "areas.csv").is_file()
+
+
+def test_dicom_needs_its_extra_too(installed, tmp_path):
+    """With the extras `predict` and `dicom` a cine in DICOM is outlined, frame by frame."""
+    (example,) = (path for path in importlib.metadata.files("pydicom") if path.name == "examples_ybr_color.dcm")
+    shutil.copy(example.locate(), tmp_path / "cine.dcm")
+    done = installed("predict", "dicom")("labeldropout", "predict", "--output", "outlines", "cine.dcm")
+    assert done.returncode == 0, done.stderr[-3000:]
+    rows = (tmp_path / "outlines" / "areas.csv").read_text().splitlines()
+    assert len(rows) == 1 + 30 * 3
+    assert (tmp_path / "outlines" / "cine.nii.gz").is_file()
+
+
+def test_dicom_without_its_extra_is_named(installed, tmp_path):
+    """Without the extra `dicom` other files are outlined, and the one in DICOM says what to install."""
+    (example,) = (path for path in importlib.metadata.files("pydicom") if path.name == "examples_rgb_color.dcm")
+    shutil.copy(example.locate(), tmp_path / "still.dcm")
+    done = installed("predict")("labeldropout", "predict", "--output", "outlines", "still.dcm")
+    assert done.returncode == 1
+    assert "still.dcm: DICOM needs pydicom: pip install 'labeldropout[predict,dicom]'" in done.stderr
