@@ -171,6 +171,36 @@ def test_rows_of_earlier_runs_stay_with_their_maps(tmp_path, folder, run, fan):
     assert len(rows(tmp_path)) == 3 * (2 + 1)
 
 
+def test_an_input_that_became_bad_keeps_no_old_map(tmp_path, folder, run):
+    """What is beside the table is of the last run: a file that can no longer be read has no outputs."""
+    run(folder)
+    (folder / "good.png").write_text("no picture")
+    run(folder)
+    assert set(rows(tmp_path)["file"]) == {"deep/fine"}
+    assert not list((tmp_path / "out").glob("good*"))
+
+
+def test_files_that_are_not_ours_stay(tmp_path, folder, run):
+    """A file of the user's in the output folder, called like an input but with another ending, is not touched."""
+    run(folder)
+    for name in ("good.mha", "good.nii.gz", "good.tif"):
+        (tmp_path / "out" / name).write_text("mine")
+    run(folder)
+    assert [(tmp_path / "out" / name).read_text() for name in ("good.mha", "good.nii.gz", "good.tif")] == ["mine"] * 3
+
+
+def test_the_rest_of_a_killed_run_is_taken_up(tmp_path, folder, run):
+    """A row that was cut off in the middle is dropped, and the table is whole again."""
+    run(folder)
+    table = tmp_path / "out" / "areas.csv"
+    whole = rows(tmp_path)
+    table.write_text(table.read_text() + "good,17,")
+    (tmp_path / "new").mkdir()
+    (folder / "good.png").rename(tmp_path / "new" / "new.png")
+    run(tmp_path / "new")
+    assert len(rows(tmp_path)) == len(whole) + 3
+
+
 def test_another_table_is_not_overwritten(tmp_path, folder, run):
     """A table of that name with other columns stays, and nothing is written."""
     (tmp_path / "out").mkdir()
@@ -197,11 +227,12 @@ def test_a_full_disc_leaves_nothing_half_written(tmp_path, folder, run, monkeypa
 
 def test_a_table_that_cannot_be_written_takes_its_maps_along(tmp_path, folder, run, monkeypatch):
     """No label map is left without its rows."""
-    from labeldropout.predict.results import Table
 
     def denied(*_):
         raise PermissionError(13, "Permission denied", "areas.csv")
 
-    monkeypatch.setattr(Table, "write", denied)
+    monkeypatch.setattr("labeldropout.predict.results.append", denied)
     assert run(folder)[0] == 1
-    assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    left = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert [path.name for path in left] == ["areas.csv"]
+    assert rows(tmp_path).empty

@@ -47,8 +47,6 @@ class Clip:
     """(row, column); None if the file does not say, or says 1 in both directions."""
     pixel_aspect: float
     """Row spacing over column spacing; 1 where neither is known."""
-    suffix: str
-    """Ending of the label map."""
     labels: Callable[[Path, int], AbstractContextManager[Put]]
     """Opens the label map: takes its path and the number of frames; nothing is there unless the block succeeds."""
     notes: tuple[str, ...] = ()

@@ -287,7 +287,7 @@ def _clip(path: Path, header: Any) -> Clip:
     def labels(target: Path, n_frames: int) -> AbstractContextManager[Put]:
         return nifti_labels(target, shape, n_frames, spacing)
 
-    return Clip(path, shape, frames, spacing, aspect, ".nii.gz", labels, (*region.notes, *notes))
+    return Clip(path, shape, frames, spacing, aspect, labels, (*region.notes, *notes))
 
 
 def read_dicom(path: Path) -> Clip:

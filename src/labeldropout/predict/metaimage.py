@@ -313,4 +313,4 @@ def read_metaimage(path: Path, third_axis: str = "header") -> Clip:
         return _write(target, header)
 
     aspect = 1.0 if spacing is None else spacing[0] / spacing[1]
-    return Clip(path, header.shape, frames, spacing, aspect, ".mha", labels)
+    return Clip(path, header.shape, frames, spacing, aspect, labels)

@@ -239,7 +239,7 @@ def read_nifti(path: Path, third_axis: str = "header") -> Clip:
         return _write(target, _label_header(header.stored, 4 if header.n_planes > 1 else 7))
 
     aspect = 1.0 if header.spacing_mm is None else header.spacing_mm[0] / header.spacing_mm[1]
-    return Clip(path, header.shape, frames, header.spacing_mm, aspect, ".nii.gz", labels, header.notes)
+    return Clip(path, header.shape, frames, header.spacing_mm, aspect, labels, header.notes)
 
 
 def nifti_labels(

@@ -24,8 +24,8 @@ from labeldropout.predict.curve import MISSING, can_draw, draw_curve
 from labeldropout.predict.legend import Entry, legend_of, write_label_files
 from labeldropout.predict.measures import VENTRICLE, Ventricle, area_rows, clip_row, measure_ventricle
 from labeldropout.predict.overlay import draw_overlay, writing_overlay
-from labeldropout.predict.readers import find_inputs, open_clip
-from labeldropout.predict.results import ENDINGS, Report, Results, is_no_room
+from labeldropout.predict.readers import find_inputs, label_ending, open_clip
+from labeldropout.predict.results import BESIDE, LABEL_ENDINGS, Report, Results, is_no_room
 from labeldropout.predict.tidy import tidy
 
 _LOG = logging.getLogger(__name__)
@@ -112,7 +112,7 @@ def _check_outputs(files: dict[Path, Path], output: Path) -> None:
     originals = {path.resolve() for path in files.values()}
     owners: dict[Path, Path] = {}
     for name, path in files.items():
-        for ending in ENDINGS:
+        for ending in (*LABEL_ENDINGS, *BESIDE):
             written = (output / name).with_name(name.name + ending)
             if written.resolve() in originals:
                 raise ValueError(f"{written}: this input would be overwritten. Give another --output.")
@@ -232,7 +232,7 @@ def _outline_one(name: Path, path: Path, tools: _Tools, results: Results) -> Non
         def beside(ending: str) -> Path:
             return target.with_name(target.name + ending)
 
-        put_labels = files.enter_context(clip.labels(beside(clip.suffix), seen.n_frames))
+        put_labels = files.enter_context(clip.labels(beside(label_ending(path)), seen.n_frames))
         put_overlay = files.enter_context(writing_overlay(beside("_overlay.png"), seen.n_frames))
         put_contours = (
             files.enter_context(writing_contours(beside("_contours.json"), path.name, clip.shape, tools.legend))
@@ -280,9 +280,10 @@ def outline_files(
     For an input `a/b.ending` in a given folder: `a/b.nii.gz` (NIfTI with the input's header and affine; videos as
     columns, rows, frames), `a/b.mha` (MetaImage) or `a/b.png` (PNG), with the values of the structures on the grid of
     the input, and `a/b_overlay.png` (animated for a clip); for a clip `a/b_areas.png`, on request
-    `a/b_contours.json`. They appear together with their rows in `areas.csv` and `clips.csv`; rows of earlier runs stay
-    as long as their label maps do. `labels.txt` and `labels.ctbl` name the values. One cone serves all frames of a
-    clip. Of each structure only the largest component is kept, and its holes are filled (`tidy`).
+    `a/b_contours.json`. They appear together with their rows in `areas.csv` and `clips.csv`; what an earlier run made
+    of the same inputs is removed first, and its rows about others stay as long as their label maps do. `labels.txt` and
+    `labels.ctbl` name the values. One cone serves all frames of a clip. Of each structure only the largest component is
+    kept, and its holes are filled (`tidy`).
 
     Args:
         inputs: Files and folders.
@@ -299,7 +300,7 @@ def outline_files(
     found = find_inputs(inputs, output)
     _check_outputs(found.files, output)
     tools = _tools(options)
-    results = Results(output)
+    results = Results(output, {name: label_ending(path) for name, path in found.files.items()})
     report = results.report
     report.skipped += found.skipped
     for path, reason in found.failed.items():
@@ -356,4 +357,4 @@ def predict_files(
     report = outline_files(inputs, output, options)
     if report.failed:
         raise ValueError("\n".join(report.failed.values()))
-    return report.areas
+    return report.table("areas.csv")

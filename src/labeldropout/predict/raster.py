@@ -135,4 +135,4 @@ def read_raster(path: Path) -> Clip:
         for grey in grey_frames([pixels], path):
             yield Frame(grey, None)
 
-    return Clip(path, pixels.shape, frames, None, aspect, ".png", write_png, notes)
+    return Clip(path, pixels.shape, frames, None, aspect, write_png, notes)

@@ -33,6 +33,10 @@ HAVE_THIRD_AXIS = (read_nifti, read_metaimage)
 """Readers of formats whose third axis may be depth or time."""
 
 
+_LABEL_ENDINGS: dict[Callable[..., Clip], str] = {read_metaimage: ".mha", read_raster: ".png"}
+"""Endings of label maps; those of other inputs are NIfTI."""
+
+
 @dataclass(frozen=True)
 class Inputs:
     """What was found below the files and folders that were given."""
@@ -49,6 +53,11 @@ def ending_of(path: Path) -> str | None:
     """The known extension of a file, empty for DICOM without `.dcm`; None if it is of no known format."""
     name = path.name.lower()
     return next((ending for ending in ENDINGS if name.endswith(ending)), "" if is_dicom(path) else None)
+
+
+def label_ending(path: Path) -> str:
+    """Ending of the label map of a file of a known format."""
+    return _LABEL_ENDINGS.get(READERS[ending_of(path) or ""], ".nii.gz")
 
 
 def open_clip(path: Path, third_axis: str) -> Clip:

@@ -4,9 +4,10 @@ import csv
 import errno
 import io
 import json
+import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,16 +15,19 @@ from typing import Any
 
 import pandas as pd
 
-from labeldropout.files import read_table, replacing
+from labeldropout.files import check_columns, replacing
 from labeldropout.predict.measures import AREAS, CLIPS
 
 LABEL_ENDINGS = (".nii.gz", ".mha", ".png")
 """Endings of label maps."""
 
-ENDINGS = (*LABEL_ENDINGS, "_overlay.png", "_areas.png", "_contours.json")
-"""Endings of everything that an input can become."""
+BESIDE = ("_overlay.png", "_areas.png", "_contours.json")
+"""Endings of what is written beside a label map."""
 
 TABLES = {"areas.csv": AREAS, "clips.csv": CLIPS}
+
+Rows = dict[str, list[dict[str, Any]]]
+"""Rows of each table."""
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 """Errors after which no further input can be written either."""
@@ -34,44 +38,57 @@ def is_no_room(error: Exception) -> bool:
     return isinstance(error, OSError) and error.errno in _NO_ROOM
 
 
-@dataclass
-class Table:
-    """A table of the output folder, with the rows of every input that has a label map beside it."""
-
-    path: Path
-    columns: Mapping[str, str]
-    lines: dict[str, str] = field(default_factory=dict)
-    """The lines about each input."""
-
-    def write(self) -> None:
-        """Write the whole table, atomically."""
-        with replacing(self.path, "w") as file:
-            file.write(",".join(self.columns) + "\n")
-            file.writelines(self.lines.values())
-
-    def format(self, rows: Iterable[Mapping[str, Any]]) -> str:
-        """Rows as text."""
-        text = io.StringIO()
-        csv.DictWriter(text, self.columns, lineterminator="\n").writerows(rows)
-        return text.getvalue()
+def _text(rows: Iterable[Mapping[str, Any]], columns: Collection[str]) -> str:
+    text = io.StringIO()
+    csv.DictWriter(text, columns, lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
-def open_table(path: Path, columns: Mapping[str, str]) -> Table:
-    """Read a table of an earlier run, if there is one; rows whose label map is gone are dropped.
+def _has_map(output: Path, name: str) -> bool:
+    return any((output / f"{name}{ending}").is_file() for ending in LABEL_ENDINGS)
+
+
+def _kept(path: Path, columns: Mapping[str, str], names: Collection[str]) -> Iterator[str]:
+    """Lines of a table of earlier runs about other inputs whose label map is still there.
 
     Raises:
         ValueError: A file of that name is no such table.
     """
-    table = Table(path, columns)
-    if path.exists():
-        try:
-            old = read_table(path, columns, text=[name for name in columns if name not in {"frame", "n_frames"}])
-        except ValueError as error:
-            raise ValueError(f"{error} Give another --output.") from error
-        for name, rows in old.groupby("file", sort=False):
-            if any((path.parent / f"{name}{ending}").is_file() for ending in LABEL_ENDINGS):
-                table.lines[str(name)] = table.format(rows.to_dict("records"))
-    return table
+    has_map: dict[str, bool] = {}
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = csv.DictReader(file)
+            check_columns(pd.DataFrame(columns=rows.fieldnames or []), columns, path)
+            for row in rows:
+                name = row["file"]
+                # A row without all its cells is the end of a run that was killed.
+                if name in names or None in row.values():
+                    continue
+                if has_map.setdefault(name, _has_map(path.parent, name)):
+                    yield _text([row], columns)
+    except (UnicodeDecodeError, csv.Error, ValueError) as error:
+        raise ValueError(f"{path}: no table of this program ({error}). Give another --output.") from error
+
+
+def _start(path: Path, columns: Mapping[str, str], names: Collection[str]) -> None:
+    """Begin a table, with what earlier runs left of other inputs."""
+    lines = _kept(path, columns, names) if path.exists() else iter(())
+    with replacing(path, "w") as file:
+        file.write(",".join(columns) + "\n")
+        file.writelines(lines)
+
+
+def append(path: Path, text: str) -> None:
+    """Append lines in one go; if that fails, the file is as before."""
+    before = path.stat().st_size
+    try:
+        with path.open("ab") as file:
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        os.truncate(path, before)
+        raise
 
 
 @dataclass
@@ -79,8 +96,8 @@ class Report:
     """What came of a run."""
 
     output: Path
-    rows: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {name: [] for name in TABLES})
-    """Rows of each table about the inputs of this run."""
+    names: dict[Path, Path] = field(default_factory=dict)
+    """Output path without extension, below `output`, by input that was outlined."""
     done: dict[Path, list[Path]] = field(default_factory=dict)
     """Files written, by input."""
     failed: dict[Path, str] = field(default_factory=dict)
@@ -90,17 +107,21 @@ class Report:
     notes: dict[Path, tuple[str, ...]] = field(default_factory=dict)
     """What the user should know about an input."""
 
-    @property
-    def areas(self) -> pd.DataFrame:
-        """The rows of `areas.csv` about the inputs of this run."""
-        return pd.DataFrame(self.rows["areas.csv"], columns=list(AREAS))
+    def table(self, name: str) -> pd.DataFrame:
+        """The rows of `areas.csv` or `clips.csv` about the inputs of this run."""
+        path = self.output / name
+        if not path.is_file():
+            return pd.DataFrame(columns=list(TABLES[name]))
+        found = pd.read_csv(path, dtype={"file": str, "structure": str}, keep_default_na=False, na_values=[""])
+        mine = {one.as_posix() for one in self.names.values()}
+        return found[found["file"].isin(mine)].reset_index(drop=True)
 
     def summary(self) -> str:
         """One line about all inputs."""
         words = [f"{len(self.done)} of {len(self.done) + len(self.failed)} inputs outlined"]
         words += [f"{len(self.failed)} failed"] if self.failed else []
         words += [f"{len(self.skipped)} other files skipped"] if self.skipped else []
-        return f"{', '.join(words)}: {self.output / 'areas.csv'}"
+        return ", ".join(words) + (f": {self.output / 'areas.csv'}" if self.done else "")
 
     def to_json(self) -> str:
         """Everything for a machine."""
@@ -109,13 +130,14 @@ class Report:
             "inputs": [
                 {
                     "input": str(path),
+                    "file": self.names[path].as_posix(),
                     "outputs": [str(one) for one in written],
                     "notes": list(self.notes.get(path, ())),
                 }
                 for path, written in self.done.items()
             ],
-            "areas": self.rows["areas.csv"],
-            "clips": self.rows["clips.csv"],
+            "areas": json.loads(self.table("areas.csv").to_json(orient="records")),
+            "clips": json.loads(self.table("clips.csv").to_json(orient="records")),
             "failed": [{"input": str(path), "reason": reason} for path, reason in self.failed.items()],
             "skipped": [str(path) for path in self.skipped],
         }
@@ -125,58 +147,61 @@ class Report:
 class Results:
     """The output folder during a run."""
 
-    def __init__(self, output: Path) -> None:
-        """Read the tables of earlier runs into the same folder.
+    def __init__(self, output: Path, endings: Mapping[Path, str]) -> None:
+        """Begin the tables; what an earlier run made of the same inputs is removed.
+
+        Args:
+            output: The folder.
+            endings: Ending of the label map of each input, by its output path without extension.
 
         Raises:
-            ValueError: A file of such a name is something else.
+            ValueError: A file with the name of a table is something else; nothing has been removed.
         """
         self.output = output
         self.report = Report(output)
-        self._tables = {name: open_table(output / name, columns) for name, columns in TABLES.items()}
+        mine = {name.as_posix(): ending for name, ending in endings.items()}
+        for table, columns in TABLES.items():
+            if (output / table).exists():
+                _start(output / table, columns, mine)
+        for name, label_ending in mine.items():
+            for ending in (label_ending, *BESIDE):
+                (output / f"{name}{ending}").unlink(missing_ok=True)
 
     @contextmanager
-    def entry(self, name: Path, path: Path) -> Iterator[tuple[Path, dict[str, list[dict[str, Any]]]]]:
+    def entry(self, name: Path, path: Path) -> Iterator[tuple[Path, Rows]]:
         """Open the place for the outputs of one input, and for its rows; they appear together if the block succeeds.
 
         Yields:
             Path without extension under which outputs are to be written, and an empty list of rows for each table, in
             which the column file need not be filled.
         """
-        target = self.output / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".predict-", dir=target.parent) as folder:
-            rows: dict[str, list[dict[str, Any]]] = {table: [] for table in TABLES}
-            yield Path(folder) / target.name, rows
-            for one in (row for some in rows.values() for row in some):
-                one["file"] = name.as_posix()
-            self._publish(name, sorted(Path(folder).iterdir()), rows)
-            self.report.done[path] = [target.parent / one.name for one in self._moved]
-            for table, some in rows.items():
-                self.report.rows[table] += [{column: row[column] for column in TABLES[table]} for row in some]
-
-    def _publish(self, name: Path, made: Sequence[Path], rows: Mapping[str, list[dict[str, Any]]]) -> None:
-        """Move outputs to their place, and write their rows; take all back if one of these fails."""
         folder = (self.output / name).parent
-        self._moved = [folder / one.name for one in made]
-        before = {table: dict(self._tables[table].lines) for table in TABLES}
-        for stale in (folder / f"{name.name}{ending}" for ending in ENDINGS):
-            if stale not in self._moved:
-                stale.unlink(missing_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".predict-", dir=folder) as hidden:
+            rows: Rows = {table: [] for table in TABLES}
+            yield Path(hidden) / name.name, rows
+            made = sorted(Path(hidden).iterdir())
+            self._publish(name, made, rows)
+        self.report.names[path] = name
+        self.report.done[path] = [folder / one.name for one in made]
+
+    def _publish(self, name: Path, made: Sequence[Path], rows: Rows) -> None:
+        """Move outputs to their place, and append their rows; take all back if one of these fails."""
+        folder = (self.output / name).parent
+        sizes: dict[Path, int] = {}
         try:
             for one in made:
                 shutil.move(one, folder / one.name)
             for table, some in rows.items():
-                opened = self._tables[table]
-                had = opened.lines.pop(name.as_posix(), None)
                 if some:
-                    opened.lines[name.as_posix()] = opened.format(some)
-                if some or had is not None or table == "areas.csv":
-                    opened.write()
+                    path = self.output / table
+                    if not path.exists():
+                        _start(path, TABLES[table], ())
+                    sizes[path] = path.stat().st_size
+                    append(path, _text(({**row, "file": name.as_posix()} for row in some), TABLES[table]))
         except OSError:
-            for one in self._moved:
-                one.unlink(missing_ok=True)
-            for table, lines in before.items():
-                lines.pop(name.as_posix(), None)
-                self._tables[table].lines = lines
+            for one in made:
+                (folder / one.name).unlink(missing_ok=True)
+            for path, size in sizes.items():
+                os.truncate(path, size)
             raise

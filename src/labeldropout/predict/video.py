@@ -136,4 +136,4 @@ def read_video(path: Path) -> Clip:
     def labels(target: Path, n_frames: int) -> AbstractContextManager[Put]:
         return nifti_labels(target, shape, n_frames, None)
 
-    return Clip(path, shape, lambda: _frames(path, turns, stored), None, aspect, ".nii.gz", labels, tuple(notes))
+    return Clip(path, shape, lambda: _frames(path, turns, stored), None, aspect, labels, tuple(notes))
