@@ -1,5 +1,7 @@
 """The programs under benchmarks/ run as they stand: their help, their loops, and the tables that they print."""
 
+import importlib
+import math
 import os
 import re
 import signal
@@ -8,8 +10,10 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import psutil
 import pytest
+import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 BENCHMARKS = ROOT / "benchmarks"
@@ -31,6 +35,69 @@ def test_every_program_says_what_it_does(program):
     result = run(program, "--help")
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith("usage:")
+
+
+@pytest.fixture
+def program(monkeypatch):
+    """A program of the folder as a module, by its name."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    return importlib.import_module
+
+
+def test_growth_in_proportion_to_the_work_is_no_fault(program):
+    """Whatever the start-up costs, a + b f grows with the power 1; a square grows faster; two factors tell nothing."""
+    growth = program("growth")
+    assert growth.power({1: 5.1, 4: 5.4, 16: 6.6}) == pytest.approx(1)
+    assert growth.power({1: 6, 4: 21, 16: 261}) > growth.FAULTY_POWER
+    assert math.isnan(growth.power({1: 5.0, 4: 6.0}))
+    assert math.isnan(growth.power({1: 5.0, 4: 5.0, 16: 5.0}))
+
+
+def test_growth_names_what_grows_faster_than_its_work(program):
+    """A step whose time is a square is marked in its row; one in proportion is not."""
+    growth = program("growth")
+
+    def tables(seconds):
+        return {
+            factor: pd.DataFrame({"jobs": [1], "cpu_s": [value], "mib": [100.0]}, index=["compare"])
+            for factor, value in seconds.items()
+        }
+
+    assert "faster than its work" in growth.row_of("compare", tables({1: 6.0, 4: 21.0, 16: 261.0}))
+    row = growth.row_of("compare", tables({1: 5.0, 4: 8.0, 16: 20.0}))
+    assert row == "| compare | 1 / 1 / 1 | 5.0 / 8.0 / 20.0 | 1.00 | 100 / 100 / 100 |"
+
+
+def test_instruction_sets_reach_the_libraries(program):
+    """Held to AVX2, PyTorch says so, and NumPy starts without a warning of features that are not there."""
+    sets = program("instruction_sets")
+    if torch.backends.cpu.get_cpu_capability() not in {"AVX2", "AVX512"}:
+        pytest.skip("this processor has no AVX2")
+    environment = sets.environment_of("avx2")
+    assert sets.capability(environment) == "AVX2"
+    call = [sys.executable, "-W", "error", "-c", "import numpy"]
+    subprocess.run(call, env={**os.environ, **environment}, check=True)
+    assert sets.environment_of("native") == {}
+
+
+def test_instruction_sets_know_the_models_of_the_list(program):
+    """A model that the list lacks is refused by name, before anything is made."""
+    sets = program("instruction_sets")
+    with pytest.raises(ValueError, match=r"no model 'e99' \(expected some of e1-camus"):
+        sets.write(Path("scratch", "nowhere"), Path("config", "config.yaml"), ["e99"])
+
+
+@pytest.mark.slow
+def test_the_profile_of_a_step_has_its_tables():
+    """Every variant stands beside the step as it is, and folding batch norm leaves the logits where they were."""
+    result = run("profile_step.py", "--size", "32", "--features", "dry", "--turns", "1", "--steps", "1")
+    assert result.returncode == 0, result.stderr
+    steps = re.findall(r"^\| ([^|]+) \| [\d.]+ \| [\d.]+ \| (the same|others) \|$", result.stdout, re.MULTILINE)
+    assert len(steps) == 7
+    assert steps[0][1] == "the same"
+    assert ("loss that checks its values", "the same") in steps
+    (apart,) = re.findall(r"batch norm folded into convolutions \| [\d.]+ \| [\d.]+ \| (\S+) \|", result.stdout)
+    assert float(apart) < 1e-5
 
 
 def test_an_unknown_loop_is_named():
