@@ -116,7 +116,7 @@ def unpack(dataset: str, path: Path, packed: bytes, n_bytes: int) -> bytes:
     Raises:
         DatasetError: The file is damaged or cut short.
     """
-    if path.suffix != ".gz":
+    if path.suffix.lower() != ".gz":
         return packed[:n_bytes]
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(packed)) as file:

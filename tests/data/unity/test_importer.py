@@ -390,6 +390,24 @@ def test_a_bad_curve_is_unknown_and_counted(release: Release, what: str):
     assert len(report.skipped["bad curve"]) == 1
 
 
+def test_an_image_without_a_single_good_curve_is_left_out_by_name(release: Release):
+    """It would enter a training with nothing to learn from."""
+    for key in ("curve-la-endo", "curve-lv-endo", "curve-lv-epi"):
+        release.of(0)[key], _ = BAD_CURVES["two points"]
+    cases, report = release.read(complete=False)
+    assert list(cases) == [code(1)]
+    assert report.left_out == {"apical, but no curve is good": [code(0)]}
+
+
+def test_a_curated_image_on_which_nothing_is_annotated_is_kept_and_named(release: Release):
+    """The list decides; whoever wrote it should know."""
+    for key in ("curve-la-endo", "curve-lv-endo", "curve-lv-epi"):
+        release.of(0)[key] = nothing("blurred")
+    cases, report = release.read(curation=curation(release, f"{code(0)}.png,1,,,,,,,"))
+    assert set(cases[code(0)].states.values()) == {UNKNOWN}
+    assert report.adjusted == {"an image kept by the curation on which nothing is annotated": [code(0)]}
+
+
 def test_without_a_good_cavity_there_is_no_myocardium(release: Release):
     """The wall is what the epicardium holds beside the cavity; the report names the curve to blame for both."""
     release.of(0)["curve-lv-endo"], _ = BAD_CURVES["crossing"]

@@ -63,8 +63,11 @@ class Frames:
 
 def _refuse_cut(path: Path) -> None:
     """Refuse a file that is shorter than its own header says; its last frames would be missing (RIFF, 1991)."""
-    with path.open("rb") as file:
-        start = file.read(8)
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+    except OSError as error:
+        raise error_in(path, "cannot be read", "a file", error.strerror) from error
     declared = int.from_bytes(start[4:8], "little") + 8
     found = path.stat().st_size
     if start[:4] == b"RIFF" and declared > found:

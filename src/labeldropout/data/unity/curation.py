@@ -109,6 +109,8 @@ def from_curation(
                     "a curve or an extra mask",
                     found[structure].kind,
                 )
+        if all(state is State.UNKNOWN for state in states.values()):
+            report.adjust("an image kept by the curation on which nothing is annotated", row.code)
         return Wanted(row.code, row.view or view, states, curated=True, where=where, flags=flag_several(found))
 
     wanted = []

@@ -104,8 +104,12 @@ def _read_case(wanted: Wanted, path: Path, release: Release, options: Options, r
         report.skip("bad curve", f"{wanted.code}: {why}")
         states[structure] = State.UNKNOWN
         flags.append(f"bad-curve-{structure.name}")
-    if not wanted.curated and options.complete and not all_drawn(states, options):
-        return None
+    if not wanted.curated:
+        if options.complete and not all_drawn(states, options):
+            return None
+        if all(state is State.UNKNOWN for state in states.values()):
+            report.leave_out("apical, but no curve is good", wanted.code)
+            return None
     target = np.zeros(image.shape, np.uint8)
     for structure in (Structure.LVM, Structure.LA, Structure.LV):
         area = areas[structure]
