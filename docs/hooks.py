@@ -22,13 +22,15 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
+from labeldropout.heart import FOREGROUND
+
 ROOT = Path(__file__).resolve().parents[1]
 
 COLUMNS = {
     "Data": (
-        "labeldropout.data.case_store:CASES",
+        "labeldropout.data.case_store:columns_of_cases",
         "labeldropout.data.segment_cone:CONES",
-        "labeldropout.data.prepared:PREPARED",
+        "labeldropout.data.prepared:columns_of_prepared",
         "labeldropout.data.parts:PATIENTS",
     ),
     "Models and scores": (
@@ -76,10 +78,14 @@ def _table(header: tuple[str, ...], rows: list[tuple[object, ...]]) -> str:
 
 
 def _docstring(address: str) -> tuple[Mapping[str, str], str]:
-    """Return the declaration `module:NAME` and the docstring below it."""
+    """Return the declaration `module:NAME` and the docstring below it; of a function, what it gives for a heart."""
     module_name, name = address.split(":")
     module = importlib.import_module(module_name)
     body = ast.parse(inspect.getsource(module)).body
+    for node in body:
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            words = (ast.get_docstring(node) or "").partition("\n\n")[0]
+            return getattr(module, name)(FOREGROUND), re.sub(r"^What (.*?) says: ", r"\1: ", words)
     for node, beneath in pairwise(body):
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         is_it = any(isinstance(target, ast.Name) and target.id == name for target in targets)
@@ -107,6 +113,7 @@ def _keys(schema: Mapping[str, Any], definitions: Mapping[str, Any], prefix: str
         whole = {**definitions[entry["$ref"].rsplit("/", 1)[1]], **own} if "$ref" in entry else entry
         yield f"{prefix}{name}", whole
         yield from _keys(whole, definitions, f"{prefix}{name}.")
+        yield from _keys(whole.get("items", {}), definitions, f"{prefix}{name}[].")
 
 
 def _allowed(entry: Mapping[str, Any]) -> str:
@@ -139,7 +146,10 @@ def configuration() -> str:
     defaults = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))
     single, parts = [], []
     for name, entry in schema["properties"].items():
-        below = list(_keys(entry, schema["$defs"], f"{name}."))
+        below = [
+            *_keys(entry, schema["$defs"], f"{name}."),
+            *_keys(entry.get("items", {}), schema["$defs"], f"{name}[]."),
+        ]
         if not below:
             single.append((f"`{name}`", entry["description"], _allowed(entry), _value(defaults, name)))
             continue
