@@ -9,6 +9,7 @@ import sys
 import sysconfig
 import tomllib
 import venv
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -165,3 +166,20 @@ def test_dicom_without_its_extra_is_named(installed, tmp_path):
     done = installed("predict")("labeldropout", "predict", "--output", "outlines", "still.dcm")
     assert done.returncode == 1
     assert "still.dcm: DICOM needs pydicom: pip install 'labeldropout[predict,dicom]'" in done.stderr
+
+
+def test_the_wheel_has_what_python_does_not_import(wheel):
+    """The mark for type checkers, the released weights, the report's templates and nnU-Net's folder come along."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    assert "labeldropout/py.typed" in names
+    assert "labeldropout/predict/released/weights.safetensors" in names
+    assert "labeldropout/integrations/nnunet_trainers/label_dropout_trainer.py" in names
+    assert any(name.endswith(".jinja") for name in names)
+
+
+@pytest.mark.parametrize(("extra", "framework"), [("monai", "monai"), ("nnunet", "nnunetv2")])
+def test_an_integration_needs_its_extra_alone(installed, extra, framework):
+    """With the wheel and one extra, the integration can be imported."""
+    done = installed(extra)("python", "-W", "ignore", "-c", f"import labeldropout.integrations.{extra}, {framework}")
+    assert done.returncode == 0, done.stderr[-3000:]
