@@ -14,13 +14,13 @@ from filelock import FileLock
 from workflow_copy import Workflow, copy_workflow
 
 from labeldropout.case import Case, stable_id
-from labeldropout.data.case_store import CaseStore, write_cases
+from labeldropout.data.case_store import CaseStore, with_structures, write_cases
 from labeldropout.data.import_report import ImportReport
 from labeldropout.data.parts import PATIENTS
-from labeldropout.data.prepared import columns_of_prepared, write_prepared
+from labeldropout.data.prepared import PREPARED, write_prepared
 from labeldropout.files import write_table
 from labeldropout.heart import Structure
-from labeldropout.labels import Instant, State, View
+from labeldropout.labels import Instant, State, View, values_of
 
 GRID = 32
 PARTS = ["training"] * 6 + ["validation"] * 2 + ["test"] * 2
@@ -127,7 +127,7 @@ def small_study(tmp_path: Path) -> SmallStudy:
         write_cases(cases, study.cases(dataset), ImportReport(dataset))
         store = CaseStore(study.cases(dataset))
         table = store.table.assign(crop_row=4, crop_column=4, crop_height=GRID, crop_width=GRID)
-        table = table[list(columns_of_prepared(store.pixels.structures))]
+        table = table[list(with_structures(PREPARED, values_of(store.pixels.structures)))]
         inside = (slice(4, 4 + GRID),) * 2
         write_prepared(
             (store.image(i)[inside] for i in range(len(store))),

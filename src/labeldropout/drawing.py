@@ -1,15 +1,14 @@
 """A small picture of one case: the image with the reference's outlines, and beside it with those of a prediction."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from enum import IntEnum
 
 import numpy as np
 import pandas as pd
 from jaxtyping import UInt8
 from PIL import Image
 from scipy.ndimage import binary_erosion
-
-from labeldropout.heart import COLOURS, Structure
 
 SIDE_PX = 256
 """Longer side of each of the two halves."""
@@ -70,11 +69,12 @@ def choose(scores: pd.DataFrame, seed: int) -> pd.DataFrame:
 
 
 def draw(
-    image: UInt8[np.ndarray, "_ _"],
+    image: UInt8[np.ndarray, "_ _ *channels"],
     reference: UInt8[np.ndarray, "_ _"],
-    annotated: Iterable[Structure],
+    annotated: Iterable[IntEnum],
     prediction: UInt8[np.ndarray, "_ _"],
     pixel_aspect: float,
+    colours: Mapping[IntEnum, tuple[int, int, int]],
 ) -> Image.Image:
     """The image twice, on square pixels: with the reference's outlines on the left, the prediction's on the right.
 
@@ -84,24 +84,25 @@ def draw(
         annotated: Structures annotated in the reference; only these are outlined on the left.
         prediction: Label map of the model.
         pixel_aspect: Height over width of a pixel.
+        colours: Red, green and blue (0 to 255) of each structure.
 
     Raises:
         ValueError: The three have different shapes, so they do not belong to one case.
     """
-    shapes = [array.shape for array in (image, reference, prediction)]
+    shapes = [array.shape[:2] for array in (image, reference, prediction)]
     if len(set(shapes)) > 1:
         raise ValueError(f"image, reference and prediction have the shapes {shapes} (expected one shape).")
     height, width = image.shape[0] * pixel_aspect, float(image.shape[1])
     scale = SIDE_PX / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    ground = Image.fromarray(np.ascontiguousarray(image)).resize(size, Image.Resampling.BILINEAR).convert("RGB")
+    ground = in_colour(resized(image, size, Image.Resampling.BILINEAR))
     picture = Image.new("RGB", (2 * size[0] + _GAP_PX, size[1]), (255, 255, 255))
-    halves = ((reference, set(annotated)), (prediction, set(COLOURS)))
+    halves = ((reference, set(annotated)), (prediction, set(colours)))
     for place, (labels, structures) in enumerate(halves):
-        half = np.asarray(ground).copy()
+        half = ground.copy()
         enlarged = np.asarray(Image.fromarray(np.ascontiguousarray(labels)).resize(size, Image.Resampling.NEAREST))
         thickness = math.ceil(SIDE_PX / 200)
-        for structure, colour in COLOURS.items():
+        for structure, colour in colours.items():
             area = enlarged == structure
             if structure in structures and area.any():
                 half[area & ~binary_erosion(area, iterations=thickness)] = colour

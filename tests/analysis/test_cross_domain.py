@@ -48,7 +48,14 @@ def made(tmp_path):
         cases=[],
         split=[split],
         reported=reported,
-        settings={"simulated": True, "severity": 1.0, "statistics": {"draws": 100, "seed": 0}, "seed": 1},
+        settings={
+            "simulated": True,
+            "real": [],
+            "structures": ["LV", "LVM", "LA"],
+            "severity": 1.0,
+            "statistics": {"draws": 100, "seed": 0},
+            "seed": 1,
+        },
         output=tmp_path / "cross_domain.csv",
     )
     return tmp_path / "cross_domain.csv"

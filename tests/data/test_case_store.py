@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 from labeldropout.case import Case, DatasetError
-from labeldropout.data.case_store import CaseStore, write_cases
+from labeldropout.data.case_store import CaseStore, with_structures, write_cases
 from labeldropout.data.import_report import ImportReport
 from labeldropout.data.pixels import Pixels, read_pixels
-from labeldropout.data.prepared import columns_of_prepared, read_prepared, write_prepared
+from labeldropout.data.prepared import PREPARED, read_prepared, write_prepared
 from labeldropout.files import read_json, read_table, replacing, write_json, write_table
 from labeldropout.heart import FOREGROUND, Structure
 from labeldropout.labels import Instant, State, View, number_structures, values_of
@@ -271,7 +271,11 @@ GREY = Pixels(1, number_structures(["LV", "LVM", "LA"]))
 
 def prepared_table(n):
     """Rows for `n` prepared cases."""
-    row = dict.fromkeys(columns_of_prepared(FOREGROUND), 1) | {"view": "A2C", "instant": "", "row_spacing_mm": np.nan}
+    row = dict.fromkeys(with_structures(PREPARED, values_of(FOREGROUND)), 1) | {
+        "view": "A2C",
+        "instant": "",
+        "row_spacing_mm": np.nan,
+    }
     return pd.DataFrame([row | {"case": f"c{i}"} for i in range(n)])
 
 

@@ -8,13 +8,13 @@ import pytest
 
 from labeldropout.case import Case
 from labeldropout.cone import Cone, cone_mask
-from labeldropout.data.case_store import CaseStore, write_cases
+from labeldropout.data.case_store import CaseStore, with_structures, write_cases
 from labeldropout.data.import_report import ImportReport
 from labeldropout.data.prepare import prepare
-from labeldropout.data.prepared import columns_of_prepared, read_prepared
+from labeldropout.data.prepared import PREPARED, read_prepared
 from labeldropout.data.segment_cone import CONES
 from labeldropout.heart import Structure
-from labeldropout.labels import Instant, State, View
+from labeldropout.labels import Instant, State, View, values_of
 from labeldropout.learning.model import crop_of
 
 SHAPE = (100, 140)
@@ -69,7 +69,7 @@ def test_a_store_becomes_arrays_that_can_be_carried_back(tmp_path):
     prepare(store, tmp_path / "cones", 64, 0.02, tmp_path / "prepared")
     prepared = read_prepared(tmp_path / "prepared")
     assert prepared.images.shape == (4, 64, 64)
-    assert list(prepared.table.columns) == list(columns_of_prepared(prepared.pixels.structures))
+    assert list(prepared.table.columns) == list(with_structures(PREPARED, values_of(prepared.pixels.structures)))
     masks = np.fromfile(tmp_path / "cones" / "masks.u8", np.uint8).reshape(4, *SHAPE)
     assert set(np.unique(masks)) == {0, 1}
     assert not masks[:, 12:58, 3:7].any()

@@ -13,7 +13,7 @@ def test_run_record_has_times_by_rule(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"s\th:m:s\n{seconds}\t0:00:01\n")
     (benchmarks / "train" / "m" / "seed-0.json").write_text('{"device": "cpu"}')
-    record = run_record(benchmarks, "test")
+    record = run_record(benchmarks, "test", [{"name": "LV"}])
     assert record["seconds_by_rule"] == {
         "split": {"jobs": 1, "seconds": 1.0, "longest_seconds": 1.0},
         "train": {"jobs": 2, "seconds": 6.0, "longest_seconds": 3.5},
@@ -22,4 +22,4 @@ def test_run_record_has_times_by_rule(tmp_path):
     assert record["study"] == "test"
     (benchmarks / "train" / "m" / "seed-1.json").touch()
     with pytest.raises(ValueError, match=r"train/m/seed-1\.json: not JSON"):
-        run_record(benchmarks, "test")
+        run_record(benchmarks, "test", [{"name": "LV"}])

@@ -19,12 +19,15 @@ rule figures_item:
     params:
         code=ask(CODE.figure),
         simulated=STUDY.study_simulated(),
+        structures=as_json(config["structures"]),
+        hidden=ask(STUDY.hidden_in_item),
         cases=folders("cases"),
         stem=subpath(output.svg, strip_suffix=".svg"),
     shell:
         "labeldropout figures --item {wildcards.item} --table {input.tables:q}"
         " --cases {params.cases:q} --predictions {input.predictions:q}"
-        " --simulated {params.simulated} --output {params.stem:q} > {log:q} 2>&1"
+        " --simulated {params.simulated} --structures {params.structures:q}"
+        " --hidden {params.hidden:q} --output {params.stem:q} > {log:q} 2>&1"
 
 
 rule figures_local:
@@ -265,9 +268,11 @@ rule run_record:
     params:
         code=fingerprint("running.run_record:run_record"),
         study=config["study"],
+        structures=as_json(config["structures"]),
         benchmarks=f"{STUDY.results}/benchmarks",
     shell:
-        "labeldropout run-record --study {params.study:q} --benchmarks {params.benchmarks:q}"
+        "labeldropout run-record --study {params.study:q} --structures {params.structures:q}"
+        " --benchmarks {params.benchmarks:q}"
         " --output {output.record:q} > {log:q} 2>&1"
 
 

@@ -27,7 +27,7 @@ from labeldropout.learning.tables import SCORES
 MACHINES = {
     "model": "row of config/experiments.tsv",
     "dataset": "data set whose test part is scored",
-    "structure": "LV, LVM or LA",
+    "structure": "name of the structure",
     "reference": "dataset, or observer for masks drawn on the annotation kit",
     "fully_labelled": "whether the model was trained with every label, as the one who compares says: yes or no",
     "n": "images with a Dice score under every seed on both machines",
@@ -51,7 +51,7 @@ MACHINE_VERDICTS = {
     "claim": "C1 to C14, as in config/claims.yaml",
     "comparison": "what is compared, in words",
     "dataset": "data set whose test part is scored",
-    "structure": "LV, LVM or LA; mean = mean over the structures of an image",
+    "structure": "name of the structure; mean = mean over the structures of an image",
     "first": "outcome of the comparison on the first machine",
     "second": "outcome on the second",
     "turned": "yes or no: whether it holds on one machine and is contradicted on the other",

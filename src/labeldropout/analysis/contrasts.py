@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from labeldropout.analysis.statistics import NO_DIFFERENCE
-from labeldropout.analysis.study import CELL, MEAN, STRUCTURES, Study
+from labeldropout.analysis.study import CELL, MEAN, Study
 from labeldropout.learning.experiments import AUGMENTATIONS, ORACLE, Experiment
 
 SHOWN_PROBABILITY = 0.5
@@ -43,7 +43,7 @@ def _cells(study: Study, a: Experiment, b: Experiment, *, means: bool) -> list[t
     return [
         (dataset, structure, reference)
         for dataset in b.evaluated_on
-        for structure in STRUCTURES
+        for structure in study.structures
         for reference in ("dataset", "observer")
         if (dataset, structure, reference) in shared and (means or structure != MEAN)
     ]
@@ -214,7 +214,7 @@ def _losses(study: Study) -> Iterator[Contrast]:
             continue
         where = "across domains" if len(without.train_on) > 1 else "within a domain"
         missing = " and ".join(item.structure.name for item in without.hidden)
-        for structure in STRUCTURES:
+        for structure in study.structures:
             for b in same:
                 if b is without:
                     continue

@@ -7,7 +7,6 @@ import pandas as pd
 
 from labeldropout.analysis.study import Content, Study, cell_of
 from labeldropout.analysis.typesetting import NOTHING, number
-from labeldropout.heart import Structure
 from labeldropout.items import Item
 
 CROSS_DOMAIN = {
@@ -49,18 +48,26 @@ PUBLISHED = (
 def cross_domain(study: Study, item: Item) -> Content:
     """Every pair of data sets of the models that were trained on one, then the published pairs.
 
-    Ours are means over images, then over seeds; the LV, scored against the data set's own labels.
+    Ours are means over images, then over seeds, of the first structure (of hearts the LV), scored against the data
+    set's own labels.
     """
     rows = []
     for experiment in study.experiments:
-        (trained_on,) = experiment.train_on
+        (trained_on,), name = experiment.train_on, experiment.structures[0].name
         own = study.images[study.images["model"] == experiment.model]
         dice = {
-            dataset: float(cell_of(own, dataset, Structure.LV.name, "dataset")["dice"].mean())
-            for dataset in experiment.evaluated_on
+            dataset: float(cell_of(own, dataset, name, "dataset")["dice"].mean()) for dataset in experiment.evaluated_on
         }
         rows += [
-            [trained_on, dataset, dice[trained_on], across, dice[trained_on] - across, "this study", study.data]
+            [
+                trained_on,
+                dataset,
+                dice[trained_on],
+                across,
+                dice[trained_on] - across,
+                "this study",
+                study.data_of(dataset),
+            ]
             for dataset, across in dice.items()
             if dataset != trained_on and not math.isnan(across)
         ]

@@ -108,7 +108,7 @@ def _rows(study: Study) -> Iterator[dict[str, Any]]:
     arms = _arms(study.experiments)
     for item in arms["oracle"].hidden:
         cell = cell_of(study.scores, item.dataset, item.structure.name, "dataset")
-        where = {"dataset": item.dataset, "structure": item.structure.name, "data": study.data}
+        where = {"dataset": item.dataset, "structure": item.structure.name, "data": study.data_of(item.dataset)}
         for part, a, b in _pairs(arms):
             of_seeds = [
                 {**_row(part, a, b, cell[cell["seed"] == seed], sample), "seed": seed, **where}

@@ -163,7 +163,7 @@ def outcomes(
             "equivalence_margin": margin,
             "equivalent": inside if inside == "" else "yes" if inside else "no",
             "reported": study.reported_value("text", item="tests", measure="p", **where),
-            "data": study.data,
+            "data": study.data_of(contrast.dataset),
         }
 
 

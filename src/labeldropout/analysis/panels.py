@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from labeldropout.analysis.contrasts import nearest_to_shown
-from labeldropout.analysis.study import _DATA, MEAN, STRUCTURES, Content, Study
+from labeldropout.analysis.study import _DATA, MEAN, Content, Study
 from labeldropout.analysis.typesetting import NOTHING, number
 from labeldropout.items import Item
 from labeldropout.labels import Part
@@ -19,7 +19,7 @@ PANEL_TABLE = {
     "seed": "seed of the training",
     "dataset": "data set of the case",
     "case": "our identifier of the case; drawn at random with the study's seed, never chosen by score",
-    "structure": "LV, LVM or LA, where the case has a reference; else one row with an empty cell",
+    "structure": "name of the structure, where the case has a reference; else one row with an empty cell",
     "reference": "dataset, or observer for masks drawn on the annotation kit",
     "dice": "Dice score of this model, seed, case and structure",
     "position": "row of the panel, from 0",
@@ -68,7 +68,7 @@ def _panel(study: Study, chosen: Sequence[tuple[str, str]], experiments: Sequenc
             mine = (study.scores["model"] == experiment.model) & (study.scores["seed"] == seed)
             scores = study.scores[mine & (study.scores["case"] == case) & (study.scores["structure"] != MEAN)]
             scored = {row.structure: row for row in scores.itertuples()}
-            found = [scored[name] for name in STRUCTURES if name in scored]
+            found = [scored[name] for name in study.structures if name in scored]
             for structure, reference, dice in [(row.structure, row.reference, row.dice) for row in found] or [
                 ("", "", math.nan)
             ]:
@@ -82,7 +82,7 @@ def _panel(study: Study, chosen: Sequence[tuple[str, str]], experiments: Sequenc
                         "reference": reference,
                         "dice": dice,
                         "position": position,
-                        "data": study.data,
+                        "data": study.data_of(dataset),
                     }
                 )
     table = pd.DataFrame(rows, columns=list(PANEL_TABLE))

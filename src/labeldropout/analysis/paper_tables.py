@@ -11,11 +11,12 @@ import pandas as pd
 from labeldropout.analysis.contrasts import Contrast, declared, declared_instrument
 from labeldropout.analysis.outcomes import Resampling, correct, outcomes
 from labeldropout.analysis.panels import kit_cases
+from labeldropout.analysis.readings import unit_of
 from labeldropout.analysis.statistics import NO_DIFFERENCE
 from labeldropout.analysis.study import _DATA, Content, Study
 from labeldropout.analysis.typesetting import NOTHING, interval, number, p_value
+from labeldropout.data.case_store import EACH_STRUCTURE, with_structures
 from labeldropout.data.catalogue import DATASETS
-from labeldropout.heart import FOREGROUND
 from labeldropout.items import Item
 from labeldropout.labels import Part, State
 from labeldropout.learning.experiments import Experiment
@@ -26,7 +27,7 @@ TESTS = {
     "model_a": "row of config/experiments.tsv",
     "model_b": "the model whose gain over model_a is tested",
     "dataset": "data set whose test part is scored",
-    "structure": "LV, LVM or LA; mean = mean over the structures of an image",
+    "structure": "name of the structure; mean = mean over the structures of an image",
     "reference": "dataset, or observer for masks drawn on the annotation kit",
     "unit": "what is paired: image (as the paper) or patient (means over a patient's images)",
     "n": "pairs tested",
@@ -85,9 +86,7 @@ TABLE_1 = {
     "title": "its full name",
     "patients": "groups that no split divides: patients, videos or video codes",
     "images": "images used",
-    "LV": "images in which it is labelled",
-    "LVM": "images in which it is labelled",
-    "LA": "images in which it is labelled",
+    EACH_STRUCTURE: "images in which it is labelled: one column per structure of the study, under its name",
     "views": "views of the images, joined by +",
     "training_patients": "groups in the training part",
     "training_images": "images in the training part",
@@ -104,7 +103,7 @@ TABLE_1 = {
 """`tables/table_1.csv`: one row per data set."""
 
 TABLE_2 = {
-    "structure": "LV, LVM or LA",
+    "structure": "name of the structure",
     "reference": "dataset, or observer for masks drawn on the annotation kit",
     "n": "images",
     "n_patients": "patients",
@@ -174,18 +173,20 @@ def _words(text: object) -> str:
 
 def table_1(study: Study, item: Item) -> Content:
     """Images and patients by data set and part, beside the paper's counts."""
+    structures = study.structures[:-1]
     rows = []
     for name in dict.fromkeys(study.cases["dataset"]):
         cases = study.cases[study.cases["dataset"] == name]
-        reported = DATASETS[name].facts.REPORTED
+        facts = DATASETS[name].facts if name in DATASETS else None
+        reported = facts.REPORTED if facts else dict.fromkeys(("subjects", "images", "structures", "views"))
         by_part = {part: cases[cases["part"] == part] for part in Part}
         rows.append(
             {
                 "dataset": name,
-                "title": DATASETS[name].facts.TITLE,
+                "title": facts.TITLE if facts else name,
                 "patients": cases["patient"].nunique(),
                 "images": len(cases),
-                **{one.name: int((cases[one.name] == State.LABELLED).sum()) for one in FOREGROUND},
+                **{one: int((cases[one] == State.LABELLED).sum()) for one in structures},
                 "views": "+".join(sorted(set(cases["view"]) - {""})) or "-",
                 **{
                     key: value
@@ -199,19 +200,18 @@ def table_1(study: Study, item: Item) -> Content:
                 "reported_images": _words(reported["images"]),
                 "reported_structures": _words(reported["structures"]),
                 "reported_views": _words(reported["views"]),
-                "data": study.data,
+                "data": study.data_of(name),
             }
         )
-    table = pd.DataFrame(rows, columns=list(TABLE_1))
+    columns = with_structures(TABLE_1, structures)
+    table = pd.DataFrame(rows, columns=list(columns))
     reading = pd.DataFrame(
         [
             {
                 "Data set": row.dataset,
                 "Patients (paper)": f"{row.patients} ({row.reported_subjects})",
                 "Images (paper)": f"{row.images} ({row.reported_images})",
-                "LV": str(row.LV),
-                "LVM": str(row.LVM),
-                "LA": str(row.LA),
+                **{one: str(getattr(row, one)) for one in structures},
                 "Structures in the paper": row.reported_structures.replace("+", ", "),
                 "Views (paper)": f"{row.views} ({row.reported_views})".replace("+", ", "),
                 "Training, validation, test images": (
@@ -225,7 +225,9 @@ def table_1(study: Study, item: Item) -> Content:
         ]
     )
     how = "A patient is a group that no split divides: a patient, a video or a video code."
-    return Content(table, TABLE_1, f"{item.numbers} {how}", reading)
+    if unit_of(study.cases) == "images":
+        how = "Every image is a group of its own for the split."
+    return Content(table, columns, f"{item.numbers} {how}", reading)
 
 
 def _arms(experiments: Sequence[Experiment]) -> tuple[Experiment, Experiment] | None:
@@ -244,14 +246,14 @@ def _table_2_rows(study: Study, arms: tuple[Experiment, Experiment]) -> list[dic
     for dataset in sorted(set(kit["dataset"])):
         cases = kit.loc[kit["dataset"] == dataset, "case"].tolist()
         on_kit = study.scores[study.scores["case"].isin(set(cases))]
-        for structure in FOREGROUND:
+        for structure in study.structures[:-1]:
             # The observer draws what the data set does not label.
-            mine = on_kit.loc[on_kit["structure"] == structure.name, "reference"]
+            mine = on_kit.loc[on_kit["structure"] == structure, "reference"]
             if mine.empty:
                 continue
             reference = "dataset" if (mine == "dataset").any() else "observer"
             words = "label dropout against none, annotation kit"
-            contrast = Contrast("table 2", words, *arms, dataset, structure.name, reference)
+            contrast = Contrast("table 2", words, *arms, dataset, structure, reference)
             rows += outcomes(study, contrast, resampling, cases)
     return correct(rows)
 
@@ -298,7 +300,7 @@ def table_2(study: Study, item: Item) -> Content:
                 "reported_label_dropout": of_arms[1],
                 "reported_difference": study.reported_value(**both, measure="difference"),
                 "reported_relative_gain": study.reported_value(**both, measure="relative_gain"),
-                "data": study.data,
+                "data": study.data_of(image["dataset"]),
             }
         )
     table = pd.DataFrame(rows, columns=list(TABLE_2))

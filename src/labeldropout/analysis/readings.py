@@ -1,12 +1,43 @@
 """A table as files: its full numbers, and its reading for people in Markdown and LaTeX."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from labeldropout.analysis.typesetting import latex, markdown
+from labeldropout.data.catalogue import DATASETS
 from labeldropout.files import replacing, write_table
+
+
+def unit_of(cases: pd.DataFrame) -> str:
+    """What intervals and tests draw: patients, or images where every picture is a group of its own.
+
+    Args:
+        cases: Columns dataset, patient and case. The data sets of hearts have patients, whatever was taken from them.
+    """
+    of_groups = cases.groupby(["dataset", "patient"], sort=False)["case"].nunique()
+    return "patients" if of_groups.gt(1).any() or set(cases["dataset"]) & set(DATASETS) or cases.empty else "images"
+
+
+def in_units(text: str, unit: str) -> str:
+    """A text about patients, in the words of the unit.
+
+    Args:
+        text: What is said if there are patients.
+        unit: From `unit_of`.
+    """
+    if unit == "patients":
+        return text
+    return re.sub(r"\bpatient", unit.removesuffix("s"), re.sub(r"\bPatient", unit.removesuffix("s").capitalize(), text))
+
+
+def reading_in_units(reading: pd.DataFrame, unit: str) -> pd.DataFrame:
+    """A reading in the words of the unit; a column that the change makes the same as another one is left out."""
+    said = reading.rename(columns=lambda name: in_units(name, unit))
+    said = said.map(lambda cell: in_units(cell, unit) if isinstance(cell, str) else cell)
+    return said.loc[:, ~said.columns.duplicated()]
 
 
 def write_with_readings(

@@ -8,7 +8,7 @@ import pandas as pd
 
 from labeldropout.analysis.outcomes import Resampling
 from labeldropout.analysis.statistics import group_means, standard_deviation, summarise
-from labeldropout.analysis.study import _DATA, STRUCTURES, Content, Study, cell_of
+from labeldropout.analysis.study import _DATA, Content, Study, cell_of
 from labeldropout.analysis.typesetting import interval, mean_and_spread, number
 from labeldropout.items import Item
 from labeldropout.learning.experiments import Experiment
@@ -20,7 +20,7 @@ FIGURE_TABLE = {
     "probability": "probability of label dropout; 0 without",
     "seed": "seed of the training, or all: means over seeds",
     "dataset": "data set whose test part is scored",
-    "structure": "LV, LVM or LA; mean = mean over the structures of an image that have a Dice score",
+    "structure": "name of the structure; mean = mean over the structures of an image that have a Dice score",
     "dice_mean": "mean Dice over images; seed all: mean over seeds of those means",
     "dice_sd": "standard deviation (n - 1) over images; seed all: over the seeds' means, empty with one seed",
     "dice_median": "median over images; seed all: of the images' means over seeds, as are the four numbers that follow",
@@ -91,7 +91,7 @@ def _rows(study: Study, item: str, references: Sequence[str]) -> Iterator[dict[s
         cells = [
             (dataset, structure, reference)
             for dataset in experiment.evaluated_on
-            for structure in STRUCTURES
+            for structure in study.structures
             for reference in references
         ]
         for dataset, structure, reference in cells:
@@ -133,7 +133,7 @@ def _rows(study: Study, item: str, references: Sequence[str]) -> Iterator[dict[s
                     "n_both_empty": summary.n_missing,
                     "reported": study.reported_value(**where, measure="dice"),
                     "reported_sd": study.reported_value("sd", **where, measure="dice"),
-                    "data": study.data,
+                    "data": study.data_of(dataset),
                     "reference": reference,
                     **_set_apart(study, experiment),
                 }

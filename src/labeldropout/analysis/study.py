@@ -10,10 +10,9 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from labeldropout.data.case_store import columns_of_cases, read_case_table
+from labeldropout.data.case_store import CASES, read_case_table
 from labeldropout.data.parts import named, read_parts
 from labeldropout.files import read_json, read_table
-from labeldropout.heart import FOREGROUND
 from labeldropout.learning.experiments import Experiment, experiment_of
 from labeldropout.learning.tables import SCORES
 
@@ -21,8 +20,6 @@ _DATA = {"data": "simulated or real"}
 
 MEAN = "mean"
 """Structure of the rows that hold the mean over the structures of an image."""
-
-STRUCTURES = (*(structure.name for structure in FOREGROUND), MEAN)
 
 CELL = ["dataset", "structure", "reference"]
 
@@ -52,9 +49,13 @@ class Study:
     settings: dict[str, Any]
 
     @property
-    def data(self) -> str:
-        """Entry of the column `data`."""
-        return "simulated" if self.settings["simulated"] else "real"
+    def structures(self) -> tuple[str, ...]:
+        """Names of the study's structures in the order of their values, then `MEAN`."""
+        return (*self.settings["structures"], MEAN)
+
+    def data_of(self, dataset: str) -> str:
+        """Entry of the column `data` in a row about a data set."""
+        return "simulated" if self.settings["simulated"] and dataset not in self.settings["real"] else "real"
 
     @property
     def severity(self) -> float:
@@ -189,7 +190,7 @@ def read_cases(stores: Iterable[Path], split: Sequence[Path]) -> pd.DataFrame:
         if (lost := table["part"].isna()).any():
             raise ValueError(f"{named(split)}: no part for patient {table.loc[lost, 'patient'].iloc[0]} of {store}.")
         tables.append(table)
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=[*columns_of_cases(()), "part"])
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=[*CASES, "part"])
 
 
 def per_image(scores: pd.DataFrame) -> pd.DataFrame:

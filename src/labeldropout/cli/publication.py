@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from labeldropout.cli.flags import Verb
+from labeldropout.cli.flags import Verb, json_value
 from labeldropout.cli.tracing import write_sidecar
 from labeldropout.items import figures as catalogued
 
@@ -14,6 +14,10 @@ def _figures_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cases", type=Path, nargs="*", default=[], help="stores of cases, for pictures")
     parser.add_argument("--predictions", type=Path, nargs="*", default=[], help="predictions, for pictures")
     parser.add_argument("--simulated", choices=("yes", "no"), required=True)
+    parser.add_argument(
+        "--structures", type=json_value, required=True, help="section structures of the configuration, as JSON"
+    )
+    parser.add_argument("--hidden", default="", help="what is hidden from the models of the figure, as in LA@unity:1.0")
     parser.add_argument("--output", type=Path, required=True, help="path without suffix; .svg and .png are written")
 
 
@@ -28,6 +32,8 @@ def figures(arguments: argparse.Namespace) -> None:
         cases=arguments.cases,
         predictions=arguments.predictions,
         simulated=arguments.simulated == "yes",
+        structures=arguments.structures,
+        hidden=arguments.hidden,
         output=arguments.output,
     )
     files = [arguments.output.with_suffix(ending) for ending in (".svg", ".png")]
@@ -36,7 +42,12 @@ def figures(arguments: argparse.Namespace) -> None:
         sidecar_of(files[0]),
         files=files,
         inputs=[*arguments.table, *files_of(arguments.cases, STORE), *arguments.predictions],
-        settings={"item": arguments.item, "simulated": arguments.simulated == "yes"},
+        settings={
+            "item": arguments.item,
+            "simulated": arguments.simulated == "yes",
+            "structures": arguments.structures,
+            "hidden": arguments.hidden,
+        },
         models=models_in_tables(arguments.table),
         simulated=arguments.simulated == "yes",
         target=arguments.item,

@@ -3,11 +3,14 @@
 import argparse
 from pathlib import Path
 
-from labeldropout.cli.flags import Verb, add_paths
+from labeldropout.cli.flags import Verb, add_paths, json_value
 
 
 def _run_record_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--study", required=True, help="name of the study")
+    parser.add_argument(
+        "--structures", type=json_value, required=True, help="section structures of its configuration, as JSON"
+    )
     add_paths(parser, "benchmarks", "output")
 
 
@@ -16,7 +19,7 @@ def run_record(arguments: argparse.Namespace) -> None:
     from labeldropout.files import write_json
     from labeldropout.running.run_record import run_record
 
-    write_json(run_record(arguments.benchmarks, arguments.study), arguments.output)
+    write_json(run_record(arguments.benchmarks, arguments.study, arguments.structures), arguments.output)
 
 
 def _verify_flags(parser: argparse.ArgumentParser) -> None:

@@ -1,6 +1,6 @@
 """The store of cases: one flat file of images, one of targets, and a table."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from enum import IntEnum
 from pathlib import Path
@@ -75,7 +75,7 @@ def write_cases(
     """Stream cases into a store; memory use does not grow with their number.
 
     Files: `images.u8` and `targets.u8` (all pixels in sequence, uint8, row by row, channels of a pixel together),
-    `pixels.json` (their meaning), `cases.csv` (`columns_of_cases`; the last to appear, so a store with it is complete),
+    `pixels.json` (their meaning), `cases.csv` (`CASES`; the last to appear, so a store with it is complete),
     `report.json`, `rejected.csv`.
 
     Args:
@@ -117,7 +117,9 @@ def write_cases(
     write_table(report.table_of_rejected(), directory / "rejected.csv")
     write_json(asdict(report), directory / "report.json")
     write_pixels(Pixels(channels, structures), directory)
-    write_table(pd.DataFrame(list(rows.values())), directory / "cases.csv", columns_of_cases(structures))
+    write_table(
+        pd.DataFrame(list(rows.values())), directory / "cases.csv", with_structures(CASES, values_of(structures))
+    )
     return len(rows)
 
 
@@ -127,7 +129,7 @@ def read_case_table(directory: Path) -> pd.DataFrame:
     Raises:
         ValueError: It is damaged or has other columns than the structures of the store ask for.
     """
-    columns = columns_of_cases(read_pixels(directory).structures)
+    columns = with_structures(CASES, values_of(read_pixels(directory).structures))
     return read_table(Path(directory) / "cases.csv", columns, _CASE_TEXT)
 
 
@@ -211,7 +213,10 @@ class CaseStore:
         )
 
 
-_STATE = "labelled, absent or unknown"
+EACH_STRUCTURE = "<structure>"
+"""In a description of columns, stands for one column per structure of the study, under its name."""
+
+_STATE = "labelled, absent or unknown: one column per structure of the study, under its name"
 
 
 _CASE = {
@@ -222,21 +227,12 @@ _CASE = {
     "instant": "ED, ES or empty",
 }
 
-_SOURCE = {
+CASES = {
     **_CASE,
     "group_name": "the group as the data set names it; never published",
     "frame": "index of the frame in its file, from 0",
-}
-
-_CROP = {
-    "crop_row": "first row of the square crop on the stored grid; may be negative (padding)",
-    "crop_column": "first column of the crop; may be negative",
-    "crop_height": "rows of the crop on the stored grid",
-    "crop_width": "columns of the crop",
-}
-
-_STORED = {
-    "offset": "index of the first pixel in images.u8 and targets.u8",
+    EACH_STRUCTURE: _STATE,
+    "offset": "index of the first pixel in targets.u8, and in images.u8 if that has one channel",
     "height_px": "rows of the stored image",
     "width_px": "columns of the stored image",
     "row_spacing_mm": "height of a pixel in mm; empty if unknown",
@@ -247,22 +243,24 @@ _STORED = {
     "source": "file of the image below the data set's root; never published",
     "source_sha256": "hash of that file",
 }
+"""`cases.csv` of a store."""
 
 
-def columns_of_states(structures: Iterable[IntEnum]) -> dict[str, str]:
-    """The columns of a table of cases that say what is known of each structure.
+def with_structures(columns: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
+    """A description of columns for a study, in order.
+
+    Args:
+        columns: Meaning by name, with `EACH_STRUCTURE` in the place of the structures.
+        names: Names of the study's structures.
 
     Raises:
         ValueError: A structure has the name of another column.
     """
-    for structure in structures:
-        if structure.name in {**_SOURCE, **_STORED, **_CROP}:
-            raise ValueError(
-                f"structures: {structure.name} is the name of a column of `cases.csv`. Give it another one."
-            )
-    return dict.fromkeys(values_of(structures), _STATE)
-
-
-def columns_of_cases(structures: Iterable[IntEnum]) -> dict[str, str]:
-    """What `cases.csv` of a store says: the description of each column, in order."""
-    return {**_SOURCE, **columns_of_states(structures), **_STORED}
+    structures = list(names)
+    if taken := [name for name in structures if name in columns]:
+        raise ValueError(f"structures: {taken[0]} is the name of a column of the tables. Give it another one.")
+    return {
+        name: meaning
+        for column, meaning in columns.items()
+        for name in (structures if column == EACH_STRUCTURE else [column])
+    }

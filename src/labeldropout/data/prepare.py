@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 
 from labeldropout.cone import aspect_of
-from labeldropout.data.case_store import CaseStore
+from labeldropout.data.case_store import CaseStore, with_structures
 from labeldropout.data.crop import Crop, square_crop, to_grid
-from labeldropout.data.prepared import columns_of_prepared, write_prepared
+from labeldropout.data.prepared import PREPARED, write_prepared
 from labeldropout.data.segment_cone import CONES
 from labeldropout.files import read_table
-from labeldropout.labels import State
+from labeldropout.labels import State, values_of
 
 
 def blank(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -94,6 +94,6 @@ def prepare(store: CaseStore, cones: Path, grid_size: int, margin: float, output
         "crop_height": [crop.height for crop in crops],
         "crop_width": [crop.width for crop in crops],
     }
-    prepared = table.assign(**parts)[list(columns_of_prepared(store.pixels.structures))]
+    prepared = table.assign(**parts)[list(with_structures(PREPARED, values_of(store.pixels.structures)))]
     images, targets = _images(store, masks, crops, grid_size), _targets(store, crops, grid_size)
     write_prepared(images, targets, prepared, store.pixels, output)

@@ -2,20 +2,20 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import IntEnum
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from labeldropout.data.case_store import _CASE, _CROP, columns_of_states
+from labeldropout.data.case_store import _CASE, _STATE, EACH_STRUCTURE, with_structures
 from labeldropout.data.pixels import Pixels, read_pixels, write_pixels
 from labeldropout.files import read_table, replacing, write_table
+from labeldropout.labels import values_of
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """The prepared arrays of one data set and their table (`columns_of_prepared`), row by row."""
+    """The prepared arrays of one data set and their table (`PREPARED`), row by row."""
 
     images: np.ndarray
     """uint8 (N, S, S), where S is the side of the network's grid, or (N, S, S, K) with K channels."""
@@ -35,7 +35,7 @@ def write_prepared(
     Args:
         images: uint8 (S, S) each, or (S, S, K) with K channels.
         targets: uint8 (S, S) each.
-        table: One row per image, with the columns of `columns_of_prepared`.
+        table: One row per image, with the columns of `PREPARED`.
         pixels: Channels and structures.
         directory: Where.
 
@@ -63,7 +63,7 @@ def write_prepared(
             raise ValueError(f"{directory}: {n_written} prepared images for a table of {len(table)} rows.")
         (directory / "cases.csv").unlink(missing_ok=True)  # an old table must not describe new arrays
     write_pixels(pixels, directory)
-    write_table(table, directory / "cases.csv", columns_of_prepared(pixels.structures))
+    write_table(table, directory / "cases.csv", with_structures(PREPARED, values_of(pixels.structures)))
 
 
 def read_prepared(directory: Path) -> Prepared:
@@ -73,7 +73,9 @@ def read_prepared(directory: Path) -> Prepared:
         ValueError: Arrays and table do not fit together.
     """
     pixels = read_pixels(directory)
-    table = read_table(directory / "cases.csv", columns_of_prepared(pixels.structures), ("view", "instant"))
+    table = read_table(
+        directory / "cases.csv", with_structures(PREPARED, values_of(pixels.structures)), ("view", "instant")
+    )
     arrays = {}
     for name in ("images", "targets"):
         path = directory / f"{name}.npy"
@@ -89,14 +91,16 @@ def read_prepared(directory: Path) -> Prepared:
     return Prepared(arrays["images"], arrays["targets"], table, pixels)
 
 
-_ON_STORED_GRID = {
+PREPARED = {
+    **_CASE,
+    EACH_STRUCTURE: _STATE,
+    "crop_row": "first row of the square crop on the stored grid; may be negative (padding)",
+    "crop_column": "first column of the crop; may be negative",
+    "crop_height": "rows of the crop on the stored grid",
+    "crop_width": "columns of the crop",
     "height_px": "rows of the stored image",
     "width_px": "columns of the stored image",
     "row_spacing_mm": "height of a stored pixel in mm; empty if unknown",
     "column_spacing_mm": "width of a stored pixel in mm; empty if unknown",
 }
-
-
-def columns_of_prepared(structures: Iterable[IntEnum]) -> dict[str, str]:
-    """What `cases.csv` next to the prepared arrays says: row i describes images.npy[i] and targets.npy[i]."""
-    return {**_CASE, **columns_of_states(structures), **_CROP, **_ON_STORED_GRID}
+"""`cases.csv` next to the prepared arrays: row i describes images.npy[i] and targets.npy[i]."""

@@ -6,7 +6,7 @@ SCORES = {
     "model": "row of config/experiments.tsv",
     "seed": "seed of the training",
     **_CASE,
-    "structure": "LV, LVM or LA",
+    "structure": "name of the structure",
     "reference": "dataset, or observer for masks drawn on the annotation kit",
     "dice": "Dice score on the stored grid; empty if reference and prediction are both empty",
     "hausdorff_distance_95_mm": "larger of the two directed 95th percentiles of surface distances; empty if undefined",

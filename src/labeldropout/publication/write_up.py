@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from labeldropout.analysis.claims.declared import read_claims
+from labeldropout.analysis.claims.declared import Known, read_claims
 from labeldropout.analysis.claims.verdicts import Claim, read_ledger, verdict_counts
 from labeldropout.analysis.typesetting import interval, mean_and_spread, number
 from labeldropout.configuration import read_configuration
@@ -225,7 +225,8 @@ def facts(results: Path, configuration: Path, root: Path) -> dict[str, Any]:
     tables = results / "tables"
     study = read_configuration(configuration, root)
     paper = read_configuration(root / "config" / "paper.yaml", root)
-    rules = read_claims(root / study["claims"])
+    names = tuple(one["name"] for one in study["structures"])
+    rules = read_claims(root / study["claims"], Known(tuple(study["datasets"]), names))
     claims = read_ledger(tables)
     figure_3, figure_4 = (Scores(tables / f"{name}.csv") for name in ("figure_3", "figure_4"))
     grid = _rows(tables / "grid.csv")

@@ -31,15 +31,17 @@ def _devices(benchmarks: Path) -> list[str]:
     return sorted(found)
 
 
-def run_record(benchmarks: Path, study: str) -> dict[str, Any]:
+def run_record(benchmarks: Path, study: str, structures: list[dict[str, Any]]) -> dict[str, Any]:
     """What a study ran on, and for how long: commit, versions, devices, seconds by rule.
 
     Args:
         benchmarks: Folder of the benchmark files, with one subfolder per rule.
         study: Name of the study.
+        structures: Section `structures` of its configuration.
     """
     return {
         "study": study,
+        "structures": structures,
         "commit": commit(),
         "versions": versions(),
         "machine": device_name(),

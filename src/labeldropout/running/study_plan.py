@@ -15,6 +15,7 @@ from labeldropout.learning.duration import check_duration
 from labeldropout.learning.experiments import order_of_the_paper, parse_row
 from labeldropout.running.data_sets import FOLDER, HOW_TO_DRAW, channels_of, formats_of, not_there, structures_of_study
 from labeldropout.running.flags import as_json, yes_or_no
+from labeldropout.running.other_studies import grid_of_another, lengths_of_long_study
 
 PAPER_FIGURES = tuple(item.name for item in figures(Section.PAPER))
 PAPER_ITEMS, COMPARED_ITEMS = (
@@ -258,29 +259,13 @@ class StudyPlan:
         )
 
     def selected(self) -> str:
-        """The outcome of the grid search, this study's or that of the study from which it is taken.
-
-        Raises:
-            ValueError: The other study has not made it; the message says how to.
-        """
+        """The outcome of the grid search, this study's or that of the study from which it is taken."""
         other = self.config["selection"]["taken_from"]
-        if other and not (self.root / other).is_file():
-            raise ValueError(
-                f"{other}: not there (expected another study's grid search): snakemake --cores all {other}"
-            )
-        return other or "<results>/grid/selected.json"
+        return grid_of_another(other, self.root) if other else "<results>/grid/selected.json"
 
     def lengths_of_long_study(self) -> str:
-        """The table of the longer study, config/long.yaml, beside which this one is put.
-
-        Raises:
-            ValueError: It is not there; the message says how to make it.
-        """
-        table = "results/long/tables/training_length.csv"
-        if not (self.root / table).is_file():
-            how = "snakemake --cores all training_length --configfile config/long.yaml"
-            raise ValueError(f"{table}: not there (expected the table of the longer study): {how}")
-        return table
+        """The table of the longer study, config/long.yaml, beside which this one is put."""
+        return lengths_of_long_study(self.root)
 
     def candidate_values(self, candidate: str) -> str:
         """Initial learning rate and batch size of a candidate, and its length if it has its own, as JSON."""
@@ -395,6 +380,10 @@ class StudyPlan:
         """Seeds of each of these models, in the words of the list."""
         return [",".join(map(str, self.experiments[model].seeds)) for model in self.models_of(item)]
 
+    def hidden_in_item(self, item: str) -> str:
+        """What is hidden from the models that a figure shows, as the list says it; the first if several differ."""
+        return next((cell for model in self.models_of(item) if (cell := self._cells[model].get("hidden"))), "")
+
     def item_shown_in(self, item: str) -> list[str]:
         """Everything that shows each of these models, in the words of the list."""
         return ["+".join(self.experiments[model].shown_in) for model in self.models_of(item)]
@@ -429,6 +418,9 @@ class StudyPlan:
                 "severity": self.config["severity"],
                 "steps": self.config["training"]["optimisation"]["steps"],
                 "simulated": self.is_simulated(self.datasets),
+                "real": [name for name in self.datasets if name not in self.simulated],
+                "datasets": list(self.formats),
+                "structures": list(values_of(self.structures)),
             }
         )
 

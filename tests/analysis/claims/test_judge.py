@@ -13,7 +13,7 @@ import yaml
 from listed_models import listed_models
 from PIL import Image
 
-from labeldropout.analysis.claims.declared import read_claims
+from labeldropout.analysis.claims.declared import Known, read_claims
 from labeldropout.analysis.claims.judge import CLAIMS, CLAIMS_TEXT, judge_claims, outcomes_of, read_models_soundness
 from labeldropout.analysis.claims.kinds import KINDS
 from labeldropout.analysis.claims.ledger import comparison_lines
@@ -31,7 +31,9 @@ from labeldropout.publication.figures.draw import draw_figure
 ROOT = Path(__file__).parents[3]
 DECLARED = ROOT / "config" / "claims.yaml"
 REPORTED = ROOT / "config" / "reported.yaml"
-SETTINGS = {"statistics": {"draws": 2000, "seed": 0}, "simulated": True, "severity": 0.5}
+KNOWN = Known(("camus", "unity", "echonet"), ("LV", "LVM", "LA"))
+SETTINGS = {"statistics": {"draws": 2000, "seed": 0}, "simulated": True, "real": [], "severity": 0.5}
+SETTINGS |= {"datasets": list(KNOWN.datasets), "structures": list(KNOWN.structures)}
 NAN = math.nan
 NUMBERS = {"level": 0.05, "margin": 0.02, "limit": 0.5, "fewest_patients": 6, "fewest_seeds": 3}
 SPREAD = np.linspace(-0.05, 0.05, 8)
@@ -663,7 +665,7 @@ def test_mistake_in_the_declaration_is_named(tmp_path, change, words):
     path = tmp_path / "claims.yaml"
     path.write_text(broken(change))
     with pytest.raises(ValueError, match=r"claims\.yaml") as caught:
-        read_claims(path)
+        read_claims(path, KNOWN)
     assert all(word in str(caught.value) for word in words), caught.value
 
 
@@ -682,12 +684,12 @@ def test_other_texts_are_refused(tmp_path, text, words):
     path = tmp_path / "claims.yaml"
     path.write_text(text)
     with pytest.raises(ValueError, match=re.escape(words)):
-        read_claims(path)
+        read_claims(path, KNOWN)
 
 
 def test_declared_claims_are_those_of_the_method():
     """C1 to C10 are the study's, C11 to C14 the instrument's; level, margin, limit and smallest test part as fixed."""
-    declared = read_claims(DECLARED)
+    declared = read_claims(DECLARED, KNOWN)
     assert [one.name for one in declared.claims] == [f"C{number}" for number in range(1, 15)]
     assert [one.part for one in declared.claims] == ["study"] * 10 + ["instrument"] * 4
     assert (declared.level, declared.margin, declared.limit) == (0.05, 0.02, 0.5)
@@ -704,7 +706,7 @@ def test_declared_claims_name_rows_targets_and_cells_that_exist():
         for path in (ROOT / "workflow" / "rules").glob("*.smk")
         for name in re.findall(r"^rule (\w+):", path.read_text(), re.MULTILINE)
     }
-    for one in read_claims(DECLARED).claims:
+    for one in read_claims(DECLARED, KNOWN).claims:
         assert one.item in rules
         judged = {name for comparison in one.comparisons for names in comparison.sides for name in names}
         shown = {name for name, row in rows.items() if one.item in row["shown_in"].split("+")}
@@ -881,7 +883,7 @@ COMMITTED = sorted(ROOT.glob("results/**/tables/claims*.csv"))
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: str(path.relative_to(ROOT)))
 def test_verdicts_follow_from_the_committed_tables(path):
     """Rules, Holm's correction, words and what could be shown, worked out from the numbers of the table alone."""
-    declared = read_claims(DECLARED)
+    declared = read_claims(DECLARED, KNOWN)
     table = read_table(path, CLAIMS, CLAIMS_TEXT)
     known = {one.name: one for one in declared.claims}
     for name, group in table.groupby("claim", sort=False):

@@ -1,5 +1,6 @@
 """Figures from made-up tables, pictures and predictions."""
 
+import functools
 import re
 from pathlib import Path
 
@@ -23,10 +24,16 @@ from labeldropout.heart import Structure
 from labeldropout.labels import Instant, State, View
 from labeldropout.learning.tables import HISTORY
 from labeldropout.publication.figures import arms, style
-from labeldropout.publication.figures.draw import FIGURES, draw_figure
+from labeldropout.publication.figures import draw as drawing
+from labeldropout.publication.figures.draw import FIGURES
 
 ROOT = Path(__file__).parents[3]
 STRUCTURES = ("LV", "LVM", "LA", "mean")
+
+STRUCTURES = [{"name": "LV", "title": "LV cavity"}, {"name": "LVM", "title": "Myocardium"}]
+STRUCTURES.append({"name": "LA", "title": "Left atrium"})
+"""As the default study's configuration names them."""
+draw_figure = functools.partial(drawing.draw_figure, structures=STRUCTURES, hidden="LA@unity:1.0")
 
 
 def _box(mean, n=60, failures=0):
@@ -321,6 +328,7 @@ def _inputs(study, item):
         "tables": tables,
         "cases": cases,
         "predictions": [study / "predictions" / f"{model}.npz" for model in predictions],
+        "hidden": "LVM@camus:0.5" if item == "figure_3" else "LA@unity:1.0",
     }
 
 

@@ -20,6 +20,7 @@ from labeldropout.analysis.typesetting import markdown
 from labeldropout.cli.main import main
 from labeldropout.data.case_store import CaseStore
 from labeldropout.files import write_table
+from labeldropout.heart import COLOURS
 from labeldropout.items import ITEMS, Section, figures
 from labeldropout.learning.predictions import write_predictions
 from labeldropout.learning.tables import SCORES
@@ -406,7 +407,9 @@ def hashes_of_overlays(results, site):
 def test_prediction_of_another_shape_is_left_out(results, tmp_path):
     """Prediction and image that do not fit together are not drawn one over the other; the page names the case."""
     with pytest.raises(ValueError, match=r"\(3, 3\)"):
-        overlays.draw(np.zeros((4, 4), np.uint8), np.zeros((4, 4), np.uint8), [], np.zeros((3, 3), np.uint8), 1.0)
+        overlays.draw(
+            np.zeros((4, 4), np.uint8), np.zeros((4, 4), np.uint8), [], np.zeros((3, 3), np.uint8), 1.0, COLOURS
+        )
     stores = [CaseStore(results / "cases" / name) for name in ("first", "second")]
     maps = [(f"seed-0/{case}", store.target(row)) for store in stores for row, case in enumerate(store.table["case"])]
     maps[0] = (maps[0][0], np.zeros((3, 3), np.uint8))
@@ -422,7 +425,7 @@ def test_unannotated_structure_is_not_outlined_as_reference(results):
     """The left half speaks of what somebody drew; the right half shows all that a model says."""
     store = CaseStore(results / "cases" / "first")
     image, target = np.zeros((40, 40), np.uint8), np.asarray(store.target(0))
-    picture = np.asarray(overlays.draw(image, target, [], target, 1.0))
+    picture = np.asarray(overlays.draw(image, target, [], target, 1.0, COLOURS))
     left, right = picture[:, : overlays.SIDE_PX], picture[:, -overlays.SIDE_PX :]
     assert not left.any()
     assert right.any()

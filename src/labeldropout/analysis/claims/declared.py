@@ -10,9 +10,8 @@ from typing import Any
 import yaml
 
 from labeldropout.analysis.claims.kinds import KINDS, Bound, Form, Kind, joined
-from labeldropout.analysis.study import STRUCTURES
+from labeldropout.analysis.study import MEAN
 from labeldropout.configuration import nearest
-from labeldropout.data.catalogue import DATASETS
 
 PARTS = ("study", "instrument")
 """The paper's own claims, and those that only our own experiments test."""
@@ -100,6 +99,16 @@ def _check_mapping(content: Any, where: str) -> None:
         raise ValueError(f"{where}: expected keys with values, found {type(content).__name__}.")
 
 
+@dataclass(frozen=True)
+class Known:
+    """What a claim may name."""
+
+    datasets: tuple[str, ...]
+    """Data sets of the study's configuration."""
+    structures: tuple[str, ...]
+    """Its structures."""
+
+
 def _check_keys(content: Any, known: Iterable[str], where: str, optional: Iterable[str] = ()) -> None:
     _check_mapping(content, where)
     valid = [*known, *optional]
@@ -153,30 +162,30 @@ def _sides(kind: Kind, content: Mapping[str, Any], where: str) -> tuple[tuple[st
     return tuple((model,) for model in models)
 
 
-def _comparison(content: Any, where: str, kinds: Sequence[Kind]) -> Comparison:
+def _comparison(content: Any, where: str, kinds: Sequence[Kind], known: Known) -> Comparison:
     _check_mapping(content, where)
     kind = KINDS[_word(content, "kind", [kind.name for kind in kinds], where)]
     _check_keys(content, ("kind", "dataset", "structure", *_SIDES[kind.form]), where, ("reference", "images"))
     return Comparison(
         kind=kind,
         sides=_sides(kind, content, where),
-        dataset=_word(content, "dataset", list(DATASETS), where),
-        structure=_word(content, "structure", STRUCTURES, where),
+        dataset=_word(content, "dataset", known.datasets, where),
+        structure=_word(content, "structure", (*known.structures, MEAN), where),
         reference=_word(content, "reference", REFERENCES, where, "dataset"),
         images=_word(content, "images", IMAGES, where, "all"),
     )
 
 
-def _comparisons(content: Any, where: str, kinds: Sequence[Kind]) -> tuple[Comparison, ...]:
+def _comparisons(content: Any, where: str, kinds: Sequence[Kind], known: Known) -> tuple[Comparison, ...]:
     if not isinstance(content, list) or not content:
         raise ValueError(f"{where}: expected a list of comparisons, found {content!r}.")
-    found = tuple(_comparison(entry, f"{where} {place}", kinds) for place, entry in enumerate(content, 1))
+    found = tuple(_comparison(entry, f"{where} {place}", kinds, known) for place, entry in enumerate(content, 1))
     if len(set(found)) != len(found):
         raise ValueError(f"{where}: the same comparison stands there twice.")
     return found
 
 
-def _claim(name: Any, content: Any, file: Path) -> Claim:
+def _claim(name: Any, content: Any, file: Path, known: Known) -> Claim:
     where = f"{file}: {name}"
     if not re.fullmatch(r"C[1-9]\d*", str(name)):
         raise ValueError(f"{where}: a claim is named C and a number.")
@@ -193,8 +202,8 @@ def _claim(name: Any, content: Any, file: Path) -> Claim:
         item=item,
         part=_word(content, "part", PARTS, where),
         reported=_text(content, "reported", where) if "reported" in content else "",
-        comparisons=_comparisons(content["comparisons"], f"{where}, comparison", judged),
-        shows=_comparisons(content["shows"], f"{where}, shows", shown) if "shows" in content else (),
+        comparisons=_comparisons(content["comparisons"], f"{where}, comparison", judged, known),
+        shows=_comparisons(content["shows"], f"{where}, shows", shown, known) if "shows" in content else (),
     )
 
 
@@ -226,8 +235,12 @@ def _count(content: Mapping[str, Any], key: str, file: Path) -> int:
     return value
 
 
-def read_claims(path: Path) -> Declared:
+def read_claims(path: Path, known: Known) -> Declared:
     """Read the declared claims.
+
+    Args:
+        path: The file.
+        known: What the study has, and a claim may name.
 
     Raises:
         ValueError: Something in it is unknown, missing or duplicated; the message names the place and the nearest name.
@@ -247,7 +260,7 @@ def read_claims(path: Path) -> Declared:
         limit=_number(content, "limit", path),
         fewest_patients=_count(content, "fewest_patients", path),
         fewest_seeds=_count(content, "fewest_seeds", path),
-        claims=tuple(_claim(name, claim, path) for name, claim in content["claims"].items()),
+        claims=tuple(_claim(name, claim, path, known) for name, claim in content["claims"].items()),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from labeldropout.analysis.claims.declared import PARTS, Claim, Comparison, Declared, read_claims, words_of
+from labeldropout.analysis.claims.declared import PARTS, Claim, Comparison, Declared, Known, read_claims, words_of
 from labeldropout.analysis.claims.kinds import KINDS, Form, Numbers, effects_in_words, kinds_in_words
 from labeldropout.analysis.claims.ledger import caption_of, ledger, typeset
 from labeldropout.analysis.claims.rules import Outcome, outcome, smallest_p, verdict, why_not_testable
@@ -16,7 +16,7 @@ from labeldropout.analysis.claims.scored import Compared, scored
 from labeldropout.analysis.claims.sentences import sentence
 from labeldropout.analysis.crossed import crossed_interval
 from labeldropout.analysis.outcomes import Resampling
-from labeldropout.analysis.readings import write_with_readings
+from labeldropout.analysis.readings import in_units, reading_in_units, unit_of, write_with_readings
 from labeldropout.analysis.soundness import ALL, NOT_TRAINED, SOUNDNESS
 from labeldropout.analysis.statistics import group_means, holm, paired_wilcoxon, standard_deviation
 from labeldropout.analysis.study import _DATA, Study, per_image, read_cases, read_models, read_reported, read_scores
@@ -34,7 +34,7 @@ CLAIMS = {
     "comparison": "what is compared, in words",
     "models": "rows of config/experiments.tsv: sides separated by a semicolon, models averaged per image joined by +",
     "dataset": "data set whose test part is scored",
-    "structure": "LV, LVM or LA; mean = mean over the structures of an image",
+    "structure": "name of the structure; mean = mean over the structures of an image",
     "reference": "dataset, or observer for masks drawn on the annotation kit",
     "images": "all test images, or those of the annotation kit",
     "outcome": "of the comparison: holds, contradicted, open, not testable, not trained, shown",
@@ -195,7 +195,7 @@ def _row(
         "bound": bound,
         "reported": reported_of(study, claim, comparison),
         "target": f"snakemake {claim.item}",
-        "data": study.data,
+        "data": study.data_of(comparison.dataset),
     }
     try:
         found = scored(study, comparison)
@@ -342,7 +342,8 @@ def judge_claims(
         split: Tables `PATIENTS` of all data sets that were scored.
         reported: The paper's numbers, `config/reported.yaml`.
         soundness: Table `SOUNDNESS` of these models: which of them are trained.
-        settings: `statistics` (draws, seed), `simulated`, `severity`.
+        settings: `statistics` (draws, seed), `severity`, `simulated`, `real` (the data sets that are not),
+            and `datasets` and `structures` that claims may name.
         output: Path of the table, with or without its extension.
 
     Raises:
@@ -350,18 +351,18 @@ def judge_claims(
     """
     if part not in PARTS:
         raise ValueError(f"unknown part {part!r} (expected one of {', '.join(PARTS)}).")
-    declared = read_claims(claims)
+    declared = read_claims(claims, Known(tuple(settings["datasets"]), tuple(settings["structures"])))
     rows = read_models(configs, seeds, shown_in)
     found = read_scores(scores, rows)
     _check_parts(found, split)
     study = Study(rows, found, per_image(found), read_cases([], split), read_reported(reported), settings)
-    table = judged(study, declared, part, soundness)
+    table, unit = judged(study, declared, part, soundness), unit_of(found)
     write_with_readings(
         table,
         CLAIMS,
         output,
-        caption_of(declared, part),
-        ledger(table),
+        in_units(caption_of(declared, part), unit),
+        reading_in_units(ledger(table), unit),
         simulated=bool(settings["simulated"]),
-        reading_in_latex=typeset(table),
+        reading_in_latex=reading_in_units(typeset(table), unit),
     )

@@ -8,6 +8,7 @@ the same probe at the pixels of the left ventricle, which is labelled everywhere
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,6 @@ from labeldropout.data.parts import part_of_cases, read_parts
 from labeldropout.data.prepared import Prepared, read_prepared
 from labeldropout.devices import choose_device
 from labeldropout.files import write_table
-from labeldropout.heart import Structure
 from labeldropout.labels import Part, State
 from labeldropout.learning.model import BATCH_SIZE, Model, crop_of, load_model
 
@@ -60,8 +60,8 @@ class Images:
     """Test images of all data sets on the network's grid."""
 
     pixels: np.ndarray
-    """uint8 (N, S, S)."""
-    truth: dict[Structure, np.ndarray]
+    """uint8 (N, S, S), or (N, S, S, K) of K channels."""
+    truth: dict[IntEnum, np.ndarray]
     """bool (N, S, S): where each structure is; empty where this is unknown."""
     domains: np.ndarray
     """Place of the data set in `names`."""
@@ -69,19 +69,19 @@ class Images:
     names: tuple[str, ...]
 
 
-def _known_masks(prepared: Prepared, row: int, stores: Sequence[CaseStore]) -> dict[Structure, np.ndarray]:
+def _known_masks(prepared: Prepared, row: int, stores: Sequence[CaseStore]) -> dict[IntEnum, np.ndarray]:
     """Where the structures are: as annotated, else as in a further store (the truth, the observer), else empty."""
     facts = prepared.table.iloc[row]
-    size = prepared.images.shape[-1]
+    size = prepared.images.shape[1]
     masks = {}
-    for structure in (Structure.LV, Structure.LVM, Structure.LA):
+    for structure in prepared.pixels.structures:
         masks[structure] = np.zeros((size, size), bool)
         if facts[structure.name] == State.LABELLED:
             masks[structure] = prepared.targets[row] == structure
             continue
         for store in stores:
             places = np.flatnonzero(store.table["case"] == facts["case"])
-            if len(places) and store.states(int(places[0]))[structure] is State.LABELLED:
+            if len(places) and store.states(int(places[0])).get(structure) is State.LABELLED:
                 target = np.asarray(store.target(int(places[0])))
                 masks[structure] = to_grid(target, crop_of(facts), size, labels=True) == structure
                 break
@@ -121,11 +121,11 @@ class Answers:
 
     model: str
     seed: int
-    structures: tuple[Structure, ...]
+    structures: tuple[IntEnum, ...]
     """What channels 1, 2, ... are."""
     drawn: np.ndarray
     """float64 (N, C - 1): 1 where a structure is drawn, else 0."""
-    logits: dict[Structure, np.ndarray]
+    logits: dict[IntEnum, np.ndarray]
     """float64 (N, C): mean centred log-probabilities at a structure's pixels; NaN where its place is unknown."""
 
     @classmethod
@@ -133,7 +133,7 @@ class Answers:
         cls,
         model: str,
         seed: int,
-        structures: Sequence[Structure],
+        structures: Sequence[IntEnum],
         batches: Iterable[np.ndarray],
         images: Images,
     ) -> "Answers":

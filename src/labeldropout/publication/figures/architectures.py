@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from labeldropout.publication.figures.arms import LOOKS, kind, where_hidden
 from labeldropout.publication.figures.points import counted, draw_column, note, one_per_kind, select
-from labeldropout.publication.figures.style import STRUCTURE_TITLES, by_known_order, set_title
+from labeldropout.publication.figures.style import StructureLooks, by_known_order, set_title
 
 _TITLES = {"basic_unet": "U-Net", "attention_unet": "Attention U-Net", "swin_unetr": "SwinUNETR (transformer)"}
 
@@ -15,12 +15,13 @@ _TITLES = {"basic_unet": "U-Net", "attention_unet": "Attention U-Net", "swin_une
 _ORDER = ("benchmark", "adaptive", "single")
 
 
-def draw(table: pd.DataFrame, titles: Mapping[str, str], *, simulated: bool) -> Figure:
+def draw(table: pd.DataFrame, titles: Mapping[str, str], looks: StructureLooks, *, simulated: bool) -> Figure:
     """Draw the Dice score of the hidden structure, one panel per network: all labels, without and with label dropout.
 
     Args:
         table: `INSTRUMENT_TABLE` of experiment 8.
         titles: Title of each data set.
+        looks: How structures are shown.
         simulated: Whether the title must say that the data are simulated.
 
     Raises:
@@ -44,9 +45,7 @@ def draw(table: pd.DataFrame, titles: Mapping[str, str], *, simulated: bool) -> 
         "single": f"Hidden in {title},\n{100 * probability:g} % label dropout",
     }
     panels[0].set_yticks(range(len(kinds)), [words.get(name, LOOKS[name].title) for name in kinds])
-    panels[len(panels) // 2].set_xlabel(
-        f"Dice score, {STRUCTURE_TITLES[structure].lower()}, {title} ({counted(shown)})"
-    )
+    panels[len(panels) // 2].set_xlabel(f"Dice score, {looks.within_sentence(structure)}, {title} ({counted(shown)})")
     set_title(figure, "Label dropout in other networks", simulated=simulated)
     figure.supxlabel(note(shown), fontsize=6, color="0.3")
     return figure

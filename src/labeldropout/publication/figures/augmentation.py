@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from labeldropout.learning.experiments import AUGMENTATIONS
 from labeldropout.publication.figures.arms import LOOKS, kind, where_hidden
 from labeldropout.publication.figures.points import counted, draw_column, note, one_per_kind, select
-from labeldropout.publication.figures.style import STRUCTURE_TITLES, by_known_order, set_title
+from labeldropout.publication.figures.style import StructureLooks, by_known_order, set_title
 
 _TITLES = {
     "none": "No augmentation",
@@ -19,12 +19,13 @@ _TITLES = {
 _ORDER = ("benchmark", "adaptive", "single", "marginal")
 
 
-def draw(table: pd.DataFrame, titles: Mapping[str, str], *, simulated: bool) -> Figure:
+def draw(table: pd.DataFrame, titles: Mapping[str, str], looks: StructureLooks, *, simulated: bool) -> Figure:
     """Draw the Dice score of the hidden structure, one panel per augmentation and one row per remedy.
 
     Args:
         table: `INSTRUMENT_TABLE` of experiment 10.
         titles: Title of each data set.
+        looks: How structures are shown.
         simulated: Whether the title must say that the data are simulated.
 
     Raises:
@@ -53,9 +54,7 @@ def draw(table: pd.DataFrame, titles: Mapping[str, str], *, simulated: bool) -> 
         for row in rows
     ]
     panels[0].set_yticks(range(len(rows)), labels)
-    panels[len(panels) // 2].set_xlabel(
-        f"Dice score, {STRUCTURE_TITLES[structure].lower()}, {title} ({counted(shown)})"
-    )
-    set_title(figure, f"{STRUCTURE_TITLES[structure]} hidden in {title}: three augmentations", simulated=simulated)
+    panels[len(panels) // 2].set_xlabel(f"Dice score, {looks.within_sentence(structure)}, {title} ({counted(shown)})")
+    set_title(figure, f"{looks.titles[structure]} hidden in {title}: three augmentations", simulated=simulated)
     figure.supxlabel(note(shown), fontsize=6, color="0.3")
     return figure

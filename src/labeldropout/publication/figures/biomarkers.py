@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from labeldropout.heart import Structure
-from labeldropout.publication.figures.style import STRUCTURE_COLOURS, by_known_order, set_title
+from labeldropout.publication.figures.style import StructureLooks, by_known_order, set_title
 
 _REACH = 0.95
 """The vertical axis shows this share of a row's differences; the others appear as triangles at its edge."""
@@ -102,6 +102,7 @@ def draw(
     agreement: pd.DataFrame,
     titles: Mapping[str, str],
     models: Mapping[str, str],
+    looks: StructureLooks,
     *,
     simulated: bool,
 ) -> Figure:
@@ -112,6 +113,7 @@ def draw(
         agreement: `BIOMARKER_AGREEMENT`.
         titles: Title of each data set, in the order in which they are shown.
         models: Titles of models that have one.
+        looks: How structures are shown.
         simulated: Whether the title must say that the data are simulated.
 
     Raises:
@@ -136,7 +138,7 @@ def draw(
         reach = min(reach, _LARGEST_FRACTION) if line.instant == "ED+ES" else reach
         for axes, model in zip(row, shown, strict=True):
             of_model = mine[mine["model"] == model]
-            _draw_points(axes, of_model, line, reach)
+            _draw_points(axes, of_model, line, reach, looks)
             rows = line.of(agreement[(agreement["model"] == model) & (agreement["measured"] == "prediction")])
             rows = rows[rows["against"] == line.against]
             _draw_limits(axes, rows[rows["seed"] == str(of_model["seed"].iloc[0])])
@@ -155,13 +157,13 @@ def draw(
     return figure
 
 
-def _draw_points(axes: Axes, table: pd.DataFrame, line: _Line, reach: float) -> None:
+def _draw_points(axes: Axes, table: pd.DataFrame, line: _Line, reach: float, looks: StructureLooks) -> None:
     """One point per patient; hollow if a mask is implausible, a triangle at the edge if outside the axis."""
     difference = (table["prediction"] - table[line.against]).to_numpy(float)
     across = table[line.against].to_numpy(float)
     reasons = ["implausible_prediction"] + ["implausible_reference"] * (line.against == "reference")
     doubtful = table[reasons].ne("").any(axis=1).to_numpy()
-    colour = STRUCTURE_COLOURS[Structure.LV if line.measure.startswith("lv") else Structure.LA]
+    colour = looks.colours[Structure.LV if line.measure.startswith("lv") else Structure.LA]
     beyond = np.abs(difference) > reach
     for is_doubtful in (False, True):
         face = "none" if is_doubtful else colour

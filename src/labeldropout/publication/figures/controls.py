@@ -7,17 +7,18 @@ from matplotlib.figure import Figure
 
 from labeldropout.publication.figures.arms import LOOKS, kind, where_hidden
 from labeldropout.publication.figures.points import counted, draw_column, note, one_per_kind, select
-from labeldropout.publication.figures.style import STRUCTURE_TITLES, set_title
+from labeldropout.publication.figures.style import StructureLooks, set_title
 
 _ORDER = ("benchmark", "adaptive", "single", "oracle", "independent", "without")
 
 
-def draw(table: pd.DataFrame, titles: Mapping[str, str], *, simulated: bool) -> Figure:
+def draw(table: pd.DataFrame, titles: Mapping[str, str], looks: StructureLooks, *, simulated: bool) -> Figure:
     """Draw the Dice score of the hidden structure, in the data set where it is hidden, for six ways to train.
 
     Args:
         table: `INSTRUMENT_TABLE` of experiment 5.
         titles: Title of each data set.
+        looks: How structures are shown.
         simulated: Whether the title must say that the data are simulated.
 
     Raises:
@@ -45,7 +46,7 @@ def draw(table: pd.DataFrame, titles: Mapping[str, str], *, simulated: bool) -> 
         "without": f"{others} alone\n(plain domain gap)",
     }
     axes.set_yticks(range(len(kinds)), [words[name] for name in kinds])
-    axes.set_xlabel(f"Dice score, {STRUCTURE_TITLES[structure].lower()}, {title} ({counted(shown)})")
+    axes.set_xlabel(f"Dice score, {looks.within_sentence(structure)}, {title} ({counted(shown)})")
     if "independent" in kinds:
         axes.set_title(
             "If the tie of a label to a data set does the damage, the star lies with the square;\n"

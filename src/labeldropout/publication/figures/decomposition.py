@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from labeldropout.analysis.decomposition import ALL, GAP, IN_PLACE, LOST, MISSING
 from labeldropout.publication.figures.arms import LOOKS
 from labeldropout.publication.figures.points import prepare_dice_axis
-from labeldropout.publication.figures.style import STRUCTURE_TITLES, set_title
+from labeldropout.publication.figures.style import StructureLooks, set_title
 
 _COLOURS = {LOST: "0.35", MISSING: "#56B4E9", IN_PLACE: "#B8447E", GAP: "0.7"}
 
@@ -17,12 +17,13 @@ _STEPS = ((MISSING, "oracle"), (IN_PLACE, "adaptive"), (GAP, "without"))
 """The parts that are bars on the left, and the kind of model at whose row each ends."""
 
 
-def draw(table: pd.DataFrame, titles: Mapping[str, str], *, simulated: bool) -> Figure:
+def draw(table: pd.DataFrame, titles: Mapping[str, str], looks: StructureLooks, *, simulated: bool) -> Figure:
     """Draw, on the left, Dice from all labels down to what is left, and, on the right, what each part has cost.
 
     Args:
         table: `DECOMPOSITION`.
         titles: Title of each data set.
+        looks: How structures are shown.
         simulated: Whether the title must say that the data are simulated.
 
     Raises:
@@ -43,7 +44,7 @@ def draw(table: pd.DataFrame, titles: Mapping[str, str], *, simulated: bool) -> 
     _draw_parts(right, parts)
     whole = table[table["seed"] == ALL]
     counted = f"n = {whole['n'].max():.0f} images, {whole['n_patients'].max():.0f} patients"
-    left.set_xlabel(f"Dice score, {STRUCTURE_TITLES[structure].lower()}, {title}")
+    left.set_xlabel(f"Dice score, {looks.within_sentence(structure)}, {title}")
     right.set_xlabel("Dice lost")
     set_title(figure, "What the hidden labels cost, and what the background in their place", simulated=simulated)
     figure.supxlabel(

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from labeldropout.publication.figures.arms import LOOKS, kind, where_hidden
 from labeldropout.publication.figures.points import counted, one_per_kind, select
-from labeldropout.publication.figures.style import STRUCTURE_TITLES, by_known_order, set_title
+from labeldropout.publication.figures.style import StructureLooks, by_known_order, set_title
 
 _ORDER = ("benchmark", "adaptive", "single", "marginal")
 
@@ -17,12 +17,13 @@ _STEP = 0.009
 """Offset between the lines, so that their bars do not hide each other."""
 
 
-def draw(table: pd.DataFrame, titles: Mapping[str, str], *, simulated: bool) -> Figure:
+def draw(table: pd.DataFrame, titles: Mapping[str, str], looks: StructureLooks, *, simulated: bool) -> Figure:
     """Draw the mean and SD over seeds of the hidden structure's Dice score, with one line per kind of model.
 
     Args:
         table: `INSTRUMENT_TABLE` of experiment 6.
         titles: Title of each data set.
+        looks: How structures are shown.
         simulated: Whether the title must say that the data are simulated.
 
     Raises:
@@ -72,14 +73,14 @@ def draw(table: pd.DataFrame, titles: Mapping[str, str], *, simulated: bool) -> 
         )
     axes.set(
         xlabel="Severity of the domain shift (0: both data sets look alike)",
-        ylabel=f"Dice score, {STRUCTURE_TITLES[structure].lower()}, {title}",
+        ylabel=f"Dice score, {looks.within_sentence(structure)}, {title}",
         xlim=(-0.04, 1.04),
         ylim=(-0.03, 1.02),
         xticks=np.unique(shown["severity"]),
     )
     axes.grid(visible=True, axis="y")
     figure.legend(loc="outside lower center", ncols=len(kinds))
-    set_title(figure, f"{STRUCTURE_TITLES[structure]} hidden in {title}: Dice over domain shift", simulated=simulated)
+    set_title(figure, f"{looks.titles[structure]} hidden in {title}: Dice over domain shift", simulated=simulated)
     axes.set_title(
         f"Mean and standard deviation over seeds; dots: each seed; {counted(shown)}",
         fontsize=7.5,

@@ -1,8 +1,9 @@
 """Draw one figure from a table and, for pictures, the cases and predictions that it names."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -22,10 +23,10 @@ from labeldropout.analysis.summarise import TRAINING_CURVES
 from labeldropout.data.case_store import CaseStore
 from labeldropout.data.catalogue import DATASETS
 from labeldropout.files import read_table
-from labeldropout.heart import Structure
 from labeldropout.labels import is_annotated
 from labeldropout.publication.figures import (
     architectures,
+    arms,
     augmentation,
     biomarkers,
     claims,
@@ -67,6 +68,10 @@ class Sources:
     predictions: Sequence[Path]
     """`<model>.npz`."""
     simulated: bool
+    looks: style.StructureLooks
+    """How the structures of the study are shown."""
+    hidden: arms.Hiding | None
+    """What is hidden from models of the figure, and where; None if nothing is."""
 
     def only_table(self) -> Path:
         """The one table.
@@ -77,6 +82,16 @@ class Sources:
         if len(self.tables) != 1:
             raise ValueError(f"Expected one table, found {[str(path) for path in self.tables]}.")
         return self.tables[0]
+
+    def hidden_structure(self) -> str:
+        """The structure that is hidden from models of the figure.
+
+        Raises:
+            ValueError: None is.
+        """
+        if self.hidden is None:
+            raise ValueError("--hidden is missing (expected what is hidden from the models, such as LA@unity:1.0).")
+        return self.hidden.structures[0]
 
 
 def _read_figure_table(path: Path) -> pd.DataFrame:
@@ -111,7 +126,7 @@ class _Stores:
         self.stores = [CaseStore(folder) for folder in folders]
         self.rows = [dict(zip(store.table["case"], range(len(store)), strict=True)) for store in self.stores]
 
-    def find(self, case: str, structures: set[Structure]) -> tuple[CaseStore, int]:
+    def find(self, case: str, structures: Collection[str]) -> tuple[CaseStore, int]:
         """Find the first store, and the row in it, whose reference covers all these structures.
 
         Raises:
@@ -119,14 +134,11 @@ class _Stores:
         """
         holders = [(store, rows[case]) for store, rows in zip(self.stores, self.rows, strict=True) if case in rows]
         for store, row in holders:
-            if structures <= {name for name, state in store.states(row).items() if is_annotated(state)}:
+            known = {structure.name for structure, state in store.states(row).items() if is_annotated(state)}
+            if known.issuperset(structures):
                 return store, row
         folders = [str(store.directory) for store in self.stores]
-        found = (
-            "case not found"
-            if not holders
-            else "no reference of all of " + ", ".join(structure.name for structure in sorted(structures))
-        )
+        found = "case not found" if not holders else "no reference of all of " + ", ".join(structures)
         raise ValueError(f"{case}: {found} in the stores {folders}.")
 
 
@@ -162,26 +174,26 @@ def _pictures(table: pd.DataFrame, sources: Sources, references: Sequence[str]) 
         ValueError: A case, its reference or a prediction is missing, or does not match its image.
     """
     stores = _Stores(sources.cases)
-    files = {path.stem: path for path in sources.predictions}
+    files, looks = {path.stem: path for path in sources.predictions}, sources.looks
     rows = []
     for _, of_case in table.groupby("position", sort=True):
         case, dataset = of_case["case"].iloc[0], of_case["dataset"].iloc[0]
         scored = of_case[of_case["reference"].isin(references) & (of_case["structure"] != "")]
-        store, index = stores.find(case, {Structure[name] for name in scored["structure"]})
+        store, index = stores.find(case, [name for name in looks.names if name in set(scored["structure"])])
         image = np.asarray(store.image(index))
         spacing = store.spacing_mm(index) or (1.0, 1.0)
         predictions, dice_scores = {}, {}
         for model, of_model in of_case.groupby("model", sort=False):
             predictions[model] = _prediction(files, model, int(of_model["seed"].iloc[0]), case)
-            if predictions[model].shape != image.shape:
+            if predictions[model].shape != image.shape[:2]:
                 raise ValueError(
-                    f"{files[model]}: prediction of {case} does not fit (expected {image.shape}, "
+                    f"{files[model]}: prediction of {case} does not fit (expected {image.shape[:2]}, "
                     f"found {predictions[model].shape})."
                 )
             # Where both have drawn a structure, the observer comes last and takes precedence.
             of_scored = scored[scored["model"] == model].sort_values("reference")
             dice_scores[model] = {
-                Structure[name]: float(score)
+                looks.structures[name]: float(score)
                 for name, score in zip(of_scored["structure"], of_scored["dice"], strict=True)
             }
         rows.append(
@@ -204,11 +216,12 @@ def _models(table: pd.DataFrame, sources: Sources) -> list[str]:
 
 
 def _draw_figure_1(sources: Sources) -> Figure:
-    return figure_1.draw(_read_figure_table(sources.only_table()), TITLES, simulated=sources.simulated)
+    return figure_1.draw(_read_figure_table(sources.only_table()), TITLES, sources.looks, simulated=sources.simulated)
 
 
 def _draw_figure_3(sources: Sources) -> Figure:
-    return figure_3.draw(_read_figure_table(sources.only_table()), simulated=sources.simulated)
+    table = _read_figure_table(sources.only_table())
+    return figure_3.draw(table, sources.hidden_structure(), sources.looks, simulated=sources.simulated)
 
 
 def _draw_figure_4(sources: Sources) -> Figure:
@@ -229,6 +242,8 @@ def _draw_figure_4(sources: Sources) -> Figure:
         TITLES.get(datasets[0], datasets[0]),
         _pictures(cases, sources, _DATA_SET_ONLY) if sources.cases else [],
         models,
+        sources.hidden_structure(),
+        sources.looks,
         simulated=sources.simulated,
     )
 
@@ -236,7 +251,7 @@ def _draw_figure_4(sources: Sources) -> Figure:
 def _draw_panel(sources: Sources, title: str, references: Sequence[str]) -> Figure:
     table = _read_panel_table(sources.only_table())
     models = {model: style.MODEL_TITLES.get(model, model) for model in _models(table, sources)}
-    return panels.draw(_pictures(table, sources, references), models, title, simulated=sources.simulated)
+    return panels.draw(_pictures(table, sources, references), models, title, sources.looks, simulated=sources.simulated)
 
 
 def _draw_figure_2(sources: Sources) -> Figure:
@@ -262,7 +277,7 @@ def _draw_training_curves(sources: Sources) -> Figure:
     of_key = ("model", "seed", "dataset", "structure", "highest_model", "verdict", "why")
     verdicts = read_table(sources.tables[1], SOUNDNESS, of_key)
     try:
-        return training_curves.draw(curves, verdicts, TITLES, simulated=sources.simulated)
+        return training_curves.draw(curves, verdicts, TITLES, sources.looks, simulated=sources.simulated)
     except ValueError as error:
         raise ValueError(f"{sources.tables[1]}: {error}") from error
 
@@ -274,7 +289,7 @@ def _of_instrument(draw: Callable[..., Figure]) -> Callable[[Sources], Figure]:
         path = sources.only_table()
         table = _read_instrument_table(path)
         try:
-            return draw(table, TITLES, simulated=sources.simulated)
+            return draw(table, TITLES, sources.looks, simulated=sources.simulated)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
 
@@ -288,7 +303,7 @@ def _of_table(draw: Callable[..., Figure], columns: dict[str, str], text: Sequen
         path = sources.only_table()
         table = read_table(path, columns, text)
         try:
-            return draw(table, TITLES, simulated=sources.simulated)
+            return draw(table, TITLES, sources.looks, simulated=sources.simulated)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
 
@@ -316,7 +331,9 @@ def _draw_biomarkers(sources: Sources) -> Figure:
     reasons = ("implausible_prediction", "implausible_reference")
     patients = read_table(sources.tables[1], BIOMARKERS, (*of_key, *reasons, "data"))
     try:
-        return biomarkers.draw(patients, agreement, TITLES, style.MODEL_TITLES, simulated=sources.simulated)
+        return biomarkers.draw(
+            patients, agreement, TITLES, style.MODEL_TITLES, sources.looks, simulated=sources.simulated
+        )
     except ValueError as error:
         raise ValueError(f"{sources.tables[1]}: {error}") from error
 
@@ -326,7 +343,7 @@ def _draw_shortcut(sources: Sources) -> Figure:
     table = read_table(path, SHORTCUT, ("seed", "structure", "data"))
     if table.empty:
         raise ValueError(f"{path}: no row (expected at least one model).")
-    return shortcut.draw(table, TITLES, style.MODEL_TITLES, simulated=sources.simulated)
+    return shortcut.draw(table, TITLES, style.MODEL_TITLES, sources.looks, simulated=sources.simulated)
 
 
 FIGURES: dict[str, Callable[[Sources], Figure]] = {
@@ -361,6 +378,8 @@ def draw_figure(
     cases: Sequence[Path],
     predictions: Sequence[Path],
     simulated: bool,
+    structures: Sequence[Mapping[str, Any]],
+    hidden: str,
     output: Path,
 ) -> None:
     """Draw one figure as `<output>.svg` and `<output>.png`; the same inputs give the same bytes.
@@ -371,6 +390,8 @@ def draw_figure(
         cases: Stores of the cases that pictures show; for Supplementary Figure 1 also the observer's.
         predictions: Archives of label maps, `<model>.npz`; their order is that of the columns.
         simulated: Whether the data are simulated; the title then says so.
+        structures: Section `structures` of the configuration.
+        hidden: What is hidden from models of the figure, as the list of experiments says it; empty if nothing is.
         output: Path without suffix.
 
     Raises:
@@ -378,7 +399,7 @@ def draw_figure(
     """
     if item not in FIGURES:
         raise ValueError(f"Unknown figure {item!r} (expected one of {', '.join(FIGURES)}).")
-    sources = Sources(tables, cases, predictions, simulated)
+    sources = Sources(tables, cases, predictions, simulated, style.looks_of(structures), arms.hiding(hidden))
     with mpl.rc_context(style.STYLE):
         figure = FIGURES[item](sources)
     style.save(figure, output)

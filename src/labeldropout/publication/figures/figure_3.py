@@ -10,7 +10,7 @@ from labeldropout.publication.figures.style import (
     ROLE_COLOURS,
     ROLE_HATCHES,
     ROLE_TITLES,
-    STRUCTURE_TITLES,
+    StructureLooks,
     by_known_order,
     role,
     set_title,
@@ -19,11 +19,13 @@ from labeldropout.publication.figures.style import (
 _WIDTH = 0.24
 
 
-def draw(table: pd.DataFrame, *, simulated: bool) -> Figure:
+def draw(table: pd.DataFrame, hidden: str, looks: StructureLooks, *, simulated: bool) -> Figure:
     """Draw box plots of the Dice score, per structure and overall, for benchmark, standard and adaptive loss.
 
     Args:
         table: `FIGURE_TABLE` of experiment 3.
+        hidden: The structure that is hidden in a share of the cases.
+        looks: How structures are shown.
         simulated: Whether the title must say that the data are simulated.
 
     Raises:
@@ -33,7 +35,7 @@ def draw(table: pd.DataFrame, *, simulated: bool) -> Figure:
     shown = shown.assign(role=[role(*pair) for pair in zip(shown["model"], shown["loss"], strict=True)])
     shown = one_per_place(shown, "role", "structure")
     roles = by_known_order(shown["role"].tolist(), list(ROLE_TITLES))
-    structures = by_known_order(shown["structure"].tolist(), list(STRUCTURE_TITLES))
+    structures = by_known_order(shown["structure"].tolist(), [*looks.names, "mean"])
     figure = Figure(figsize=(7.4, 3.8), layout="constrained")
     axes = figure.subplots()
     legend = []
@@ -59,14 +61,15 @@ def draw(table: pd.DataFrame, *, simulated: bool) -> Figure:
         legend.append(Patch(facecolor=colour, edgecolor="0.15", hatch=hatch, label=_label(name, rows)))
     if shown["reported"].notna().any():
         legend.append(Line2D([], [], marker="x", linestyle="", color="#B00020", label="Mean in the paper (real data)"))
-    axes.set_xticks(range(len(structures)), [STRUCTURE_TITLES.get(name, name) for name in structures])
+    axes.set_xticks(range(len(structures)), [looks.titles[name] for name in structures])
     axes.tick_params(axis="x", length=0)
     axes.set_ylabel("Dice score")
     axes.set_ylim(-0.09, 1.02)
     axes.set_xlim(-0.5, len(structures) - 0.5)
     axes.grid(visible=True, axis="y")
     figure.legend(handles=legend, loc="outside lower center", ncols=2)
-    set_title(figure, "Figure 3. Myocardium hidden in a share of the cases, one data set", simulated=simulated)
+    title = f"Figure 3. {looks.titles[hidden]} hidden in a share of the cases, one data set"
+    set_title(figure, title, simulated=simulated)
     axes.set_xlabel(NOTE, fontsize=6, color="0.3", labelpad=6)
     return figure
 

@@ -8,15 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from labeldropout.heart import Structure
 from labeldropout.publication.figures import panels
-from labeldropout.publication.figures.style import ROLE_COLOURS, STRUCTURE_TITLES, role, set_title
+from labeldropout.publication.figures.style import ROLE_COLOURS, StructureLooks, role, set_title
 
-_LINES = {
-    Structure.LA.name: {"color": "#B8447E", "marker": "o", "linestyle": "-"},
-    "mean": {"color": "0.35", "marker": "s", "linestyle": "--"},
-}
-"""What is drawn against the probability: the hidden structure, and all structures."""
+_HIDDEN_LINE = {"color": "#B8447E", "marker": "o", "linestyle": "-"}
+_MEAN_LINE = {"color": "0.35", "marker": "s", "linestyle": "--"}
 
 
 def draw(
@@ -25,6 +21,8 @@ def draw(
     title: str,
     rows: Sequence[panels.PictureRow],
     models: Mapping[str, str],
+    hidden: str,
+    looks: StructureLooks,
     *,
     simulated: bool,
 ) -> Figure:
@@ -36,30 +34,32 @@ def draw(
         title: Title of that data set.
         rows: The pictures; without any, only the curves are drawn.
         models: Titles of their models.
+        hidden: The structure that is hidden.
+        looks: How structures are shown.
         simulated: Whether the title must say that the data are simulated.
     """
     width, height = panels.panel_size(rows, models) if rows else (0.9, 0.0)
     figure = Figure(figsize=(4.6 + width, max(4.3, height + 0.2)), layout="constrained")
     left, right = figure.add_gridspec(1, 2, width_ratios=(4.6, width)) if rows else (figure.add_gridspec(1, 1)[0], None)
     curves = figure.add_subplot(left)
-    _draw_curves(curves, table[table["dataset"] == dataset], title)
+    _draw_curves(curves, table[table["dataset"] == dataset], title, hidden, looks)
     handles, labels = curves.get_legend_handles_labels()
     order = sorted(range(len(labels)), key=lambda index: labels[index])
     figure.legend([handles[i] for i in order], [labels[i] for i in order], loc="outside lower left", ncols=2)
     if rows:
-        panels.draw_into(panels.panel_grid(right, rows, models), figure, rows, models)
-        figure.legend(handles=panels.structure_legend(), loc="outside lower right", ncols=3)
-    set_title(figure, f"Figure 4. Left atrium hidden in {title}: label dropout", simulated=simulated)
+        panels.draw_into(panels.panel_grid(right, rows, models), figure, rows, models, looks)
+        figure.legend(handles=panels.structure_legend(looks), loc="outside lower right", ncols=min(len(looks.names), 4))
+    set_title(figure, f"Figure 4. {looks.titles[hidden]} hidden in {title}: label dropout", simulated=simulated)
     return figure
 
 
-def _draw_curves(axes: Axes, table: pd.DataFrame, title: str) -> None:
+def _draw_curves(axes: Axes, table: pd.DataFrame, title: str, hidden: str, looks: StructureLooks) -> None:
     is_benchmark = np.array(
         [role(*pair) == "benchmark" for pair in zip(table["model"], table["loss"], strict=True)], dtype=bool
     )
-    for structure, look in _LINES.items():
+    for structure, look in ((hidden, _HIDDEN_LINE), ("mean", _MEAN_LINE)):
         rows = table[~is_benchmark & (table["structure"] == structure).to_numpy()].sort_values("probability")
-        name = STRUCTURE_TITLES[structure]
+        name = looks.titles[structure]
         single = rows[rows["seed"] != "all"]
         rows = rows[rows["seed"] == "all"]
         axes.plot(

@@ -1,16 +1,15 @@
 """The same models after two lengths of training: does a shortcut grow or fade?"""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from labeldropout.heart import FOREGROUND
 from labeldropout.publication.figures.arms import LOOKS, Look, hiding, kind
 from labeldropout.publication.figures.points import counted, one_per_kind
-from labeldropout.publication.figures.style import STRUCTURE_TITLES, by_known_order, set_title
+from labeldropout.publication.figures.style import StructureLooks, by_known_order, set_title
 
 _ORDER = ("benchmark", "adaptive", "single", "marginal")
 
@@ -18,18 +17,19 @@ _SHIFT = 0.03
 """Offset between the lines as a share of the range of steps, so that their bars do not hide each other."""
 
 
-def draw(table: pd.DataFrame, titles: Mapping[str, str], *, simulated: bool) -> Figure:
+def draw(table: pd.DataFrame, titles: Mapping[str, str], looks: StructureLooks, *, simulated: bool) -> Figure:
     """Draw the Dice score of the structures that lack labels over steps, one panel per data set and structure.
 
     Args:
         table: `LONG_SHORT`.
         titles: Title of each data set.
+        looks: How structures are shown.
         simulated: Whether the title must say that the data are simulated.
 
     Raises:
         ValueError: No structure lacks labels, or two models share a place.
     """
-    panels = list(_panels(table))
+    panels = list(_panels(table, looks.names))
     if not panels:
         raise ValueError("no structure lacks labels (expected hidden labels, or masks that an observer drew).")
     figure = Figure(figsize=(7.4, 3.6), layout="constrained")
@@ -39,7 +39,7 @@ def draw(table: pd.DataFrame, titles: Mapping[str, str], *, simulated: bool) -> 
     ):
         handles |= _draw_panel(axes, rows, sorted(set(table.loc[table["probability"] > 0, "probability"])))
         by_observer = " (observer)" if (rows["reference"] == "observer").all() else ""
-        axes.set_title(f"{STRUCTURE_TITLES[structure]}, {titles.get(dataset, dataset)}{by_observer}", fontsize=7.5)
+        axes.set_title(f"{looks.titles[structure]}, {titles.get(dataset, dataset)}{by_observer}", fontsize=7.5)
         axes.set_xlabel(f"Optimisation steps\n{counted(rows)}")
     figure.axes[0].set(ylabel="Dice score", ylim=(-0.03, 1.02))
     order = [name for first in _ORDER for name in sorted(handles) if name.split(" ")[0] == first]
@@ -55,7 +55,7 @@ def draw(table: pd.DataFrame, titles: Mapping[str, str], *, simulated: bool) -> 
     return figure
 
 
-def _panels(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
+def _panels(table: pd.DataFrame, structures: Sequence[str]) -> Iterator[tuple[str, str, pd.DataFrame]]:
     """Data set, structure and rows: where labels are hidden, then where only an observer has drawn."""
     with_hidden = table[table["hidden"] != ""]
     found = dict.fromkeys(
@@ -70,7 +70,7 @@ def _panels(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
         yield dataset, structure, rows
     observed = table[table["reference"] == "observer"]
     for dataset in observed["dataset"].unique():
-        for structure in [one.name for one in FOREGROUND]:
+        for structure in structures:
             rows = _cell(table, dataset, structure, "observer")
             if not rows.empty and _cell(table, dataset, structure, "dataset").empty:
                 # These models have no hidden labels: the data set itself lacks them.

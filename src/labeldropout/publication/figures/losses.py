@@ -8,11 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from labeldropout.heart import FOREGROUND
 from labeldropout.learning.experiments import LOSS_NAMES
 from labeldropout.publication.figures.arms import LOOKS, hiding, kind
 from labeldropout.publication.figures.points import counted, draw_point, note, one_per_kind, prepare_dice_axis, select
-from labeldropout.publication.figures.style import ROLE_COLOURS, STRUCTURE_TITLES, set_title
+from labeldropout.publication.figures.style import ROLE_COLOURS, StructureLooks, set_title
 
 _LOSS_TITLES = {
     "standard": "Standard",
@@ -45,12 +44,13 @@ class _Setting:
     structures: tuple[str, ...]
 
 
-def draw(table: pd.DataFrame, titles: Mapping[str, str], *, simulated: bool) -> Figure:
+def draw(table: pd.DataFrame, titles: Mapping[str, str], looks: StructureLooks, *, simulated: bool) -> Figure:
     """Draw one panel per setting and missing structure: losses in rows, label dropout as markers, benchmark as a line.
 
     Args:
         table: `INSTRUMENT_TABLE` of experiment 7.
         titles: Title of each data set.
+        looks: How structures are shown.
         simulated: Whether the title must say that the data are simulated.
 
     Raises:
@@ -60,7 +60,9 @@ def draw(table: pd.DataFrame, titles: Mapping[str, str], *, simulated: bool) -> 
     settings = sorted({setting for setting in by_cells.values() if setting})
     if not settings:
         raise ValueError("no model has hidden labels (expected at least one setting).")
-    places = [(setting, structure) for setting in settings for structure in _in_order(setting.structures)]
+    places = [
+        (setting, structure) for setting in settings for structure in looks.names if structure in setting.structures
+    ]
     lines = [line for one in (False, True) if (line := [p for p in places if p[0].trained_on_one is one])]
     n_columns = max(len(line) for line in lines)
     figure = Figure(figsize=(7.4, 1.1 + 2.6 * len(lines)), layout="constrained")
@@ -76,7 +78,7 @@ def draw(table: pd.DataFrame, titles: Mapping[str, str], *, simulated: bool) -> 
             ]
             rows = select(table[of_setting], setting.dataset, structure)
             _draw_panel(axes, rows, losses)
-            axes.set_title(_title(setting, structure), fontsize=7.5)
+            axes.set_title(_title(setting, structure, looks), fontsize=7.5)
             axes.set_xlabel(counted(rows), fontsize=6, color="0.35")
             axes.tick_params(labelbottom=True)
         line[0].set_yticks(range(len(losses)), [_LOSS_TITLES[name] for name in losses])
@@ -106,20 +108,16 @@ def _setting(train_on: str, cell: str) -> _Setting | None:
     return _Setting("+" not in train_on, len(hidden.structures), train_on, hidden.dataset, hidden.structures)
 
 
-def _in_order(structures: tuple[str, ...]) -> list[str]:
-    return [structure.name for structure in FOREGROUND if structure.name in structures]
-
-
 def _where(setting: _Setting, titles: Mapping[str, str]) -> str:
     """Whether labels are missing in one of several domains, or in a share of the cases of a single domain."""
     title = titles.get(setting.dataset, setting.dataset)
     return f"Within a domain\n({title})" if setting.trained_on_one else f"Across domains\n({title})"
 
 
-def _title(setting: _Setting, structure: str) -> str:
+def _title(setting: _Setting, structure: str, looks: StructureLooks) -> str:
     """Which structure is shown, and which are missing."""
-    missing = "and".join(f" {name} " for name in _in_order(setting.structures)).strip()
-    return f"{STRUCTURE_TITLES[structure]} ({missing} missing)"
+    missing = "and".join(f" {name} " for name in looks.names if name in setting.structures).strip()
+    return f"{looks.titles[structure]} ({missing} missing)"
 
 
 def _draw_panel(axes: Axes, rows: pd.DataFrame, losses: list[str]) -> None:

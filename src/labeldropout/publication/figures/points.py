@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 
+from labeldropout.data.catalogue import DATASETS
 from labeldropout.publication.figures.arms import Look
 
 _NOTE = (
@@ -13,12 +14,15 @@ _NOTE = (
 )
 
 
+_NOTE_ON_IMAGES = _NOTE.replace("patients", "images")
+
 _PAPER = " Crosses: mean in the paper (real data)."
 
 
 def note(rows: pd.DataFrame) -> str:
     """A note that explains the marks in a figure of these rows."""
-    return _NOTE + (_PAPER if rows["reported"].notna().any() else "")
+    said = _NOTE if set(rows["dataset"]) & set(DATASETS) or (rows["n"] != rows["n_patients"]).any() else _NOTE_ON_IMAGES
+    return said + (_PAPER if rows["reported"].notna().any() else "")
 
 
 def select(table: pd.DataFrame, dataset: str, structure: str) -> pd.DataFrame:
@@ -146,4 +150,7 @@ def counted(rows: pd.DataFrame) -> str:
     overall = rows[rows["seed"] == "all"]
     if overall.empty:
         return ""
-    return f"n = {overall['n'].max():.0f} images, {overall['n_patients'].max():.0f} patients"
+    n, n_patients = overall["n"].max(), overall["n_patients"].max()
+    if n == n_patients and not set(overall["dataset"]) & set(DATASETS):
+        return f"n = {n:.0f} images"
+    return f"n = {n:.0f} images, {n_patients:.0f} patients"

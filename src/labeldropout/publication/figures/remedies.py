@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from labeldropout.learning.experiments import ANY
 from labeldropout.publication.figures.arms import LOOKS, Look, hiding, kind
 from labeldropout.publication.figures.points import counted, draw_column, note, one_per_kind, select
-from labeldropout.publication.figures.style import STRUCTURE_TITLES, set_title
+from labeldropout.publication.figures.style import StructureLooks, set_title
 
 _ALL_LOOKS = {
     **LOOKS,
@@ -38,12 +38,13 @@ class _Row:
         return f"{_ALL_LOOKS[self.kind].title}{dropout}"
 
 
-def draw(table: pd.DataFrame, titles: Mapping[str, str], *, simulated: bool) -> Figure:
+def draw(table: pd.DataFrame, titles: Mapping[str, str], looks: StructureLooks, *, simulated: bool) -> Figure:
     """Draw the Dice score of each hidden structure where it is hidden: one panel per place, one row per way to train.
 
     Args:
         table: `INSTRUMENT_TABLE` of the item.
         titles: Title of each data set.
+        looks: How structures are shown.
         simulated: Whether the title must say that the data are simulated.
 
     Raises:
@@ -53,7 +54,7 @@ def draw(table: pd.DataFrame, titles: Mapping[str, str], *, simulated: bool) -> 
     if not cells:
         raise ValueError("no model has hidden labels (expected at least one).")
     panels = [
-        (f"{STRUCTURE_TITLES.get(name, name)},\n{titles.get(where, where)}", _panel(table, cell, name))
+        (f"{looks.titles[name]},\n{titles.get(where, where)}", _panel(table, cell, name))
         for cell in cells
         if (hidden := hiding(cell)) and (where := hidden.dataset)
         for name in hidden.structures

@@ -8,23 +8,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from labeldropout.heart import Structure
-from labeldropout.publication.figures.style import STRUCTURE_COLOURS, by_known_order, set_title
+from labeldropout.publication.figures.style import StructureLooks, by_known_order, set_title
 
-_LOOKS: dict[tuple[str, str], dict[str, str]] = {
-    ("set", ""): {"color": "0.35", "marker": "s", "label": "Set of structures drawn"},
-    **{
-        ("logits", structure.name): {
-            "color": STRUCTURE_COLOURS[structure],
-            "marker": marker,
-            "label": f"Logits at the {words}",
-        }
-        for structure, marker, words in (
-            (Structure.LV, "o", "LV cavity"),
-            (Structure.LVM, "^", "myocardium"),
-            (Structure.LA, "D", "left atrium"),
-        )
-    },
-}
+_Marks = dict[tuple[str, str], dict[str, str]]
+"""Marker, colour and words by feature and structure."""
+
+_MARKERS = ("o", "^", "D", "v", "P", "X", "p", "h", "<", ">")
+
+
+def _marks(looks: StructureLooks) -> _Marks:
+    marks = {("set", ""): {"color": "0.35", "marker": "s", "label": "Set of structures drawn"}}
+    for place, (structure, colour) in enumerate(looks.colours.items()):
+        words = f"Logits at the {looks.within_sentence(structure.name)}"
+        marker = _MARKERS[place % len(_MARKERS)]
+        marks["logits", structure.name] = {"color": colour, "marker": marker, "label": words}
+    return marks
 
 
 _STEP = 0.19
@@ -35,15 +33,19 @@ _LETTERS_PER_INCH = 21
 """Density of the note's text at 6 points."""
 
 
-def draw(table: pd.DataFrame, titles: Mapping[str, str], models: Mapping[str, str], *, simulated: bool) -> Figure:
+def draw(
+    table: pd.DataFrame, titles: Mapping[str, str], models: Mapping[str, str], looks: StructureLooks, *, simulated: bool
+) -> Figure:
     """Draw the area under the curve with its interval: a panel per domain, a row per model, a mark per feature.
 
     Args:
         table: `SHORTCUT`.
         titles: Title of each data set, in the order in which they are shown.
         models: Titles of models that have one.
+        looks: How structures are shown.
         simulated: Whether the title must say that the data are simulated.
     """
+    marks = _marks(looks)
     probes = table[table["feature"] != "share"]
     is_left_out = probes["auc"].isna().any()
     shown = list(dict.fromkeys(probes["model"]))
@@ -51,7 +53,7 @@ def draw(table: pd.DataFrame, titles: Mapping[str, str], models: Mapping[str, st
     figure = Figure(figsize=(1.9 + 1.75 * len(domains), 1.2 + 0.72 * len(shown)), layout="constrained")
     panels = figure.subplots(1, len(domains), sharex=True, sharey=True, squeeze=False)[0]
     for axes, domain in zip(panels, domains, strict=True):
-        _draw_panel(axes, probes[probes["domain"] == domain], shown)
+        _draw_panel(axes, probes[probes["domain"] == domain], shown, marks)
         axes.set_title(
             "Mean over data sets" if domain == "all" else f"{titles.get(domain, domain)}\nagainst the others"
         )
@@ -61,10 +63,9 @@ def draw(table: pd.DataFrame, titles: Mapping[str, str], models: Mapping[str, st
     panels[0].set_yticks(range(len(shown)), [models.get(name, name) for name in shown])
     panels[0].set_ylim(len(shown) - 0.5, -0.5)
     handles, labels = panels[0].get_legend_handles_labels()
-    note = (
-        "Mean over seeds with 95 % interval over patients; dots: each seed; grey line: mean of permuted data sets."
-        " The LV is labelled in all data sets: its logits are the control."
-    )
+    note = "Mean over seeds with 95 % interval over patients; dots: each seed; grey line: mean of permuted data sets."
+    if Structure.LV.name in looks.names:
+        note += f" The {Structure.LV.name} is labelled in all data sets: its logits are the control."
     if is_left_out:
         note += " No mark: too few patients for cross-validation."
     note = textwrap.fill(note, int(_LETTERS_PER_INCH * figure.get_figwidth()))
@@ -73,14 +74,14 @@ def draw(table: pd.DataFrame, titles: Mapping[str, str], models: Mapping[str, st
     return figure
 
 
-def _draw_panel(axes: Axes, table: pd.DataFrame, shown: list[str]) -> None:
+def _draw_panel(axes: Axes, table: pd.DataFrame, shown: list[str], marks: _Marks) -> None:
     """The marks of one domain."""
     table = table.dropna(subset="auc")
     if len(table):
         axes.axvline(float(table.loc[table["seed"] == "all", "auc_chance"].mean()), color="0.55", linewidth=0.9)
-    for place, (key, look) in enumerate(_LOOKS.items()):
+    for place, (key, look) in enumerate(marks.items()):
         mine = table[(table["feature"] == key[0]) & (table["structure"] == key[1])]
-        shift = (place - (len(_LOOKS) - 1) / 2) * _STEP
+        shift = (place - (len(marks) - 1) / 2) * _STEP
         for is_whole in (False, True):
             rows = mine[(mine["seed"] == "all") == is_whole]
             heights = [shown.index(model) + shift for model in rows["model"]]

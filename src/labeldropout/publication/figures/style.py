@@ -4,7 +4,9 @@ Colours are from Okabe and Ito's palette, which colour-blind readers can disting
 the paper's green, blue and pink, and a hatch and a marker each, so that a figure printed in grey is still readable.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from labeldropout.files import replacing
-from labeldropout.heart import COLOURS, Structure
+from labeldropout.labels import PALETTE, number_structures
 
 PNG_DPI = 200
 """Also used for the layout: at a lower resolution, hinting makes text narrower than in the final figure."""
@@ -42,15 +44,48 @@ STYLE: dict[str, Any] = {
 }
 """Matplotlib settings while a figure is drawn and saved."""
 
-STRUCTURE_COLOURS = {structure: "#{:02X}{:02X}{:02X}".format(*colour) for structure, colour in COLOURS.items()}
+MEAN_TITLE = "Mean foreground"
+"""Title of the mean over the structures of an image."""
 
 
-STRUCTURE_TITLES = {
-    Structure.LV.name: "LV cavity",
-    Structure.LVM.name: "Myocardium",
-    Structure.LA.name: "Left atrium",
-    "mean": "Mean foreground",
-}
+@dataclass(frozen=True)
+class StructureLooks:
+    """How the structures of a study are shown, in the order of their values."""
+
+    structures: type[IntEnum]
+    titles: Mapping[str, str]
+    """By name; `mean` is the mean over the structures of an image."""
+    colours: Mapping[IntEnum, str]
+    """Such as `#E69F00`."""
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the structures."""
+        return list(self.structures.__members__)
+
+    def within_sentence(self, name: str) -> str:
+        """The title of a structure inside a sentence: without a capital letter, unless that begins an abbreviation."""
+        title = self.titles[name]
+        return title if title[:2].isupper() else title[0].lower() + title[1:]
+
+
+def looks_of(configured: Sequence[Mapping[str, Any]]) -> StructureLooks:
+    """How the structures of a study are shown.
+
+    Args:
+        configured: Section `structures` of the configuration: `name` and, if given, `title` and `colour` of each.
+
+    Raises:
+        ValueError: A name is not valid, or appears twice.
+    """
+    structures = number_structures([one["name"] for one in configured])
+    titles = {one["name"]: one.get("title", one["name"]) for one in configured}
+    colours = {
+        structure: one.get("colour", "#{:02X}{:02X}{:02X}".format(*PALETTE[structure - 1]))
+        for structure, one in zip(structures, configured, strict=True)
+    }
+    return StructureLooks(structures, {**titles, "mean": MEAN_TITLE}, colours)
+
 
 ROLE_TITLES = {
     "benchmark": "Benchmark, all labels",

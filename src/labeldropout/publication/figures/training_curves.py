@@ -9,8 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from labeldropout.analysis.soundness import ALL, NOT_SHOWN, NOT_TRAINED
-from labeldropout.heart import Structure
-from labeldropout.publication.figures.style import STRUCTURE_COLOURS, STRUCTURE_TITLES, set_title
+from labeldropout.publication.figures.style import StructureLooks, set_title
 
 _HIDDEN = "#CC3311"
 _KEPT = "0.35"
@@ -30,23 +29,25 @@ def _draw_cell(axes: Axes, of_cell: pd.DataFrame, line: str, colour: str, *, is_
     )
 
 
-def _draw_model(axes: Axes, curves: pd.DataFrame, hidden: set[tuple[str, str]], lines: Mapping[str, str]) -> None:
+def _draw_model(
+    axes: Axes, curves: pd.DataFrame, hidden: set[tuple[str, str]], lines: Mapping[str, str], looks: StructureLooks
+) -> None:
     cells = curves[curves["dataset"] != ALL].groupby(["dataset", "structure"], sort=False)
     for cell, of_cell in sorted(cells, key=lambda item: item[0] in hidden):  # hidden ones on top
         is_hidden = cell in hidden
-        colour = _HIDDEN if is_hidden else STRUCTURE_COLOURS[Structure[cell[1]]]
+        colour = _HIDDEN if is_hidden else looks.colours[looks.structures[cell[1]]]
         _draw_cell(axes, of_cell, lines[cell[0]], colour, is_hidden=is_hidden)
     overall = curves[(curves["dataset"] == ALL) & (curves["best"] == 1)]
     kept = overall.groupby("seed")["step"].max()
     axes.plot(kept, [0.02] * len(kept), "|", color=_KEPT, markersize=5)
 
 
-def _legend(figure: Figure, lines: Mapping[str, str], titles: Mapping[str, str]) -> None:
+def _legend(figure: Figure, lines: Mapping[str, str], titles: Mapping[str, str], looks: StructureLooks) -> None:
     figure.legend(
         handles=[
             *(
-                Line2D([], [], color=colour, label=STRUCTURE_TITLES[name.name])
-                for name, colour in STRUCTURE_COLOURS.items()
+                Line2D([], [], color=colour, label=looks.titles[structure.name])
+                for structure, colour in looks.colours.items()
             ),
             *(
                 Line2D([], [], color="0.3", linestyle=line, linewidth=1.0, label=titles.get(dataset, dataset))
@@ -60,13 +61,16 @@ def _legend(figure: Figure, lines: Mapping[str, str], titles: Mapping[str, str])
     )
 
 
-def draw(curves: pd.DataFrame, soundness: pd.DataFrame, titles: Mapping[str, str], *, simulated: bool) -> Figure:
+def draw(
+    curves: pd.DataFrame, soundness: pd.DataFrame, titles: Mapping[str, str], looks: StructureLooks, *, simulated: bool
+) -> Figure:
     """Draw small multiples: one panel per model, one line per cell.
 
     Args:
         curves: Table `TRAINING_CURVES`; models are shown in its order.
         soundness: Table `SOUNDNESS` of these models: what they were not shown, and whether they are trained.
         titles: Title of each data set.
+        looks: How structures are shown.
         simulated: Whether the title must say that the data are simulated.
 
     Raises:
@@ -87,7 +91,7 @@ def draw(curves: pd.DataFrame, soundness: pd.DataFrame, titles: Mapping[str, str
     for axes, model in zip(panels, models, strict=False):
         of_model = unseen[unseen["model"] == model]
         hidden = set(zip(of_model["dataset"], of_model["structure"], strict=True))
-        _draw_model(axes, curves[curves["model"] == model], hidden, lines)
+        _draw_model(axes, curves[curves["model"] == model], hidden, lines, looks)
         failed = verdicts[model] == NOT_TRAINED
         axes.set_title(
             f"{model}\n{NOT_TRAINED}" if failed else model, fontsize=7.5, color=_HIDDEN if failed else "black"
@@ -103,6 +107,6 @@ def draw(curves: pd.DataFrame, soundness: pd.DataFrame, titles: Mapping[str, str
         axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
     for axes in panels[: len(models) : n_columns]:
         axes.set_ylabel("Validation Dice")
-    _legend(figure, lines, titles)
+    _legend(figure, lines, titles, looks)
     set_title(figure, "Training curves", simulated=simulated)
     return figure

@@ -1,21 +1,21 @@
 """The browser of pictures: the best, median and worst test image of every model and data set."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image
+from PIL import Image, ImageColor
 
 from labeldropout import drawing as overlays
 from labeldropout.analysis.typesetting import number
 from labeldropout.data.case_store import CaseStore
 from labeldropout.files import read_json, read_table
-from labeldropout.heart import FOREGROUND
-from labeldropout.labels import is_annotated
+from labeldropout.labels import PALETTE, is_annotated
 from labeldropout.learning.predictions import read_predictions
 from labeldropout.learning.tables import SCORES
 from labeldropout.provenance import file_sha256
@@ -24,6 +24,9 @@ from labeldropout.publication.report.folder import Folder, Picture
 from labeldropout.publication.report.origin import SIMULATED, Origins, mark
 from labeldropout.running.sidecars import sidecar_of
 from labeldropout.running.verify import tree_of
+
+Colour = tuple[int, int, int]
+"""Red, green and blue, 0 to 255."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,13 @@ def _tree(model: _Model, dataset: str, sha256: Callable[[str], str | None]) -> s
     return tree_of(model.config.get("severity"), recorded, sha256)
 
 
-def _drawn(chosen: pd.DataFrame, store: CaseStore, maps: Mapping[str, np.ndarray], seed: int) -> list[Image.Image]:
+def _drawn(
+    chosen: pd.DataFrame,
+    store: CaseStore,
+    maps: Mapping[str, np.ndarray],
+    seed: int,
+    colours: Mapping[IntEnum, Colour],
+) -> list[Image.Image]:
     """The pictures of chosen cases.
 
     Raises:
@@ -123,7 +132,7 @@ def _drawn(chosen: pd.DataFrame, store: CaseStore, maps: Mapping[str, np.ndarray
         spacing = store.spacing_mm(row) or (1.0, 1.0)
         image, target = np.asarray(store.image(row)), np.asarray(store.target(row))
         try:
-            found.append(overlays.draw(image, target, annotated, maps[name], spacing[0] / spacing[1]))
+            found.append(overlays.draw(image, target, annotated, maps[name], spacing[0] / spacing[1], colours))
         except ValueError as error:
             raise ValueError(f"{case}: {error}") from error
     return found
@@ -136,6 +145,8 @@ class Browser:
     results: Path
     folder: Folder
     origins: Origins
+    colours: dict[str, Colour] = field(default_factory=dict)
+    """By name of a structure: as configured, and of those that are shown."""
     shown: list[Overlay] = field(default_factory=list)
     left_out: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     """Models by data set and reason."""
@@ -167,21 +178,32 @@ class Browser:
                 continue
             store = CaseStore(place)
             try:
-                drawn = _drawn(chosen, store, maps, seed)
+                drawn = _drawn(chosen, store, maps, seed, self._colours_in(store))
             except ValueError as error:
                 self._leave_out(model, str(dataset), str(error))
                 continue
             for choice, picture in zip(chosen.itertuples(), drawn, strict=True):
                 kind = SIMULATED if tree else self.origins.of(str(dataset), model.config)
-                self._show(model, choice, picture, own[own["case"] == choice.case], kind)
+                scored = own[own["case"] == choice.case]
+                self._show(model, choice, picture, scored, kind, store.pixels.structures.__members__)
 
-    def _show(self, model: _Model, choice: Any, drawn: Image.Image, scores: pd.DataFrame, kind: str) -> None:
+    def _colours_in(self, store: CaseStore) -> dict[IntEnum, Colour]:
+        """The colours of the structures of a store; those that are configured, else the usual ones."""
+        for structure in store.pixels.structures:
+            self.colours.setdefault(structure.name, PALETTE[structure - 1])
+        return {structure: self.colours[structure.name] for structure in store.pixels.structures}
+
+    def _show(
+        self,
+        model: _Model,
+        choice: Any,
+        drawn: Image.Image,
+        scores: pd.DataFrame,
+        kind: str,
+        structures: Iterable[str],
+    ) -> None:
         by_structure = dict(zip(scores["structure"], scores["dice"], strict=True))
-        words = ", ".join(
-            f"{structure.name} {number(by_structure.get(structure.name), 2)}"
-            for structure in FOREGROUND
-            if structure.name in by_structure
-        )
+        words = ", ".join(f"{name} {number(by_structure.get(name), 2)}" for name in structures if name in by_structure)
         source = self.folder.picture(drawn, "overlays", f"{model.name}-{choice.dataset}-{choice.quality}")
         title = TITLES.get(str(choice.dataset), str(choice.dataset))
         alternative = (
@@ -195,9 +217,17 @@ class Browser:
         )
 
 
-def browse(results: Path, folder: Folder, origins: Origins) -> Browser:
-    """Draw pictures for every model whose predictions and scores are available."""
-    browser = Browser(results, folder, origins)
+def browse(results: Path, folder: Folder, origins: Origins, configured: Iterable[Mapping[str, str]] = ()) -> Browser:
+    """Draw pictures for every model whose predictions and scores are available.
+
+    Args:
+        results: Folder of a study's results.
+        folder: Where pictures are put.
+        origins: What is simulated.
+        configured: The study's structures as its configuration names them, with a colour or without.
+    """
+    colours = {one["name"]: ImageColor.getrgb(one["colour"]) for one in configured if "colour" in one}
+    browser = Browser(results, folder, origins, colours)
     for path in sorted((results / "predictions").glob("*.npz")):
         if (results / "scores" / f"{path.stem}.csv").is_file():
             browser.add(path.stem)

@@ -6,7 +6,6 @@ from pathlib import Path
 from labeldropout import drawing as overlays
 from labeldropout.analysis.claims.verdicts import read_ledger, verdict_counts
 from labeldropout.files import read_json, replacing
-from labeldropout.heart import COLOURS, FOREGROUND
 from labeldropout.items import LEDGERS, Item, Section, figures, tables
 from labeldropout.publication.report.folder import folder_of
 from labeldropout.publication.report.models import browse
@@ -42,7 +41,7 @@ def build_report(results: Path, root: Path, page: Path) -> None:
     folder.mark()
     origins = read_origins(results)
     quality, other_trees = read_quality(results, folder, origins)
-    browser = browse(results, folder, origins)
+    browser = browse(results, folder, origins, (record or {}).get("structures", ()))
     line, findings, n_more, is_alarming = judge(results, root)
 
     def shown(items: Iterable[Item]) -> list[Shown]:
@@ -90,7 +89,7 @@ def build_report(results: Path, root: Path, page: Path) -> None:
         "overlay_datasets": list(dict.fromkeys(one.dataset for one in browser.shown)),
         "overlay_models": list(dict.fromkeys(one.model for one in browser.shown)),
         "qualities": overlays.QUALITIES,
-        "structures": [(structure.name, "#{:02x}{:02x}{:02x}".format(*COLOURS[structure])) for structure in FOREGROUND],
+        "structures": [(name, "#{:02x}{:02x}{:02x}".format(*colour)) for name, colour in browser.colours.items()],
         "quality": quality,
         "other_trees": other_trees,
         "training": training,
