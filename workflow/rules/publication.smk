@@ -50,12 +50,15 @@ rule figures_local:
     params:
         code=ask(CODE.figure),
         simulated=STUDY.study_simulated(),
+        structures=as_json(config["structures"]),
+        hidden=ask(STUDY.hidden_in_item),
         cases=folders("cases"),
         stem=subpath(output.svg, strip_suffix=".svg"),
     shell:
         "labeldropout figures --item {wildcards.item} --table {input.tables:q}"
         " --cases {params.cases:q} --predictions {input.predictions:q}"
-        " --simulated {params.simulated} --output {params.stem:q} > {log:q} 2>&1"
+        " --simulated {params.simulated} --structures {params.structures:q}"
+        " --hidden {params.hidden:q} --output {params.stem:q} > {log:q} 2>&1"
 
 
 rule figures_with_pictures:

@@ -38,7 +38,7 @@ def _compare_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cases", type=Path, nargs="*", default=[], help="stores of cases")
     parser.add_argument(
         "--settings",
-        type=json_object(*_RESAMPLING, "kit", "seed", "severity", "simulated"),
+        type=json_object(*_RESAMPLING, "kit", "seed", "severity", "simulated", "real", "structures"),
         required=True,
         help="statistics, kit, seed, severity, simulated: JSON",
     )
@@ -88,9 +88,9 @@ def _claims_flags(parser: argparse.ArgumentParser) -> None:
     _add_models(parser)
     parser.add_argument(
         "--settings",
-        type=json_object(*_RESAMPLING, "simulated"),
+        type=json_object(*_RESAMPLING, "simulated", "real", "datasets", "structures"),
         required=True,
-        help="statistics and simulated, as JSON",
+        help="what the tables need to know of the study, as JSON",
     )
     add_split_flag(parser)
     add_paths(parser, "claims", "reported", "soundness", "output")

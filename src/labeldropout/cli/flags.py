@@ -44,6 +44,27 @@ def json_object(*required: str) -> Callable[[str], dict[str, Any]]:
     return parse
 
 
+def named_structures(text: str) -> list[dict[str, Any]]:
+    """The parser of a flag that takes the section `structures` of a configuration, as JSON."""
+    try:
+        structures = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise argparse.ArgumentTypeError(f"not JSON: {error}") from error
+    if not isinstance(structures, list) or not structures or not all(_has(one, "name") for one in structures):
+        raise argparse.ArgumentTypeError(f'expected a list such as [{{"name": "LV"}}], found {text[:40]}')
+    return structures
+
+
+def add_structures_flag(parser: argparse.ArgumentParser) -> None:
+    """Add the flag for the structures of the study."""
+    parser.add_argument(
+        "--structures",
+        type=named_structures,
+        required=True,
+        help="section structures of the configuration, as JSON: name, title and colour of each",
+    )
+
+
 def _has(settings: Any, name: str) -> bool:
     first, _, rest = name.partition(".")
     return isinstance(settings, dict) and first in settings and (not rest or _has(settings[first], rest))

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from labeldropout.cli.flags import Verb, json_value
+from labeldropout.cli.flags import Verb, add_structures_flag
 from labeldropout.cli.tracing import write_sidecar
 from labeldropout.items import figures as catalogued
 
@@ -14,9 +14,7 @@ def _figures_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cases", type=Path, nargs="*", default=[], help="stores of cases, for pictures")
     parser.add_argument("--predictions", type=Path, nargs="*", default=[], help="predictions, for pictures")
     parser.add_argument("--simulated", choices=("yes", "no"), required=True)
-    parser.add_argument(
-        "--structures", type=json_value, required=True, help="section structures of the configuration, as JSON"
-    )
+    add_structures_flag(parser)
     parser.add_argument("--hidden", default="", help="what is hidden from the models of the figure, as in LA@unity:1.0")
     parser.add_argument("--output", type=Path, required=True, help="path without suffix; .svg and .png are written")
 

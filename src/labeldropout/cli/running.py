@@ -3,14 +3,12 @@
 import argparse
 from pathlib import Path
 
-from labeldropout.cli.flags import Verb, add_paths, json_value
+from labeldropout.cli.flags import Verb, add_paths, add_structures_flag
 
 
 def _run_record_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--study", required=True, help="name of the study")
-    parser.add_argument(
-        "--structures", type=json_value, required=True, help="section structures of its configuration, as JSON"
-    )
+    add_structures_flag(parser)
     add_paths(parser, "benchmarks", "output")
 
 

@@ -30,10 +30,10 @@ from labeldropout.publication.figures.draw import FIGURES
 ROOT = Path(__file__).parents[3]
 STRUCTURES = ("LV", "LVM", "LA", "mean")
 
-STRUCTURES = [{"name": "LV", "title": "LV cavity"}, {"name": "LVM", "title": "Myocardium"}]
-STRUCTURES.append({"name": "LA", "title": "Left atrium"})
+CONFIGURED = [{"name": "LV", "title": "LV cavity"}, {"name": "LVM", "title": "Myocardium"}]
+CONFIGURED.append({"name": "LA", "title": "Left atrium"})
 """As the default study's configuration names them."""
-draw_figure = functools.partial(drawing.draw_figure, structures=STRUCTURES, hidden="LA@unity:1.0")
+draw_figure = functools.partial(drawing.draw_figure, structures=CONFIGURED, hidden="LA@unity:1.0")
 
 
 def _box(mean, n=60, failures=0):
