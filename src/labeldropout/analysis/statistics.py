@@ -116,6 +116,10 @@ def check_values(values: np.ndarray, name: str = "values") -> None:
         raise ValueError(f"{name}: expected finite numbers, or NaN where undefined, found {infinite} infinite.")
 
 
+def _is_name(name: object) -> bool:
+    return name != "" if isinstance(name, str) else isinstance(name, int | float | np.number) and math.isfinite(name)
+
+
 def _check_groups(values: np.ndarray, groups: np.ndarray) -> None:
     """Refuse values without a patient: a NaN would count as one more patient, whom all of them share.
 
@@ -125,10 +129,7 @@ def _check_groups(values: np.ndarray, groups: np.ndarray) -> None:
     check_values(values)
     if groups.shape != values.shape:
         raise ValueError(f"groups: expected a patient for each of {values.size} values, found {groups.shape}.")
-    if groups.dtype.kind == "f":
-        is_named = np.isfinite(groups)
-    else:
-        is_named = np.array([isinstance(name, str | int | np.integer) and name != "" for name in groups], bool)
+    is_named = np.array([_is_name(name) for name in groups], bool)
     if not is_named.all():
         first = groups[~is_named][0]
         raise ValueError(f"groups: expected the name or number of a patient for every value, found {first!r}.")
@@ -248,9 +249,13 @@ def bootstrap_mean(
             one side), the percentile interval is given, and the result says so.
 
     Raises:
-        ValueError: The counts are for another number of patients, a value is infinite or has no patient, or the
-            confidence does not lie between 0 and 1.
+        ValueError: The counts are no counts, or for another number of patients; a value is infinite or has no patient;
+            the confidence does not lie between 0 and 1; or there is no such kind.
     """
+    if kind not in {"BCa", "percentile"}:
+        raise ValueError(f"kind: expected BCa or percentile, found {kind!r}.")
+    if counts.ndim != 2 or counts.dtype.kind not in "iu" or (counts < 0).any() or not counts.any(1).all():
+        raise ValueError(f"counts: expected those of resample_patients, found {counts.dtype} {counts.shape}.")
     if not 0 < confidence < 1:
         raise ValueError(f"confidence {confidence} (expected more than 0 and less than 1, such as 0.95).")
     sums, numbers = group_sums(values, groups)
