@@ -138,6 +138,7 @@ def test_overlays_move_when_the_input_moves(tmp_path, weights):
     predict([tmp_path / "in"], weights, tmp_path / "out")
     with Image.open(tmp_path / "out" / "video_overlay.png") as animated:
         assert animated.n_frames == 3
+        assert animated.info["duration"] == 40, "25 frames a second, as the video says"
         assert animated.size == (SHAPE[1], SHAPE[0])
     with Image.open(tmp_path / "out" / "picture_overlay.png") as still:
         assert getattr(still, "n_frames", 1) == 1

@@ -85,6 +85,8 @@ class _Seen:
     """What the first pass over an input leaves: two pictures, whatever its length."""
 
     n_frames: int = 0
+    seconds: float | None = None
+    """Time of the last frame."""
     brightest: np.ndarray | None = None
     darkest: np.ndarray | None = None
     some: list[np.ndarray] = field(default_factory=list)
@@ -165,7 +167,7 @@ def _look_through(clip: Clip, *, keeps_some: bool) -> _Seen:
         ValueError: The file is damaged.
     """
     seen, every = _Seen(), 1
-    for pixels, _ in clip.frames():
+    for pixels, seen.seconds in clip.frames():
         seen.brightest = pixels if seen.brightest is None else np.maximum(seen.brightest, pixels)
         seen.darkest = pixels if seen.darkest is None else np.minimum(seen.darkest, pixels)
         if keeps_some and seen.n_frames % every == 0:
@@ -233,7 +235,7 @@ def _outline_one(name: Path, path: Path, tools: _Tools, results: Results) -> Non
             return target.with_name(target.name + ending)
 
         put_labels = files.enter_context(clip.labels(beside(label_ending(path)), seen.n_frames))
-        put_overlay = files.enter_context(writing_overlay(beside("_overlay.png"), seen.n_frames))
+        put_overlay = files.enter_context(writing_overlay(beside("_overlay.png"), seen.n_frames, seen.seconds))
         put_contours = (
             files.enter_context(writing_contours(beside("_contours.json"), path.name, clip.shape, tools.legend))
             if tools.options.coco

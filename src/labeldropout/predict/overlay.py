@@ -16,7 +16,10 @@ from labeldropout.files import replacing
 from labeldropout.predict.legend import Entry
 
 FRAME_MS = 60
-"""How long an animated overlay shows each frame."""
+"""How long an animated overlay shows each frame where the input has no times."""
+
+_LONGEST_FRAME_MS = 2**16 - 1
+"""Longest that the format can say."""
 
 _CONE_GREY = 120
 
@@ -61,7 +64,7 @@ def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
         at += 12 + length
 
 
-def _animate(file: Any, n_frames: int) -> Callable[[Image.Image], None]:
+def _animate(file: Any, n_frames: int, frame_ms: int) -> Callable[[Image.Image], None]:
     """Write the pictures that are put as one animated PNG.
 
     Pillow keeps all frames until the last one; here each is written at once. Source: PNG specification, third edition,
@@ -80,7 +83,7 @@ def _animate(file: Any, n_frames: int) -> Callable[[Image.Image], None]:
         chunks = list(_chunks(content))
         if state["is_first"]:
             file.write(content[:8] + _chunk(b"IHDR", chunks[0][1]) + _chunk(b"acTL", struct.pack(">II", n_frames, 0)))
-        file.write(_chunk(b"fcTL", number() + struct.pack(">IIIIHHBB", *picture.size, 0, 0, FRAME_MS, 1000, 0, 0)))
+        file.write(_chunk(b"fcTL", number() + struct.pack(">IIIIHHBB", *picture.size, 0, 0, frame_ms, 1000, 0, 0)))
         for kind, data in chunks:
             if kind == b"IDAT":
                 file.write(_chunk(b"IDAT", data) if state["is_first"] else _chunk(b"fdAT", number() + data))
@@ -90,16 +93,18 @@ def _animate(file: Any, n_frames: int) -> Callable[[Image.Image], None]:
 
 
 @contextmanager
-def writing_overlay(target: Path, n_frames: int) -> Iterator[Callable[[Image.Image], None]]:
+def writing_overlay(target: Path, n_frames: int, seconds: float | None) -> Iterator[Callable[[Image.Image], None]]:
     """Open `<name>_overlay.png`, animated for a clip: lossless and without a codec.
 
     Args:
         target: The file.
         n_frames: How many pictures will be put.
+        seconds: Time from the first to the last; None where it is unknown.
     """
+    frame_ms = FRAME_MS if not seconds else round(1000 * seconds / max(1, n_frames - 1))
     with replacing(target) as file:
         if n_frames == 1:
             yield lambda picture: picture.save(file, format="PNG")
         else:
-            yield _animate(file, n_frames)
+            yield _animate(file, n_frames, min(max(1, frame_ms), _LONGEST_FRAME_MS))
             file.write(_chunk(b"IEND", b""))
