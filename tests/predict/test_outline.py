@@ -227,6 +227,23 @@ def test_folders_are_searched_in_depth_and_in_order(tmp_path):
     assert [path.name for path in found.skipped] == ["readme.txt"]
 
 
+def test_names_and_values_are_those_of_the_weights(tmp_path):
+    """A model of something else than hearts labels, names and measures what its weights say, and finds no ventricle."""
+    config = {**CONFIG, "structures": {"nucleus": 7, "cell": 2}}
+    model = build_model(config, 3, torch.device("cpu"))
+    weights = tmp_path / "cells.safetensors"
+    metadata = {"labeldropout": json.dumps({"config": config, "seed": 3})}
+    save_file({name: tensor.contiguous() for name, tensor in model.network.state_dict().items()}, weights, metadata)
+    write_inputs(tmp_path / "in")
+    areas = predict([tmp_path / "in" / "video.avi"], weights, tmp_path / "out")
+    assert areas["structure"].tolist() == ["cell", "nucleus"] * 3
+    values = np.unique(np.asarray(nib.load(tmp_path / "out" / "video.nii.gz").dataobj))
+    assert set(values) <= {0, 2, 7}
+    lines = (tmp_path / "out" / "labels.txt").read_text().splitlines()
+    assert [(line.split()[0], line.split('"')[1]) for line in lines[-2:]] == [("2", "cell"), ("7", "nucleus")]
+    assert not (tmp_path / "out" / "clips.csv").exists()
+
+
 def test_missing_released_weights_say_how_to_make_them(tmp_path, monkeypatch):
     """Without the released model the message says what to do."""
     monkeypatch.setattr("labeldropout.predict.outline.RELEASED_WEIGHTS", tmp_path / "gone.safetensors")

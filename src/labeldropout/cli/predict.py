@@ -5,12 +5,17 @@ import signal
 import sys
 from pathlib import Path
 
-from labeldropout.cli.flags import Verb, add_paths
+from labeldropout.cli.flags import Verb
 from labeldropout.cli.tracing import write_sidecar
 
 
 def _predict_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("inputs", type=Path, nargs="+", help="pictures, videos or folders of them")
+    parser.add_argument(
+        "inputs",
+        type=Path,
+        nargs="+",
+        help="files or folders: NIfTI, MetaImage, DICOM, PNG, JPEG, TIFF, BMP, AVI, MP4, MOV",
+    )
     parser.add_argument("--weights", type=Path, help="weights.safetensors; default: the released model")
     parser.add_argument(
         "--cone", choices=("geometry", "network", "none"), default="geometry", help="how the cone is found"
@@ -32,7 +37,7 @@ def _predict_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--coco", action="store_true", help="also write the contours as COCO JSON")
     parser.add_argument("--json", action="store_true", help="print what was done as JSON")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    add_paths(parser, "output")
+    parser.add_argument("--output", type=Path, required=True, help="folder to write to")
 
 
 def predict(arguments: argparse.Namespace) -> int:
