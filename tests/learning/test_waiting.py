@@ -16,6 +16,7 @@ from labeldropout.labels import values_of
 from labeldropout.learning.augmentation import to_device
 from labeldropout.learning.batches import Batches
 from labeldropout.learning.model import build_model
+from labeldropout.learning.networks import NETWORKS
 from labeldropout.learning.train import take_steps
 from labeldropout.losses import LOSSES
 from labeldropout.running.speed import made_up_cases
@@ -83,6 +84,13 @@ def test_no_step_waits_for_the_device(loss, label_dropout):
 def test_no_augmentation_waits_for_the_device(augmentation):
     """Which images get which transform is decided before anything is sent."""
     assert steps_on_meta("marginal", augmentation)[0] == []
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_no_network_waits_for_the_device(network):
+    """No layer of any network of the list branches on a value."""
+    features = [12, 4, 8, 8, 16, 4]
+    assert steps_on_meta("marginal", network={"name": network, "features": features})[0] == []
 
 
 def test_the_oracle_does_not_wait_for_the_device():
