@@ -260,11 +260,27 @@ def _augmentation(study: Study) -> Iterator[Contrast]:
                 yield Contrast(family, f"{words} against adaptive loss", without, b, *cell)
 
 
+def _remedies(study: Study) -> Iterator[Contrast]:
+    models = _of(study, "remedies")
+    for hidden in dict.fromkeys(one.hidden for one in models if one.hidden):
+        without = _untreated([one for one in models if one.hidden == hidden])
+        if without is None:
+            continue
+        place = " and ".join(f"{item.structure.name} in {item.dataset}" for item in hidden)
+        for b in models:
+            if b is without or not (b.hidden == hidden or (not b.hidden and b.train_on == without.train_on)):
+                continue
+            words = f"{_remedy(b)}{f' p = {b.dropout_probability:g}' if b.dropout_probability else ''}"
+            words = words if b.hidden else "benchmark"
+            for cell in _hidden_cells(study, without, b, without):
+                yield Contrast(f"remedies: {place} hidden", f"{words} against adaptive loss", without, b, *cell)
+
+
 def declared_instrument(study: Study) -> list[Contrast]:
     """Every comparison of our own experiments that the models at hand allow.
 
     Families: the controls; the severities; each setting and structure of the losses; the networks; the label sets; each
-    augmentation.
+    augmentation; each place where labels are hidden.
     """
-    experiments = (_controls, _dose_response, _losses, _architectures, _label_sets, _augmentation)
+    experiments = (_controls, _dose_response, _losses, _architectures, _label_sets, _augmentation, _remedies)
     return [contrast for declare in experiments for contrast in declare(study)]

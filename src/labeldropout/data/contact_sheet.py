@@ -132,7 +132,8 @@ def _caption(store: CaseStore, index: int, flags: str) -> list[tuple[str, tuple[
     row = store.table.iloc[index]
     states = store.states(index)
     undrawn = [f"{s.name} {state}" for s, state in states.items() if state is not State.LABELLED]
-    view = " ".join(part for part in (row["view"] or "view unknown", row["instant"], row["quality"]) if part)
+    unknown = "view unknown" if store.table["view"].any() else ""  # pictures of no view at all need no such line
+    view = " ".join(part for part in (row["view"] or unknown, row["instant"], row["quality"]) if part)
     lines = [(row["case"], _INK), (view, _INK), (", ".join(undrawn), _INK), (flags, _WARNING)]
     return [(text, colour) for text, colour in lines if text]
 
