@@ -22,15 +22,13 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-from labeldropout.heart import FOREGROUND
-
 ROOT = Path(__file__).resolve().parents[1]
 
 COLUMNS = {
     "Data": (
-        "labeldropout.data.case_store:columns_of_cases",
+        "labeldropout.data.case_store:CASES",
         "labeldropout.data.segment_cone:CONES",
-        "labeldropout.data.prepared:columns_of_prepared",
+        "labeldropout.data.prepared:PREPARED",
         "labeldropout.data.parts:PATIENTS",
     ),
     "Models and scores": (
@@ -78,14 +76,10 @@ def _table(header: tuple[str, ...], rows: list[tuple[object, ...]]) -> str:
 
 
 def _docstring(address: str) -> tuple[Mapping[str, str], str]:
-    """Return the declaration `module:NAME` and the docstring below it; of a function, what it gives for a heart."""
+    """Return the declaration `module:NAME` and the docstring below it."""
     module_name, name = address.split(":")
     module = importlib.import_module(module_name)
     body = ast.parse(inspect.getsource(module)).body
-    for node in body:
-        if isinstance(node, ast.FunctionDef) and node.name == name:
-            words = (ast.get_docstring(node) or "").partition("\n\n")[0]
-            return getattr(module, name)(FOREGROUND), re.sub(r"^What (.*?) says: ", r"\1: ", words)
     for node, beneath in pairwise(body):
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         is_it = any(isinstance(target, ast.Name) and target.id == name for target in targets)
