@@ -162,10 +162,11 @@ def _write_instrument_table(rows, path):
     return path
 
 
-def _draw_instrument(item, rows, folder, *, simulated=True):
+def _draw_instrument(item, rows, folder, *, simulated=True, structures=CONFIGURED):
     """The texts of a figure of our own experiments, from these rows."""
     table = _write_instrument_table(rows, folder / f"{item}.csv")
-    draw_figure(item=item, tables=[table], cases=[], predictions=[], simulated=simulated, output=folder / "f")
+    inputs = {"tables": [table], "cases": [], "predictions": [], "structures": structures}
+    draw_figure(item=item, **inputs, simulated=simulated, output=folder / "f")
     return _texts(folder / "f")
 
 
@@ -645,7 +646,9 @@ def test_losses_of_a_part_of_the_settings_can_be_drawn(tmp_path):
 def test_remedies_have_a_panel_for_every_place_where_labels_are_hidden(tmp_path):
     """Three places on real cells, each with its own ways to train in the same rows."""
     rows = _instrument_rows("remedies", "experiments_cells.tsv", ("nucleus", "cytoplasm"))
-    texts = _draw_instrument("remedies", rows, tmp_path, simulated=False)
+    cells = [{"name": "nucleus"}, {"name": "cytoplasm"}]
+    draw = functools.partial(_draw_instrument, "remedies", structures=cells)
+    texts = draw(rows, tmp_path, simulated=False)
     assert [text for text in texts if text in {"nucleus,", "cytoplasm,"}] == ["cytoplasm,", "cytoplasm,", "nucleus,"]
     assert [text for text in texts if text.startswith("laboratory_")] == [
         "laboratory_2",
@@ -658,9 +661,9 @@ def test_remedies_have_a_panel_for_every_place_where_labels_are_hidden(tmp_path)
     assert sum(text == "0.91" for text in texts) == len({row["model"] for row in rows}) + 3
     again = [row | {"model": "other"} for row in rows if row["model"] == "n2-oracle"]
     with pytest.raises(ValueError, match=r"remedies\.csv: .*one model expected, found the rows of .*, other"):
-        _draw_instrument("remedies", rows + again, tmp_path)
+        draw(rows + again, tmp_path)
     with pytest.raises(ValueError, match="no model has hidden labels"):
-        _draw_instrument("remedies", [row for row in rows if not row["hidden"]], tmp_path)
+        draw([row for row in rows if not row["hidden"]], tmp_path)
 
 
 def test_networks_have_a_panel_each(tmp_path):

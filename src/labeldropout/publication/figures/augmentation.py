@@ -40,12 +40,12 @@ def draw(table: pd.DataFrame, titles: Mapping[str, str], looks: StructureLooks, 
     first = shown.drop_duplicates("kind").sort_values("probability")
     place = by_known_order(first["what"].tolist(), _ORDER)
     rows = sorted(first.itertuples(), key=lambda row: (place.index(row.what), row.probability))
-    looks = {row.kind: LOOKS[row.what] for row in rows}
+    of_kind = {row.kind: LOOKS[row.what] for row in rows}
     augmentations = by_known_order(shown["augmentation"].tolist(), AUGMENTATIONS)
     figure = Figure(figsize=(7.4, 1.4 + 0.4 * len(rows)), layout="constrained")
     panels = figure.subplots(1, len(augmentations), sharex=True, sharey=True, squeeze=False)[0]
     for axes, augmentation in zip(panels, augmentations, strict=True):
-        draw_column(axes, shown[shown["augmentation"] == augmentation], list(looks), looks, intervals=False)
+        draw_column(axes, shown[shown["augmentation"] == augmentation], list(of_kind), of_kind, intervals=False)
         axes.set_title(_TITLES.get(augmentation, augmentation))
     words = {"benchmark": "All labels\n(benchmark)", "adaptive": "Adaptive loss", "marginal": "Marginal loss"}
     dropout = "Adaptive loss,\n{:g} % label dropout"

@@ -59,14 +59,14 @@ def draw(table: pd.DataFrame, titles: Mapping[str, str], looks: StructureLooks, 
         if (hidden := hiding(cell)) and (where := hidden.dataset)
         for name in hidden.structures
     ]
-    looks = {row.title: _ALL_LOOKS[row.kind] for row in sorted({row for _, shown in panels for row in shown["row"]})}
-    figure = Figure(figsize=(max(7.4, 2.2 + 2.1 * len(panels)), 1.3 + 0.36 * len(looks)), layout="constrained")
+    of_row = {row.title: _ALL_LOOKS[row.kind] for row in sorted({row for _, shown in panels for row in shown["row"]})}
+    figure = Figure(figsize=(max(7.4, 2.2 + 2.1 * len(panels)), 1.3 + 0.36 * len(of_row)), layout="constrained")
     drawn = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
     for axes, (title, shown) in zip(drawn, panels, strict=True):
-        draw_column(axes, one_per_kind(shown, "kind"), list(looks), looks, intervals=False)
+        draw_column(axes, one_per_kind(shown, "kind"), list(of_row), of_row, intervals=False)
         axes.set_title(title)
         axes.set_xlabel(counted(shown), fontsize=6, color="0.35")
-    drawn[0].set_yticks(range(len(looks)), list(looks))
+    drawn[0].set_yticks(range(len(of_row)), list(of_row))
     set_title(figure, "Dice score of hidden structures, where they are hidden", simulated=simulated)
     figure.supxlabel(note(pd.concat([shown for _, shown in panels])), fontsize=6, color="0.3")
     return figure
