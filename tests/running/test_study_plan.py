@@ -384,3 +384,10 @@ def test_the_plan_loads_nothing_heavy():
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_a_figure_is_told_what_is_hidden(study):
+    """From the list, not from its own text; nothing is said where nothing is hidden."""
+    assert study.hidden_in_item("figure_3") == ["--hidden", "LVM@camus:0.5"]
+    assert study.hidden_in_item("figure_4") == ["--hidden", "LA@unity:1.0"]
+    assert study.hidden_in_item("figure_1") == study.hidden_in_item("training_curves") == []

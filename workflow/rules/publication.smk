@@ -27,7 +27,7 @@ rule figures_item:
         "labeldropout figures --item {wildcards.item} --table {input.tables:q}"
         " --cases {params.cases:q} --predictions {input.predictions:q}"
         " --simulated {params.simulated} --structures {params.structures:q}"
-        " --hidden {params.hidden:q} --output {params.stem:q} > {log:q} 2>&1"
+        " {params.hidden:q} --output {params.stem:q} > {log:q} 2>&1"
 
 
 rule figures_local:
@@ -58,7 +58,7 @@ rule figures_local:
         "labeldropout figures --item {wildcards.item} --table {input.tables:q}"
         " --cases {params.cases:q} --predictions {input.predictions:q}"
         " --simulated {params.simulated} --structures {params.structures:q}"
-        " --hidden {params.hidden:q} --output {params.stem:q} > {log:q} 2>&1"
+        " {params.hidden:q} --output {params.stem:q} > {log:q} 2>&1"
 
 
 rule figures_with_pictures:

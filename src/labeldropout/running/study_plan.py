@@ -380,9 +380,10 @@ class StudyPlan:
         """Seeds of each of these models, in the words of the list."""
         return [",".join(map(str, self.experiments[model].seeds)) for model in self.models_of(item)]
 
-    def hidden_in_item(self, item: str) -> str:
-        """What is hidden from the models that a figure shows, as the list says it; the first if several differ."""
-        return next((cell for model in self.models_of(item) if (cell := self._cells[model].get("hidden"))), "")
+    def hidden_in_item(self, item: str) -> list[str]:
+        """The flag that says what is hidden from the models of a figure; of several, the first of the list."""
+        hidden = next((cell for model in self.models_of(item) if (cell := self._cells[model].get("hidden"))), "")
+        return ["--hidden", hidden] if hidden else []
 
     def item_shown_in(self, item: str) -> list[str]:
         """Everything that shows each of these models, in the words of the list."""
