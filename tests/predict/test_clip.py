@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from labeldropout.data.cone_finding import find_cone, moving_part
-from labeldropout.predict.clip import grey_frames
+from labeldropout.predict.clip import display_frames
 from labeldropout.predict.outline import Options, outline_files
 
 FILE = Path("a.nii")
@@ -16,7 +16,7 @@ FILE = Path("a.nii")
 
 def converted(*frames):
     """Frames as uint8."""
-    return list(grey_frames([np.asarray(frame) for frame in frames], FILE))
+    return list(display_frames([np.asarray(frame) for frame in frames], FILE, is_colour=False))
 
 
 @pytest.mark.parametrize(

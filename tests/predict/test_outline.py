@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from scipy import ndimage
 
 from labeldropout.cone import Cone, cone_mask
-from labeldropout.learning.model import build_model
+from labeldropout.learning.model import Model, build_model
 from labeldropout.predict.outline import predict_files
 from labeldropout.predict.readers import find_inputs
 
@@ -242,6 +242,35 @@ def test_names_and_values_are_those_of_the_weights(tmp_path):
     lines = (tmp_path / "out" / "labels.txt").read_text().splitlines()
     assert [(line.split()[0], line.split('"')[1]) for line in lines[-2:]] == [("2", "cell"), ("7", "nucleus")]
     assert not (tmp_path / "out" / "clips.csv").exists()
+
+
+def test_a_model_for_colour_sees_colours(tmp_path, fan, monkeypatch):
+    """The network gets the same three channels from every format, and equal ones of grey; overlays keep the colours."""
+    config = {**CONFIG, "channels": 3}
+    model = build_model(config, 3, torch.device("cpu"))
+    weights = tmp_path / "colour.safetensors"
+    metadata = {"labeldropout": json.dumps({"config": config, "seed": 3})}
+    save_file({name: tensor.contiguous() for name, tensor in model.network.state_dict().items()}, weights, metadata)
+    seen, ask = [], Model.probabilities
+    monkeypatch.setattr(Model, "probabilities", lambda self, images: seen.append(images) or ask(self, images))
+    grey = fan()[0]
+    colour = np.stack([grey, grey // 2, grey // 4], -1)
+    Image.fromarray(grey).save(tmp_path / "grey.png")
+    Image.fromarray(colour).save(tmp_path / "still.png")
+    sitk.WriteImage(sitk.GetImageFromArray(colour, isVector=True), str(tmp_path / "vector.nii.gz"))
+    sitk.WriteImage(sitk.GetImageFromArray(colour, isVector=True), str(tmp_path / "meta.mha"))
+    write_inputs(tmp_path / "in")
+    names = ("grey.png", "still.png", "vector.nii.gz", "meta.mha", "in/video.avi")
+    predict([tmp_path / name for name in names], weights, tmp_path / "out", cone="none")
+    of_grey, still, vector, meta, video = seen
+    assert still.shape == (1, 32, 32, 3)
+    assert video.shape == (3, 32, 32, 3)
+    assert (of_grey == of_grey[..., :1]).all()
+    assert np.abs(still[..., 0] / 2 - still[..., 1]).max() < 2
+    assert np.array_equal(still, vector)
+    assert np.array_equal(still, meta)
+    with Image.open(tmp_path / "out" / "still_overlay.png") as overlay:
+        assert (np.asarray(overlay) == colour).all(-1).mean() > 0.5
 
 
 def test_missing_released_weights_say_how_to_make_them(tmp_path, monkeypatch):

@@ -96,6 +96,15 @@ def test_pngs_are_read_as_the_importers_read_them(tmp_path, fan, mode):
     assert np.array_equal(read(tmp_path / "a.png"), read_picture(tmp_path / "a.png", "", "grey").values)
 
 
+@pytest.mark.parametrize("mode", modes(np.ones((2, 2), np.uint8)))
+def test_colours_are_read_as_the_importers_read_them(tmp_path, fan, mode):
+    """A network for colour sees the same picture in training and here; a grey picture has three equal channels."""
+    modes(fan()[0])[mode].save(tmp_path / "a.png")
+    (frame,) = read_raster(tmp_path / "a.png", is_colour=True).frames()
+    assert frame.pixels.shape == (90, 120, 3)
+    assert np.array_equal(frame.pixels, read_picture(tmp_path / "a.png", "", "colour").values)
+
+
 def test_what_is_transparent_is_black(tmp_path, fan):
     """What lies below full transparency is not seen."""
     modes(fan()[0])["RGBA"].save(tmp_path / "a.png")

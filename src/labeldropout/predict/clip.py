@@ -22,7 +22,7 @@ class Frame(NamedTuple):
     """One picture of a clip."""
 
     pixels: np.ndarray
-    """uint8 (H, W), upright, row 0 at the probe."""
+    """uint8 (H, W), or in colour (H, W, 3), upright, row 0 at the probe."""
     seconds: float | None
     """Time since the first frame; None where the file does not say."""
 
@@ -53,13 +53,14 @@ class Clip:
     """What the user should know about how the file was read."""
 
 
-def grey_frames(frames: Iterable[np.ndarray], path: Path) -> Iterator[np.ndarray]:
-    """Convert pictures to uint8 (H, W), one after another.
+def display_frames(frames: Iterable[np.ndarray], path: Path, *, is_colour: bool) -> Iterator[np.ndarray]:
+    """Convert pictures to uint8 (H, W), or in colour (H, W, 3), one after another.
 
     Args:
         frames: (H, W) intensities, or (H, W, 3) red, green and blue, or (H, W, 4) with an opacity of 0 to 255; what is
             transparent is shown over black.
         path: The file, for messages.
+        is_colour: Whether colours are wanted; grey pictures then have three equal ones.
 
     Raises:
         ValueError: Intensities are not finite or not within 0 to 255 (other ranges have no agreed display and are not
@@ -67,7 +68,7 @@ def grey_frames(frames: Iterable[np.ndarray], path: Path) -> Iterator[np.ndarray
     """
     highest, are_whole = 0.0, True
     for raw in frames:
-        values = raw if raw.ndim == 2 else luma(raw)
+        values = _channels(raw, is_colour=is_colour)
         if values.dtype != np.uint8:
             if not np.isfinite(values).all():
                 raise ValueError(f"{path}: not every intensity is a finite number.")
@@ -78,8 +79,8 @@ def grey_frames(frames: Iterable[np.ndarray], path: Path) -> Iterator[np.ndarray
                 )
             rounded = np.rint(values)
             are_whole = are_whole and (raw.ndim > 2 or bool(np.abs(rounded - values).max() < 1e-3))
-            highest = max(highest, high)
             values = rounded.clip(0, 255).astype(np.uint8)
+            highest = max(highest, high)
         else:
             highest = max(highest, float(values.max()))
         yield values
@@ -91,6 +92,15 @@ def grey_frames(frames: Iterable[np.ndarray], path: Path) -> Iterator[np.ndarray
             f"{path}: intensities are fractions of at most {highest:g} (expected 0 to 255). {factor}: rounded, they"
             f" would be {round(highest) + 1} grey values."
         )
+
+
+def _channels(raw: np.ndarray, *, is_colour: bool) -> np.ndarray:
+    """A picture in grey (H, W) or in colour (H, W, 3), over black."""
+    if not is_colour:
+        return raw if raw.ndim == 2 else luma(raw)
+    if raw.ndim == 2:
+        return np.repeat(raw[..., None], 3, -1)
+    return raw if raw.shape[-1] == 3 else raw[..., :3] * (raw[..., 3:] / 255)
 
 
 def luma(colour: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from labeldropout.predict.clip import MAX_FRAME_PIXELS, Clip, Frame, Put, differ, grey_frames, spacing_of
+from labeldropout.predict.clip import MAX_FRAME_PIXELS, Clip, Frame, Put, differ, display_frames, spacing_of
 from labeldropout.predict.nifti import nifti_labels
 
 MISSING = "DICOM needs pydicom: pip install 'labeldropout[predict,dicom]'"
@@ -265,7 +265,7 @@ def _pictures(path: Path, header: Any) -> Iterator[np.ndarray]:
         raise ValueError(f"{path}: {n_found} frames (expected {n_expected}, as its header says). Damaged or cut short.")
 
 
-def _clip(path: Path, header: Any) -> Clip:
+def _clip(path: Path, header: Any, *, is_colour: bool) -> Clip:
     """What a header says, as a clip."""
     shape = int(header.Rows), int(header.Columns)
     region = _region(path, header, shape)
@@ -279,7 +279,7 @@ def _clip(path: Path, header: Any) -> Clip:
     aspect = aspect if spacing is None else spacing[0] / spacing[1]
 
     def frames() -> Iterator[Frame]:
-        for number, pixels in enumerate(grey_frames(_pictures(path, header), path)):
+        for number, pixels in enumerate(display_frames(_pictures(path, header), path, is_colour=is_colour)):
             shown = np.zeros_like(pixels)
             shown[region.rows, region.columns] = pixels[region.rows, region.columns]
             yield Frame(shown, seconds[number] if seconds and number < len(seconds) else None)
@@ -290,13 +290,14 @@ def _clip(path: Path, header: Any) -> Clip:
     return Clip(path, shape, frames, spacing, aspect, labels, (*region.notes, *notes))
 
 
-def read_dicom(path: Path) -> Clip:
+def read_dicom(path: Path, *, is_colour: bool = False) -> Clip:
     """Read a DICOM picture or clip; only its region of two-dimensional tissue is shown, the rest is black.
 
     So are names that a scanner writes beside the picture, where the file describes its region.
 
     Args:
         path: A DICOM file, whatever its extension.
+        is_colour: Whether frames are wanted in colour.
 
     Raises:
         ValueError: The file is not DICOM, holds no picture, or no two-dimensional one of tissue.
@@ -304,7 +305,7 @@ def read_dicom(path: Path) -> Clip:
     header = _header(path)
     try:
         with _silent():
-            return _clip(path, header)
+            return _clip(path, header, is_colour=is_colour)
     except _damages() as error:
         if str(error).startswith(f"{path}: "):
             raise

@@ -19,8 +19,8 @@ from labeldropout.predict.clip import (
     Clip,
     Frame,
     Put,
+    display_frames,
     frames_of_third_axis,
-    grey_frames,
     spacing_of,
 )
 
@@ -283,7 +283,7 @@ def _write(target: Path, header: _Header) -> Iterator[Put]:
             shutil.copyfileobj(packed, file)
 
 
-def read_metaimage(path: Path, third_axis: str = "header") -> Clip:
+def read_metaimage(path: Path, third_axis: str = "header", *, is_colour: bool = False) -> Clip:
     """Read MetaImage (columns, rows[, frames]); the labels get the geometry of the input.
 
     Source: MetaIO documentation, itk.org/Wiki/ITK/MetaIO/Documentation. ITK itself does not check what it unpacks.
@@ -291,6 +291,7 @@ def read_metaimage(path: Path, third_axis: str = "header") -> Clip:
     Args:
         path: A `.mhd` or `.mha`.
         third_axis: `header`: it is time where the header does not say otherwise; `frames`: it is time.
+        is_colour: Whether frames are wanted in colour.
 
     Raises:
         ValueError: The file is not MetaImage, or of something else than a picture or a clip.
@@ -306,7 +307,7 @@ def read_metaimage(path: Path, third_axis: str = "header") -> Clip:
         frames_of_third_axis(header.dims[2], float(stated.split()[2]), spacing, path)
 
     def frames() -> Iterator[Frame]:
-        for pixels in grey_frames(_raw_frames(path, header), path):
+        for pixels in display_frames(_raw_frames(path, header), path, is_colour=is_colour):
             yield Frame(pixels, None)
 
     def labels(target: Path, _: int) -> AbstractContextManager[Put]:

@@ -20,8 +20,8 @@ from labeldropout.predict.clip import (
     Clip,
     Frame,
     Put,
+    display_frames,
     frames_of_third_axis,
-    grey_frames,
     spacing_of,
 )
 
@@ -216,7 +216,7 @@ def _label_header(stored: Any, n_axes: int) -> Any:
     return header
 
 
-def read_nifti(path: Path, third_axis: str = "header") -> Clip:
+def read_nifti(path: Path, third_axis: str = "header", *, is_colour: bool = False) -> Clip:
     """Read 2D, or 2D and time; the stored array (column, row[, time]) is transposed, never reoriented by its affine.
 
     Source: NIfTI-1 header, nifti.nimh.nih.gov.
@@ -224,6 +224,7 @@ def read_nifti(path: Path, third_axis: str = "header") -> Clip:
     Args:
         path: A `.nii` or `.nii.gz`.
         third_axis: `header`: it is time where the header does not say otherwise; `frames`: it is time.
+        is_colour: Whether frames are wanted in colour.
 
     Raises:
         ValueError: The file is not NIfTI, or of something else than a picture or a clip.
@@ -232,7 +233,7 @@ def read_nifti(path: Path, third_axis: str = "header") -> Clip:
     _check_size(path, header)
 
     def frames() -> Iterator[Frame]:
-        for index, pixels in enumerate(grey_frames(_raw_frames(path, header), path)):
+        for index, pixels in enumerate(display_frames(_raw_frames(path, header), path, is_colour=is_colour)):
             yield Frame(pixels, None if header.seconds is None else index * header.seconds)
 
     def labels(target: Path, _: int) -> AbstractContextManager[Put]:

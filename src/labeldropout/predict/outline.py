@@ -18,7 +18,7 @@ from labeldropout.data.crop import square_crop, to_grid
 from labeldropout.data.prepare import blank
 from labeldropout.devices import choose_device
 from labeldropout.learning.model import Model, load_model
-from labeldropout.predict.clip import Clip, Frame, differ
+from labeldropout.predict.clip import Clip, Frame, differ, luma
 from labeldropout.predict.contours import writing_contours
 from labeldropout.predict.curve import MISSING, can_draw, draw_curve
 from labeldropout.predict.legend import Entry, legend_of, write_label_files
@@ -139,8 +139,8 @@ def _weights(given: Path | None) -> Path:
 def _tools(options: Options) -> _Tools:
     weights = _weights(options.weights)
     model = load_model(weights, choose_device(options.device))
-    if model.in_channels != 1:
-        raise ValueError(f"{weights}: made for pictures of {model.in_channels} channels (expected 1: grey).")
+    if model.in_channels not in {1, 3}:
+        raise ValueError(f"{weights}: made for pictures of {model.in_channels} channels (expected 1 or 3).")
     network = None
     if options.cone_network is not None:
         # nnU-Net takes seconds to import, so it is imported only when needed.
@@ -167,7 +167,8 @@ def _look_through(clip: Clip, *, keeps_some: bool) -> _Seen:
         ValueError: The file is damaged.
     """
     seen, every = _Seen(), 1
-    for pixels, seen.seconds in clip.frames():
+    for shown, seen.seconds in clip.frames():
+        pixels = shown if shown.ndim == 2 else np.rint(luma(shown)).astype(np.uint8)
         seen.brightest = pixels if seen.brightest is None else np.maximum(seen.brightest, pixels)
         seen.darkest = pixels if seen.darkest is None else np.minimum(seen.darkest, pixels)
         if keeps_some and seen.n_frames % every == 0:
@@ -222,7 +223,8 @@ def _outline_one(name: Path, path: Path, tools: _Tools, results: Results) -> Non
     Raises:
         ValueError: The input cannot be read or is no ultrasound picture; nothing is written.
     """
-    clip = _with_spacing(open_clip(path, tools.options.third_axis), tools.options.spacing_mm)
+    opened = open_clip(path, tools.options.third_axis, is_colour=tools.model.in_channels == 3)
+    clip = _with_spacing(opened, tools.options.spacing_mm)
     seen = _look_through(clip, keeps_some=tools.network is not None)
     found = _find_cone(clip, seen, tools)
     method = "none" if found is None else found.method

@@ -30,18 +30,18 @@ def draw_overlay(
     """The frame with the outlines of the structures and a thin grey one of the cone; names in the upper left corner.
 
     Args:
-        pixels: uint8 (H, W).
+        pixels: uint8 (H, W), or in colour (H, W, 3).
         labels: uint8 (H, W), with the values of the legend.
         legend: What is outlined.
         fan: bool (H, W): the cone; None if there is none to draw.
     """
-    colour = np.repeat(pixels[..., None], 3, 2)
+    colour = pixels.copy() if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, 2)
     if fan is not None:
         colour[fan & ~ndimage.binary_erosion(fan)] = _CONE_GREY
     for one in legend:
         region = labels == one.value
         if region.any():
-            inner = ndimage.binary_erosion(region, iterations=max(1, round(min(pixels.shape) / 256)))
+            inner = ndimage.binary_erosion(region, iterations=max(1, round(min(labels.shape) / 256)))
             colour[region & ~inner] = one.colour
     picture = Image.fromarray(colour)
     draw = ImageDraw.Draw(picture)

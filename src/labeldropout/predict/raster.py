@@ -13,7 +13,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from labeldropout.data.picture_files import png_damage
 from labeldropout.files import replacing
-from labeldropout.predict.clip import MAX_FRAME_PIXELS, Clip, Frame, Put, grey_frames
+from labeldropout.predict.clip import MAX_FRAME_PIXELS, Clip, Frame, Put, display_frames
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP"}
 """Pillow's names of the formats, by file extension."""
@@ -39,8 +39,8 @@ _WHITE_OF_16_BITS = 257
 """White of 16 bits over white of 8 bits."""
 
 
-def _grey(image: Image.Image, path: Path) -> np.ndarray:
-    """Luma (ITU-R 601-2), transparent pixels over black, 16 bits scaled to 8: as in the importers."""
+def _display(image: Image.Image, path: Path, *, is_colour: bool) -> np.ndarray:
+    """Luma (ITU-R 601-2) or colours, transparent pixels over black, 16 bits scaled to 8: as in the importers."""
     if image.mode.startswith("I;16"):
         values = np.asarray(image, np.float64)
         if 0 < values.max() <= 255:
@@ -56,7 +56,7 @@ def _grey(image: Image.Image, path: Path) -> np.ndarray:
         image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image).convert("RGB")
     elif image.mode in {"P", "CMYK", "YCbCr", "LAB", "HSV"}:
         image = image.convert("RGB")
-    return np.asarray(image.convert("L"))
+    return np.asarray(image.convert("RGB" if is_colour else "L"))
 
 
 def _aspect(image: Image.Image) -> float:
@@ -65,7 +65,7 @@ def _aspect(image: Image.Image) -> float:
     return float(across) / float(down) if across > 0 and down > 0 and abs(across / down - 1) > 1e-3 else 1.0
 
 
-def _upright(picture: Image.Image, path: Path) -> tuple[np.ndarray, float, tuple[str, ...]]:
+def _upright(picture: Image.Image, path: Path, *, is_colour: bool) -> tuple[np.ndarray, float, tuple[str, ...]]:
     """Pixels as they are to be shown, row spacing over column spacing, and what the user should know."""
     if picture.width * picture.height > MAX_FRAME_PIXELS:
         raise ValueError(f"{path}: {picture.size} pixels (expected at most {MAX_FRAME_PIXELS} in all).")
@@ -82,10 +82,10 @@ def _upright(picture: Image.Image, path: Path) -> tuple[np.ndarray, float, tuple
         aspect = 1 / aspect if orientation >= 5 else aspect
     if aspect != 1:
         notes.append(f"its pixels are {aspect:g} times as high as wide, as the file says")
-    return _grey(ImageOps.exif_transpose(picture), path), aspect, tuple(notes)
+    return _display(ImageOps.exif_transpose(picture), path, is_colour=is_colour), aspect, tuple(notes)
 
 
-def _read(path: Path) -> tuple[np.ndarray, float, tuple[str, ...]]:
+def _read(path: Path, *, is_colour: bool) -> tuple[np.ndarray, float, tuple[str, ...]]:
     """What `_upright` returns.
 
     Raises:
@@ -100,7 +100,7 @@ def _read(path: Path) -> tuple[np.ndarray, float, tuple[str, ...]]:
             warnings.simplefilter("error", UserWarning)  # Pillow only warns of damaged metadata
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the size is checked
             with Image.open(io.BytesIO(content), formats=(kind,)) as picture:
-                return _upright(picture, path)
+                return _upright(picture, path, is_colour=is_colour)
     except UnidentifiedImageError as error:
         raise ValueError(f"{path}: cannot be read as {kind} (found {content[:8]!r}).") from error
     except _DAMAGES as error:
@@ -118,21 +118,22 @@ def write_png(target: Path, _: int) -> Iterator[Put]:
         Image.fromarray(drawn[0]).save(file, format="PNG")
 
 
-def read_raster(path: Path) -> Clip:
+def read_raster(path: Path, *, is_colour: bool = False) -> Clip:
     """Read a still; coloured pixels are converted to luma and transparency is shown over black, as in the importers.
 
     Args:
         path: A file with an extension of `FORMATS`.
+        is_colour: Whether frames are wanted in colour.
 
     Raises:
         ValueError: The file is damaged, or not one picture of its format.
     """
-    pixels, aspect, notes = _read(path)
-    if min(pixels.shape) < 2:
+    pixels, aspect, notes = _read(path, is_colour=is_colour)
+    if min(pixels.shape[:2]) < 2:
         raise ValueError(f"{path}: {pixels.shape} rows and columns (expected a picture).")
 
     def frames() -> Iterator[Frame]:
-        for grey in grey_frames([pixels], path):
+        for grey in display_frames([pixels], path, is_colour=is_colour):
             yield Frame(grey, None)
 
-    return Clip(path, pixels.shape, frames, None, aspect, write_png, notes)
+    return Clip(path, pixels.shape[:2], frames, None, aspect, write_png, notes)

@@ -60,18 +60,20 @@ def label_ending(path: Path) -> str:
     return _LABEL_ENDINGS.get(READERS[ending_of(path) or ""], ".nii.gz")
 
 
-def open_clip(path: Path, third_axis: str) -> Clip:
+def open_clip(path: Path, third_axis: str, *, is_colour: bool = False) -> Clip:
     """Read a file with the reader of its format.
 
     Args:
         path: A file with a known extension.
         third_axis: See `read_nifti`.
+        is_colour: Whether frames are wanted in colour.
 
     Raises:
         ValueError: The file is damaged or of something else than a picture or a clip; the message names it.
     """
     reader = READERS[ending_of(path) or ""]
-    return reader(path, third_axis) if reader in HAVE_THIRD_AXIS else reader(path)
+    third = (third_axis,) if reader in HAVE_THIRD_AXIS else ()
+    return reader(path, *third, is_colour=is_colour)
 
 
 def _below(folder: Path, output: Path, failed: dict[Path, str]) -> Iterator[Path]:

@@ -9,7 +9,7 @@ from typing import Any
 import av
 import numpy as np
 
-from labeldropout.predict.clip import MAX_FRAME_PIXELS, Clip, Frame, Put, grey_frames
+from labeldropout.predict.clip import MAX_FRAME_PIXELS, Clip, Frame, Put, display_frames
 from labeldropout.predict.nifti import nifti_labels
 
 _START_OF_SCAN = b"\xff\xda"
@@ -88,7 +88,7 @@ def _decoded(path: Path) -> Iterator[Any]:
         raise ValueError(f"{path}: cannot be decoded as a video{said} ({error.strerror}).") from error
 
 
-def _frames(path: Path, turns: int, shape: tuple[int, int]) -> Iterator[Frame]:
+def _frames(path: Path, turns: int, shape: tuple[int, int], *, is_colour: bool) -> Iterator[Frame]:
     seconds: list[float | None] = []
 
     def pictures() -> Iterator[np.ndarray]:
@@ -98,17 +98,18 @@ def _frames(path: Path, turns: int, shape: tuple[int, int]) -> Iterator[Frame]:
                 raise ValueError(f"{path}: frames of {(frame.height, frame.width)} and {shape} (expected one size).")
             first = frame.time if first is None else first
             seconds.append(None if frame.time is None or first is None else round(frame.time - first, 6))
-            yield np.rot90(frame.to_ndarray(format="gray"), turns)
+            yield np.rot90(frame.to_ndarray(format="rgb24" if is_colour else "gray"), turns)
 
-    for pixels in grey_frames(pictures(), path):
+    for pixels in display_frames(pictures(), path, is_colour=is_colour):
         yield Frame(np.ascontiguousarray(pixels), seconds.pop())
 
 
-def read_video(path: Path) -> Clip:
+def read_video(path: Path, *, is_colour: bool = False) -> Clip:
     """Read a video as it is to be shown, upright.
 
     Args:
         path: A video whose container and codec FFmpeg knows.
+        is_colour: Whether frames are wanted in colour.
 
     Raises:
         ValueError: It cannot be decoded, or is to be shown mirrored.
@@ -136,4 +137,7 @@ def read_video(path: Path) -> Clip:
     def labels(target: Path, n_frames: int) -> AbstractContextManager[Put]:
         return nifti_labels(target, shape, n_frames, None)
 
-    return Clip(path, shape, lambda: _frames(path, turns, stored), None, aspect, labels, tuple(notes))
+    def frames() -> Iterator[Frame]:
+        return _frames(path, turns, stored, is_colour=is_colour)
+
+    return Clip(path, shape, frames, None, aspect, labels, tuple(notes))
