@@ -224,7 +224,7 @@ def speed(scale: Scale, output: Path | None) -> None:
 def peers(scale: Scale) -> None:
     """The loops of others, with worker processes, beside ours."""
     print("| loop | images/s | GiB |\n| --- | --- | --- |")
-    workers = 0 if scale.device.type == "cpu" else 2
+    workers = 1 if scale.device.type == "cpu" else 2
     for name in ("ours", f"monai-{workers}", f"nnunet-{workers}", f"albumentations-{workers}"):
         if name not in available():
             print(f"| {name} | not installed | |")

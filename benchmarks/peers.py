@@ -100,7 +100,12 @@ def start(name: str, arguments: argparse.Namespace, size: int, cores: int, folde
         text=True,
         start_new_session=True,
     )
-    hear(process)
+    try:
+        hear(process)
+    except BaseException:  # also Ctrl-C: it has a session of its own, and nobody else knows it yet
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        raise
     peer = Peer(name, process, time.perf_counter() - began)
     peer.send(signal.SIGSTOP)
     return peer
@@ -200,6 +205,7 @@ def main() -> None:
     if arguments.child:
         child(arguments)
         return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # the loops have to be ended
     from loops import LOOPS, available  # noqa: PLC0415 - a child measures its own import
 
     from labeldropout.provenance import commit, device_name, versions  # noqa: PLC0415
