@@ -144,6 +144,23 @@ def test_settings_of_a_wrong_type_are_named(tmp_path, capsys):
         assert f"cone_network: {name} {value!r} (expected" in said
 
 
+@pytest.mark.parametrize("number", ["-1", "1.5", "x", ""])
+def test_a_seed_is_a_whole_number_from_0(number, capsys):
+    """The message says so, and not how random numbers are made."""
+    status, said = outcome_of(["observe", "--kit", "k", "--truth", "t", "--drawn", "d", "--seed", number], capsys)
+    assert status == 2
+    assert f"expected a whole number from 0, found {number!r}" in said
+
+
+def test_a_missing_file_is_named_first(tmp_path, capsys):
+    """The system's own errors read like ours."""
+    arguments = ["prepare", "--cases", str(tmp_path), "--cones", "c", "--grid-size", "32", "--margin", "0"]
+    (tmp_path / "pixels.json").write_text('{"channels": 1, "structures": {"LV": 1}}')
+    status, said = outcome_of([*arguments, "--output", "o"], capsys)
+    assert status == 1
+    assert said == f"labeldropout prepare: {tmp_path / 'cases.csv'}: No such file or directory\n"
+
+
 def test_closed_pipe_is_no_error():
     """`labeldropout verify | head -1` ends quietly: whoever reads has seen enough."""
     call = [sys.executable, "-m", "labeldropout", "verify"]

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from labeldropout.cli.flags import Verb, add_device_flags, add_paths, add_split_flag, device_of, json_object
+from labeldropout.cli.flags import Verb, add_device_flags, add_paths, add_split_flag, at_least, device_of, json_object
 from labeldropout.cli.tracing import write_sidecar
 from labeldropout.items import ITEMS
 
@@ -195,7 +195,7 @@ def _probe_flags(parser: argparse.ArgumentParser) -> None:
         help="draws, seed and simulated, as JSON",
     )
     add_device_flags(ask)
-    ask.add_argument("--threads", type=int, default=1)
+    ask.add_argument("--threads", type=at_least(1), default=1)
     add_split_flag(ask)
     add_paths(ask, "output")
     join = actions.add_parser("join", help="put the probes of all models into one table")

@@ -4,14 +4,14 @@ import argparse
 import functools
 from pathlib import Path
 
-from labeldropout.cli.flags import Verb, add_device_flags, add_paths, device_of, json_object
+from labeldropout.cli.flags import Verb, add_device_flags, add_paths, at_least, device_of, json_object
 
 
 def _simulate_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", required=True, help="a data set of the catalogue, such as camus")
     parser.add_argument("--settings", type=json_object(), required=True, help="sizes, as JSON")
     parser.add_argument("--severity", type=float, required=True, help="severity of the domain shift, 0 to 1")
-    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--seed", type=at_least(0), required=True)
     add_paths(parser, "root", "truth")
 
 
@@ -26,15 +26,17 @@ def _fit_domains_flags(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True)
     searching = actions.add_parser("search", help="search the settings of one simulated scanner, and print them")
     searching.add_argument("--dataset", required=True, help="a data set that can be simulated, such as camus")
-    searching.add_argument("--evaluations", type=int, required=True, help="most points tried, without derivatives")
+    searching.add_argument(
+        "--evaluations", type=at_least(1), required=True, help="most points tried, without derivatives"
+    )
     searching.add_argument("--only", nargs="+", default=(), help="settings to search; default: all that have facts")
     showing = actions.add_parser("show", help="write the page of real beside simulated, with sheets of pictures")
     add_paths(showing, "page")
     for action in (searching, showing):
         action.add_argument(
-            "--images", type=int, required=True, help="pictures of each domain, each of another patient"
+            "--images", type=at_least(1), required=True, help="pictures of each domain, each of another patient"
         )
-        action.add_argument("--seed", type=int, required=True)
+        action.add_argument("--seed", type=at_least(0), required=True)
 
 
 def fit_domains(arguments: argparse.Namespace) -> None:
@@ -102,7 +104,7 @@ def _train_cone_flags(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="section cone_network of the configuration, as JSON",
     )
-    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--seed", type=at_least(0), required=True)
     add_device_flags(parser)
     add_paths(parser, "output")
 
@@ -135,7 +137,7 @@ def segment_cone(arguments: argparse.Namespace) -> None:
 
 def _prepare_flags(parser: argparse.ArgumentParser) -> None:
     add_paths(parser, "cases", "cones", "output")
-    parser.add_argument("--grid-size", type=int, required=True, help="side of the network's grid")
+    parser.add_argument("--grid-size", type=at_least(1), required=True, help="side of the network's grid")
     parser.add_argument(
         "--margin", type=float, required=True, help="margin around the cone's box, as a share of its longer side"
     )
@@ -154,7 +156,7 @@ def _split_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--settings", type=json_object("source"), required=True, help="section split of the configuration, as JSON"
     )
-    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--seed", type=at_least(0), required=True)
     parser.add_argument(
         "--root", type=json_object(), default={}, help="native root of each data set, for its official lists, as JSON"
     )
@@ -177,8 +179,8 @@ def _annotation_kit_flags(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True)
     export = actions.add_parser("export", help="write test images for an observer to draw on")
     add_paths(export, "cases", "split", "output")
-    export.add_argument("--images", type=int, required=True)
-    export.add_argument("--seed", type=int, required=True)
+    export.add_argument("--images", type=at_least(1), required=True)
+    export.add_argument("--seed", type=at_least(0), required=True)
     take = actions.add_parser("import", help="read the drawn masks into a store of cases")
     add_paths(take, "cases", "kit", "drawn", "output")
 
@@ -197,7 +199,7 @@ def annotation_kit(arguments: argparse.Namespace) -> None:
 
 def _observe_flags(parser: argparse.ArgumentParser) -> None:
     add_paths(parser, "kit", "truth", "drawn")
-    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--seed", type=at_least(0), required=True)
 
 
 def observe(arguments: argparse.Namespace) -> None:

@@ -70,6 +70,17 @@ def _has(settings: Any, name: str) -> bool:
     return isinstance(settings, dict) and first in settings and (not rest or _has(settings[first], rest))
 
 
+def at_least(lowest: int) -> Callable[[str], int]:
+    """The parser of a flag that takes a whole number which is not smaller."""
+
+    def parse(text: str) -> int:
+        if not text.strip().lstrip("-").isdecimal() or int(text) < lowest:
+            raise argparse.ArgumentTypeError(f"expected a whole number from {lowest}, found {text!r}")
+        return int(text)
+
+    return parse
+
+
 def add_paths(parser: argparse.ArgumentParser, *names: str, required: bool = True) -> None:
     """Add flags that take one path each."""
     for name in names:
@@ -84,8 +95,10 @@ def add_split_flag(parser: argparse.ArgumentParser) -> None:
 def add_device_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags of verbs that may use a graphics card."""
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    parser.add_argument("--gpus", type=int, default=1, help="0 forces the CPU")
-    parser.add_argument("--trainings-per-gpu", type=int, default=1, help="how many processes may share a graphics card")
+    parser.add_argument("--gpus", type=at_least(0), default=1, help="0 forces the CPU")
+    parser.add_argument(
+        "--trainings-per-gpu", type=at_least(1), default=1, help="how many processes may share a graphics card"
+    )
 
 
 def device_of(arguments: argparse.Namespace) -> str:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from labeldropout.cli.flags import Verb, add_device_flags, add_paths, add_split_flag, device_of, json_object
+from labeldropout.cli.flags import Verb, add_device_flags, add_paths, add_split_flag, at_least, device_of, json_object
 from labeldropout.cli.tracing import write_sidecar
 
 
@@ -60,7 +60,7 @@ def _select_hyperparameters_flags(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="folders with config.json and, unless there is only one, seed-<n>/history.csv",
     )
-    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--seed", type=at_least(0), required=True)
     add_paths(parser, "output", "table")
 
 
@@ -95,9 +95,9 @@ def _train_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--prepared", type=Path, nargs="+", required=True, help="folders of prepared arrays, one per data set"
     )
-    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--seed", type=at_least(0), required=True)
     add_device_flags(parser)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=at_least(1), default=1)
     parser.add_argument("--benchmark", type=Path, help="where to write seconds and images/s, as JSON")
     parser.add_argument(
         "--checkpoints",
@@ -138,7 +138,7 @@ def _evaluate_flags(parser: argparse.ArgumentParser) -> None:
         help="surface_tolerance_mm and _px, as JSON",
     )
     add_device_flags(parser)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=at_least(1), default=1)
     add_split_flag(parser)
     add_paths(parser, "scores", "predictions")
 

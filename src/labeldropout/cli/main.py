@@ -116,6 +116,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         if arguments.verbose:
             logging.getLogger("labeldropout").exception("failed")
-        print(f"labeldropout {arguments.verb}: {error}", file=sys.stderr)
+        print(f"labeldropout {arguments.verb}: {_said(error)}", file=sys.stderr)
         return 1
     return status or 0
+
+
+def _said(error: ValueError | OSError) -> str:
+    """The message of an error; of the system's own errors, the file first and no number."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)

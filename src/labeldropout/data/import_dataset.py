@@ -161,9 +161,26 @@ def _value(name: str, key: str, declared: Any, value: Any) -> Any:
     if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
         expected = " or ".join("nothing" if kind is NoneType else kind.__name__ for kind in kinds)
         raise DatasetError.about(name, f"option {key}", "wrong value", expected, repr(value))
+    for member in members:
+        _check_items(name, key, member, value)
     if Path in kinds and value is not None:
         return Path(value)
+    if kinds == [float]:
+        return float(value)
     return tuple(value) if isinstance(value, list) else value
+
+
+def _check_items(name: str, key: str, declared: Any, value: Any) -> None:
+    """Refuse a list or a mapping in which an item has another type than its field declares."""
+    if get_origin(declared) is Mapping and isinstance(value, dict):
+        kind, items = get_args(declared)[1], list(value.values())
+    elif get_origin(declared) is tuple and isinstance(value, list):
+        kind, items = get_args(declared)[0], value
+    else:
+        return
+    if kind is not Any:
+        for item in items:
+            _value(name, key, kind, item)
 
 
 def _listed(words: Any) -> str:

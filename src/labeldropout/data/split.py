@@ -191,6 +191,8 @@ def split(
     if unknown or not isinstance(settings.get("source"), Mapping):
         raise ValueError(f"split: expected fractions, source by data set, and keep (found {sorted(settings)}).")
     keep = settings.get("keep")
+    if keep is not None and not isinstance(keep, str):
+        raise ValueError(f"split.keep: expected the path of an earlier table, or null (found {keep!r}).")
     by_dataset: dict[str, pd.DataFrame] = {}
     for table in tables:
         for name, cases in table.groupby("dataset"):

@@ -1,6 +1,6 @@
 """Options of the import of Unity Imaging."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,12 +54,19 @@ class Options:
     """Side of the picture that shows the right ventricle in A4C."""
 
     def __post_init__(self) -> None:
-        _check_words("option keys", self.keys, tuple(DEFAULT_KEYS), None)
-        names = tuple(structure.name for structure in FOREGROUND)
-        _check_words("option off_state", self.off_state, names, (State.ABSENT.value, State.UNKNOWN.value))
-        _check_words("option view_table", self.view_table, None, (*View, ""))
-        _check_words("option views", dict.fromkeys(self.views, ""), tuple(View), None)
-        _check_words("option right_ventricle_side", {self.right_ventricle_side: ""}, _SIDES, None)
+        views = tuple(view.value for view in View)
+        _check_words("option keys", self.keys, tuple(DEFAULT_KEYS))
+        _check_words("option off_state", self.off_state, tuple(structure.name for structure in FOREGROUND))
+        _check_words("option off_state", self.off_state.values(), (State.ABSENT.value, State.UNKNOWN.value))
+        _check_words("option view_table", self.view_table.values(), (*views, ""))
+        _check_words("option views", self.views, views)
+        _check_words("option right_ventricle_side", [self.right_ventricle_side], _SIDES)
+        if self.max_pixels < 1:
+            raise DatasetError.about(NAME, "option max_pixels", "wrong value", "1 or more", self.max_pixels)
+        for name in ("missing_limit", "off_limit", "min_area_share", "point_margin_share"):
+            share = getattr(self, name)
+            if not 0 <= share <= 1:
+                raise DatasetError.about(NAME, f"option {name}", "wrong value", "a share from 0 to 1", f"{share:g}")
 
     @property
     def key_of(self) -> dict[Structure, str | None]:
@@ -68,15 +75,11 @@ class Options:
         return {Structure.LV: keys["LV"], Structure.LVM: keys["LV_epi"], Structure.LA: keys["LA"]}
 
 
-def _check_words(
-    what: str, words: Mapping[str, Any], names: tuple[str, ...] | None, values: tuple[str, ...] | None
-) -> None:
-    for name, value in words.items():
-        for word, allowed in ((name, names), (value, values)):
-            if allowed is not None and word not in allowed:
-                expected = " or ".join(map(repr, allowed))
-                advice = did_you_mean(word, allowed)
-                raise DatasetError.about(NAME, what, "unknown word", expected, repr(word), advice)
+def _check_words(what: str, words: Iterable[Any], allowed: tuple[str, ...]) -> None:
+    for word in words:
+        if word not in allowed:
+            expected = " or ".join(map(repr, allowed))
+            raise DatasetError.about(NAME, what, "unknown word", expected, repr(word), did_you_mean(word, allowed))
 
 
 def extra_path(options: Options, code: str) -> Path | None:
