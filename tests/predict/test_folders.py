@@ -132,6 +132,24 @@ def test_names_that_differ_in_their_ending_alone_are_kept_apart(tmp_path, folder
     assert (tmp_path / "out" / "deep" / "fine.png.png").is_file()
 
 
+def test_a_pipe_is_no_input(tmp_path, folder, run):
+    """Nothing waits for what never comes: a pipe with a known extension is a bad file, another one is skipped."""
+    os.mkfifo(folder / "pipe.png")
+    os.mkfifo(folder / "pipe")
+    status, _, said = run(folder)
+    assert status == 1
+    assert "pipe.png: a link to nothing, or no regular file" in said
+    assert set(rows(tmp_path)["file"]) == {"good", "deep/fine"}
+
+
+def test_an_output_that_is_a_file_is_refused(folder, run):
+    """One message says that a folder is expected."""
+    status, _, said = run(folder, "--output", folder / "a_bad.png")
+    assert status == 1
+    assert "a_bad.png: a file (expected a folder to write to)" in said
+    assert len(said.splitlines()) == 1
+
+
 def test_outputs_of_an_earlier_run_are_no_inputs(folder, run):
     """An output folder inside the folder of inputs is left out, so a second run sees the same inputs."""
     (folder / "a_bad.png").unlink()

@@ -314,8 +314,10 @@ def read_dicom(path: Path, *, is_colour: bool = False) -> Clip:
 
 def is_dicom(path: Path) -> bool:
     """Whether a file of any name begins as DICOM does, and is no directory of a medium."""
+    if path.name.upper() == "DICOMDIR" or not path.is_file():
+        return False
     try:
         with path.open("rb") as file:
-            return path.name.upper() != "DICOMDIR" and file.read(132)[128:] == b"DICM"
+            return file.read(132)[128:] == b"DICM"
     except OSError:
         return False

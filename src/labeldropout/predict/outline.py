@@ -111,6 +111,8 @@ def _check_outputs(files: dict[Path, Path], output: Path) -> None:
     Raises:
         ValueError: The message names the file.
     """
+    if output.exists() and not output.is_dir():
+        raise ValueError(f"{output}: a file (expected a folder to write to). Give another --output.")
     originals = {path.resolve() for path in files.values()}
     owners: dict[Path, Path] = {}
     for name, path in files.items():
