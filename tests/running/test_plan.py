@@ -32,6 +32,8 @@ SMALL = {
     "experiments": "experiments.tsv",
     "severity": 0.5,
     "grid_size": 16,
+    "pictures": "figures",
+    "structures": [{"name": "LV"}, {"name": "LVM"}, {"name": "LA"}],
     "datasets": {
         "camus": {"raw": "simulated", "simulate": {"patients": 10}, "cone": "geometry"},
         "echonet": {"raw": "simulated", "simulate": {"videos": 5}, "cone": "network"},
@@ -197,7 +199,7 @@ def test_memory_is_what_the_real_network_keeps():
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         logits = network.train()(torch.zeros(2, 1, 32, 32))
     assert logits.shape == (2, 4, 32, 32)
-    counted = memory_of_network(network, 32)
+    counted = memory_of_network(network, 32, 1)
     assert counted["parameters"] == n_parameters
     assert counted["kept_bytes_per_image"] == sum(size for size, _ in kept.values()) // 2
 

@@ -19,7 +19,7 @@ from scipy.stats.contingency import association
 from labeldropout.configuration import read_configuration
 from labeldropout.data.catalogue import DATASETS
 from labeldropout.data.folder.matching import find_pairs
-from labeldropout.data.folder.options import Options
+from labeldropout.data.folder.options import options_of
 from labeldropout.data.folder.table import what_is_said
 from labeldropout.running.data_sets import FOLDER, formats_of, not_there
 from labeldropout.running.study_list import read_list
@@ -70,10 +70,7 @@ def _of_folder(name: str, settings: Mapping[str, Any], root: Path) -> tuple[int,
     raw = root / settings["raw"]
     if not raw.is_dir():
         raise ValueError(not_there(name, settings, FOLDER))
-    given = settings.get("options", {})
-    lists = {key: tuple(value) for key, value in given.items() if isinstance(value, list)}
-    paths = {key: Path(value) for key, value in given.items() if key == "table" and value}
-    options = Options(**{key: value for key, value in {**given, **lists, **paths}.items() if key != "skip_limit"})
+    options = options_of(settings.get("options", {}))
     pairs = find_pairs(name, raw, options)
     said = what_is_said(name, raw, pairs, options)
     return len(pairs), {one: sum(one in what.structures for what in said.values()) for one in dict(options.values)}

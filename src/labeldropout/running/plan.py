@@ -15,11 +15,14 @@ import torch
 
 from labeldropout.configuration import read_configuration
 from labeldropout.data.catalogue import DATASETS
+from labeldropout.data.folder.matching import find_pairs
+from labeldropout.data.folder.options import options_of
 from labeldropout.devices import choose_device
 from labeldropout.files import write_json, write_table
 from labeldropout.learning.duration import duration_of
 from labeldropout.learning.model import build_model
 from labeldropout.learning.resolve import resolve
+from labeldropout.running.data_sets import FOLDER
 from labeldropout.running.speed import BUDGET_S, Speed, measure
 from labeldropout.running.study_list import read_list
 from labeldropout.running.study_plan import StudyPlan
@@ -41,8 +44,17 @@ def images_by_dataset(study: StudyPlan) -> dict[str, int]:
         if name in study.simulated:
             counts[name] = study.config["datasets"][name]["simulate"][facts.UNIT] * facts.IMAGES_PER_UNIT
         else:
-            counts[name] = facts.IMAGES
+            counts[name] = _in_folder(study, name) or facts.IMAGES
     return counts
+
+
+def _in_folder(study: StudyPlan, name: str) -> int:
+    """Pictures of a data set that is a folder; 0 if it is none, or is not there yet."""
+    settings = study.config["datasets"][name]
+    raw = study.root / settings["raw"]
+    if study.formats[name] != FOLDER or not raw.is_dir():
+        return 0
+    return len(find_pairs(name, raw, options_of(settings.get("options", {}))))
 
 
 def _part(study: StudyPlan, names: Sequence[str], part: str) -> int:
@@ -102,7 +114,7 @@ def add_hours(table: pd.DataFrame, speed: Speed) -> pd.DataFrame:
     return table.assign(hours=seconds / 3600)
 
 
-def memory_of_network(network: torch.nn.Module, side: int) -> dict[str, int]:
+def memory_of_network(network: torch.nn.Module, side: int, channels: int) -> dict[str, int]:
     """Parameters of a network, and the bytes that it keeps for the backward pass of one image, in float32.
 
     Nothing is computed: the network runs on tensors without data.
@@ -110,6 +122,7 @@ def memory_of_network(network: torch.nn.Module, side: int) -> dict[str, int]:
     Args:
         network: The network, on any device; it loses its weights.
         side: Side of the images.
+        channels: Channels of the images.
     """
     hollow = network.to("meta").train()
     own = {tensor.untyped_storage()._cdata for tensor in (*hollow.parameters(), *hollow.buffers())}  # noqa: SLF001 - hollow tensors have no address
@@ -122,7 +135,7 @@ def memory_of_network(network: torch.nn.Module, side: int) -> dict[str, int]:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        logits = hollow(torch.empty(2, 1, side, side, device="meta"))
+        logits = hollow(torch.empty(2, channels, side, side, device="meta"))
     del logits
     n_parameters = sum(parameter.numel() for parameter in hollow.parameters())
     return {"parameters": n_parameters, "kept_bytes_per_image": sum(kept.values()) // 2}
@@ -186,7 +199,9 @@ def plan_study(
         speed = Speed(images_per_second, images_per_second / _FORWARD_SHARE, "given: --images-per-second")
     else:
         raise ValueError(f"--images-per-second: {images_per_second} (expected more than 0).")
-    network = memory_of_network(build_model(settings, 0, torch.device("cpu")).network, config["grid_size"])
+    network = memory_of_network(
+        build_model(settings, 0, torch.device("cpu")).network, config["grid_size"], settings["channels"]
+    )
     return {
         "study": config["study"],
         "configuration": str(path),

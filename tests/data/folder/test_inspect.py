@@ -8,10 +8,13 @@ import yaml
 from folder_pictures import cell, write_laboratories
 from PIL import Image
 
+from labeldropout.configuration import read_configuration
 from labeldropout.data.case_store import CaseStore
 from labeldropout.data.folder.inspect import inspect
 from labeldropout.data.folder.look_through import look_through
 from labeldropout.data.import_dataset import import_dataset
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -32,6 +35,7 @@ def test_a_proposal_can_be_imported_as_it_is(laboratories, tmp_path):
     names = [structure["name"] for structure in proposed["structures"]]
     assert names == ["structure_128", "structure_255"]
     assert proposed["split"]["source"] == {"dataset_1": "random", "dataset_2": "random"}
+    assert read_configuration(files[0], ROOT)["study"] == "mine"  # every key is known
     assert "4 pixels of 1 masks have other values: 63, 64, 191, 192" in text
     for (name, settings), n_images in zip(proposed["datasets"].items(), (12, 10), strict=True):
         n = import_dataset(name, laboratories, tmp_path / name, settings["options"], form=settings["format"])

@@ -12,7 +12,7 @@ from labeldropout.data.case_store import CaseStore, write_cases
 from labeldropout.data.contact_sheet import N_CASES, contact_sheet
 from labeldropout.data.folder.importer import read_cases
 from labeldropout.data.folder.look_through import Found, background_of, look_through, structures_in
-from labeldropout.data.folder.options import Options
+from labeldropout.data.folder.options import options_of
 from labeldropout.data.folder.series import GROUP
 from labeldropout.data.import_report import ImportReport
 from labeldropout.files import replacing
@@ -122,8 +122,7 @@ def _draw(text: str, root: Path, output: Path) -> list[Path]:
     proposed = yaml.safe_load(text)
     sheets = []
     for name, settings in proposed["datasets"].items():
-        lists = {key: tuple(value) for key, value in settings["options"].items() if isinstance(value, list)}
-        options = Options(**settings["options"] | lists)
+        options = options_of(settings["options"])
         report = ImportReport(name, "skip", skip_limit=1.0)
         sheets.append(output.with_name(f"{output.stem}_{name}.png"))
         with TemporaryDirectory() as folder:

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -88,6 +88,26 @@ class Options:
             return None
         row, column = (size, size) if isinstance(size, int | float) else size
         return float(row), float(column)
+
+
+def options_of(given: Mapping[str, Any]) -> Options:
+    """The options that a configuration gives; those of all importers, such as `skip_limit`, are passed over.
+
+    Raises:
+        DatasetError: An option is unknown or wrong.
+    """
+    known = [field.name for field in fields(Options)]
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        if name == "skip_limit":
+            continue
+        if name not in known:
+            raise DatasetError.about(
+                NAME, "options", "unknown option", ", ".join(known), repr(name), did_you_mean(name, known)
+            )
+        is_path = name == "table" and value is not None
+        values[name] = Path(value) if is_path else tuple(value) if isinstance(value, list) else value
+    return Options(**values)
 
 
 def _wrong(option: str, expected: str, found: object, words: tuple[str, ...] = ()) -> DatasetError:
