@@ -213,11 +213,11 @@ class StudyPlan:
     def split_settings(self, dataset: str) -> str:
         """How a data set is divided, as JSON."""
         settings = self.config["split"]
-        return as_json({**settings, "source": {dataset: settings["source"].get(dataset)}})
+        return as_json({**settings, "source": {dataset: settings["source"].get(dataset, "random")}})
 
     def native_root(self, dataset: str) -> str:
         """JSON of the data set's name and folder, if it is divided by its own official lists; otherwise empty JSON."""
-        is_random = self.config["split"]["source"].get(dataset) == "random"
+        is_random = self.config["split"]["source"].get(dataset, "random") == "random"
         return as_json({} if is_random else {dataset: self.raw_folder("", dataset)})
 
     def drawn_masks(self) -> str:

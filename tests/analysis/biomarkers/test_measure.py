@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from workflow_copy import CONFIGURATION
 
 from labeldropout.analysis.biomarkers.agree import (
     BIOMARKER_AGREEMENT,
@@ -224,6 +225,8 @@ def test_the_same_masks_give_the_same_bytes(measured):
             tables=[table, patients],
             cases=[],
             predictions=[],
+            structures=CONFIGURATION["structures"],
+            hidden="",
             simulated=True,
             output=measured / f"figure_{name}",
         )
@@ -305,7 +308,14 @@ def test_a_model_that_never_draws_the_structure_keeps_its_row(tmp_path):
     assert found.loc[("n", "1"), "bias"] == pytest.approx(0.5)
     assert "| 0 | 4.0 | 4.0 (empty 4.0) | – |" in files[1].read_text().replace("– –", "–")
     draw_figure(
-        item="biomarkers", tables=[files[0], files[3]], cases=[], predictions=[], simulated=True, output=tmp_path / "f"
+        item="biomarkers",
+        tables=[files[0], files[3]],
+        cases=[],
+        predictions=[],
+        structures=CONFIGURATION["structures"],
+        hidden="",
+        simulated=True,
+        output=tmp_path / "f",
     )
     assert (tmp_path / "f.svg").read_text().count("nothing could be measured") == 2
 
@@ -342,7 +352,14 @@ def test_the_figure_says_what_is_subtracted_and_which_models_it_leaves_out(tmp_p
         [tmp_path / "e4b-pattern.csv", tmp_path / "other.csv"], tmp_path / "biomarkers", simulated=True
     )
     draw_figure(
-        item="biomarkers", tables=[files[0], files[3]], cases=[], predictions=[], simulated=True, output=tmp_path / "f"
+        item="biomarkers",
+        tables=[files[0], files[3]],
+        cases=[],
+        predictions=[],
+        structures=CONFIGURATION["structures"],
+        hidden="",
+        simulated=True,
+        output=tmp_path / "f",
     )
     drawn = (tmp_path / "f.svg").read_text()
     for words in (

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from listed_models import listed_models
 from PIL import Image
+from workflow_copy import CONFIGURATION
 
 from labeldropout.analysis.claims.declared import Known, read_claims
 from labeldropout.analysis.claims.judge import CLAIMS, CLAIMS_TEXT, judge_claims, outcomes_of, read_models_soundness
@@ -838,6 +839,8 @@ def draw(table, item, folder):
         tables=[folder / f"{item}.csv"],
         cases=[],
         predictions=[],
+        structures=CONFIGURATION["structures"],
+        hidden="",
         simulated=True,
         output=folder / item,
     )

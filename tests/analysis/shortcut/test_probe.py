@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from workflow_copy import CONFIGURATION
 
 from labeldropout.analysis.shortcut import probe as probing
 from labeldropout.analysis.shortcut.probe import (
@@ -194,6 +195,8 @@ def test_a_probe_runs_from_files_to_a_figure_twice_alike(trained, monkeypatch):
             tables=files[:1],
             cases=[],
             predictions=[],
+            structures=CONFIGURATION["structures"],
+            hidden="",
             simulated=True,
             output=study.root / name / "figure",
         )
@@ -220,7 +223,16 @@ def test_a_probe_with_a_small_domain_still_gives_a_table_and_a_figure(trained):
     probe_model([weights], folders, [study.split], [study.root / "truth"], settings, "cpu", 1, table)
     files = write_probes([table], study.root / "few" / "shortcut", simulated=True)
     figure = study.root / "few" / "figure"
-    draw_figure(item="shortcut", tables=files[:1], cases=[], predictions=[], simulated=True, output=figure)
+    draw_figure(
+        item="shortcut",
+        tables=files[:1],
+        cases=[],
+        predictions=[],
+        structures=CONFIGURATION["structures"],
+        hidden="",
+        simulated=True,
+        output=figure,
+    )
     rows = read_table(files[0], SHORTCUT, ("seed", "structure", "data")).set_index(["feature", "domain", "seed"])
     row = rows.loc[("set", "second", "all")]
     assert row["n_patients"] == 4

@@ -70,8 +70,8 @@ class Sources:
     simulated: bool
     looks: style.StructureLooks
     """How the structures of the study are shown."""
-    hidden: arms.Hiding | None
-    """What is hidden from models of the figure, and where; None if nothing is."""
+    hidden: str
+    """What is hidden from models of the figure, as the list of experiments says it; empty if nothing is."""
 
     def only_table(self) -> Path:
         """The one table.
@@ -89,9 +89,10 @@ class Sources:
         Raises:
             ValueError: None is.
         """
-        if self.hidden is None:
+        hidden = arms.hiding(self.hidden)
+        if hidden is None:
             raise ValueError("--hidden is missing (expected what is hidden from the models, such as LA@unity:1.0).")
-        return self.hidden.structures[0]
+        return hidden.structures[0]
 
 
 def _read_figure_table(path: Path) -> pd.DataFrame:
@@ -399,7 +400,7 @@ def draw_figure(
     """
     if item not in FIGURES:
         raise ValueError(f"Unknown figure {item!r} (expected one of {', '.join(FIGURES)}).")
-    sources = Sources(tables, cases, predictions, simulated, style.looks_of(structures), arms.hiding(hidden))
+    sources = Sources(tables, cases, predictions, simulated, style.looks_of(structures), hidden)
     with mpl.rc_context(style.STYLE):
         figure = FIGURES[item](sources)
     style.save(figure, output)
