@@ -248,7 +248,7 @@ def test_the_note_of_the_figure_is_not_cut_off(n_domains):
     row = {"model": "m", "seed": "all", "feature": "set", "structure": ""}
     numbers = dict.fromkeys(("auc", "auc_low", "auc_high", "auc_chance"), 0.5)
     table = pd.DataFrame([*({**row, **numbers, "domain": name} for name in names), {**row, "domain": "all"}])
-    figure = shortcut.draw(table, {}, {}, simulated=True)
+    figure = shortcut.draw(table, {}, {}, style.looks_of(CONFIGURATION["structures"]), simulated=True)
     figure.draw_without_rendering()
     note = figure.legends[0].get_title()
     assert "No mark: too few patients" in note.get_text().replace("\n", " ")
