@@ -74,11 +74,13 @@ def cross_domain(study: Study, item: Item) -> Content:
     for one in PUBLISHED:
         loss = one.dice_within - one.dice_across
         rows.append([one.trained_on, one.tested_on, one.dice_within, one.dice_across, loss, one.source, "real"])
+    segmented = study.experiments[0].structures[0].name if study.experiments else study.structures[0]
     table = pd.DataFrame(rows, columns=list(CROSS_DOMAIN))
     ours = table[table["source"] == "this study"]["loss"]
     published = table[table["source"] != "this study"]["loss"]
+    said = item.numbers.format(structures=segmented)
     caption = (
-        f"{item.numbers} Median loss here {_or_nothing(ours.median())} ({_range(ours)}), published"
+        f"{said} Median loss here {_or_nothing(ours.median())} ({_range(ours)}), published"
         f" {number(published.median(), 2)} ({_range(published)})."
     )
     reading = pd.DataFrame(

@@ -13,7 +13,7 @@ from labeldropout.analysis.outcomes import Resampling, correct, outcomes
 from labeldropout.analysis.panels import kit_cases
 from labeldropout.analysis.readings import unit_of
 from labeldropout.analysis.statistics import NO_DIFFERENCE
-from labeldropout.analysis.study import _DATA, Content, Study
+from labeldropout.analysis.study import _DATA, Content, Study, enumerated
 from labeldropout.analysis.typesetting import NOTHING, interval, number, p_value
 from labeldropout.data.case_store import EACH_STRUCTURE, with_structures
 from labeldropout.data.catalogue import DATASETS
@@ -227,7 +227,7 @@ def table_1(study: Study, item: Item) -> Content:
     how = "A patient is a group that no split divides: a patient, a video or a video code."
     if unit_of(study.cases) == "images":
         how = "Every image is a group of its own for the split."
-    return Content(table, columns, f"{item.numbers} {how}", reading)
+    return Content(table, columns, f"{item.numbers.format(structures=enumerated(structures))} {how}", reading)
 
 
 def _arms(experiments: Sequence[Experiment]) -> tuple[Experiment, Experiment] | None:

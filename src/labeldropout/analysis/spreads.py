@@ -8,7 +8,7 @@ import pandas as pd
 
 from labeldropout.analysis.outcomes import Resampling
 from labeldropout.analysis.statistics import group_means, standard_deviation, summarise
-from labeldropout.analysis.study import _DATA, Content, Study, cell_of
+from labeldropout.analysis.study import _DATA, Content, Study, cell_of, enumerated
 from labeldropout.analysis.typesetting import interval, mean_and_spread, number
 from labeldropout.items import Item
 from labeldropout.learning.experiments import Experiment
@@ -172,7 +172,9 @@ def _content(study: Study, item: Item, columns: dict[str, str], references: Sequ
         "95 %: interval of the mean by bootstrap over patients; worst 5 %: mean of that share of the images; n: images;"
         " < 0.5: failures, and in brackets images left out because reference and prediction are both empty."
     )
-    return Content(table, columns, f"{item.numbers} {how}", _reading(study, table))
+    segmented = enumerated([structure.name for structure in study.experiments[0].structures])
+    numbers = item.numbers.format(structures=segmented)
+    return Content(table, columns, f"{numbers} {how}", _reading(study, table))
 
 
 def figure_table(study: Study, item: Item) -> Content:

@@ -75,6 +75,11 @@ class Study:
         return found[0] if found else ("" if column == "text" else math.nan)
 
 
+def enumerated(names: Sequence[str]) -> str:
+    """Names in a sentence."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
 @dataclass(frozen=True)
 class Content:
     """A finished table."""

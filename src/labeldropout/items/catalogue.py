@@ -14,10 +14,10 @@ ITEMS: dict[str, Item] = {
         section=Section.PAPER,
         title="Figure 1: trained on one data set, tested on all",
         question="How well does a network that was trained on one data set segment the others?",
-        caption="Dice of the left ventricular cavity. On the diagonal: the data set that the network was trained on.",
-        alternative="Box plots of the Dice score of the left ventricular cavity for networks trained on one data set,"
+        caption="Dice of the structure that all segment. On the diagonal: the set that the network was trained on.",
+        alternative="Box plots of the Dice score of one structure for networks trained on one data set,"
         " in rows, and tested on each data set, in columns.",
-        numbers="Numbers of Figure 1: LV, trained and tested on each data set.",
+        numbers="Numbers of Figure 1: {structures}, trained and tested on each data set.",
         is_listed=True,
         is_summarised=True,
     ),
@@ -26,9 +26,9 @@ ITEMS: dict[str, Item] = {
         section=Section.PAPER,
         title="Experiment 1 beside published losses across domains",
         question="Are the data sets of this study as far apart as real ones?",
-        caption="Dice of the left ventricular cavity within and across domains, here and as published. The domains were"
+        caption="Dice of that structure within and across domains, here and as published. The domains were"
         " not fitted to these numbers.",
-        numbers="LV Dice lost on pictures of another domain, here and as published.",
+        numbers="{structures} Dice lost on pictures of another domain, here and as published.",
         is_listed=True,
     ),
     "figure_2": Item(
@@ -37,7 +37,7 @@ ITEMS: dict[str, Item] = {
         title="Figure 2: three models trained on all data sets",
         question="What do networks draw that were trained on all data sets, each only partly labelled?",
         caption="Test cases drawn at random: standard loss, adaptive loss, adaptive loss with augmentation.",
-        alternative="Ultrasound images of one test case per data set, in rows, with the outlines of the reference and"
+        alternative="Images of one test case per data set, in rows, with the outlines of the reference and"
         " of three models trained on all data sets together: standard loss with augmentation, adaptive loss without and"
         " with it.",
         numbers="Cases of Figure 2: one test image per data set, drawn at random.",
@@ -49,10 +49,10 @@ ITEMS: dict[str, Item] = {
         section=Section.PAPER,
         title="Figure 3: labels missing within one data set",
         question="Is the adaptive loss enough where labels are missing within one data set, without a domain shift?",
-        caption="The myocardium is hidden in a share of the training cases of one data set, so that there is no domain"
+        caption="One structure is hidden in a share of the training cases of one data set, so that there is no domain"
         " shift.",
         alternative="Box plots of the Dice score per structure and over all of them for three models of one data set in"
-        " which the myocardium was hidden in a share of the training cases: benchmark with all labels, standard loss"
+        " which one structure was hidden in a share of the training cases: benchmark with all labels, standard loss"
         " and adaptive loss.",
         numbers="Numbers of Figure 3: trained on one data set with half of one label hidden.",
         is_listed=True,
@@ -64,9 +64,8 @@ ITEMS: dict[str, Item] = {
         title="Figure 4: label dropout",
         question="Does label dropout recover a structure that is hidden in a whole data set, and how much dropout is"
         " best?",
-        caption="The left atrium is hidden in the whole second data set; Dice there over the probability of label"
-        " dropout.",
-        alternative="On the left, the Dice score of the left atrium and of all structures over the probability of label"
+        caption="One structure is hidden in a whole data set; Dice there over the probability of label dropout.",
+        alternative="On the left, the Dice of the hidden structure and of all structures over the probability of label"
         " dropout, from 0 to 100 percent, with the benchmark as a line; on the right, test images with the outlines"
         " predicted without and with label dropout.",
         numbers="Numbers of Figure 4 (i): probabilities of label dropout; the CSV has every seed.",
@@ -81,7 +80,7 @@ ITEMS: dict[str, Item] = {
         title="Figure 5: label dropout with all data sets",
         question="What does label dropout change where all data sets are used?",
         caption="Test cases drawn at random, without and with label dropout.",
-        alternative="Ultrasound images of one test case per data set, in rows, with the outlines of the reference and"
+        alternative="Images of one test case per data set, in rows, with the outlines of the reference and"
         " of two models trained on all data sets together, without and with label dropout.",
         numbers="Cases of Figure 5: one test image per data set, drawn at random; the same as in Figure 2.",
         shows_pictures=True,
@@ -108,7 +107,7 @@ ITEMS: dict[str, Item] = {
         caption="The same data, loss and number of hidden labels, but hidden whatever the domain; an oracle that leaves"
         " out the hidden pixels; and one data set alone. Hidden whatever the domain also means that some labels are in"
         " the other domain, which the paper's set-up does not have.",
-        alternative="Dice score of the left atrium in the data set where it was hidden, with 95 percent intervals and"
+        alternative="Dice of the hidden structure in the data set where it was hidden, with 95 percent intervals and"
         " one dot per seed, for six ways to train: all labels, hidden in the whole data set without and with label"
         " dropout and with an oracle, as many labels hidden whatever the data set, and the other data set alone.",
         numbers="Experiment 5: label presence independent of the domain, and other controls.",
@@ -122,7 +121,7 @@ ITEMS: dict[str, Item] = {
         " in their place?",
         caption="From all labels to an oracle whose loss leaves out the pixels of the hidden structure, and from there"
         " to the adaptive loss; beside it the other data set alone.",
-        alternative="On the left, the Dice score of the left atrium where it was hidden for all labels, the oracle, the"
+        alternative="On the left, the Dice of the hidden structure where it was hidden for all labels, the oracle, the"
         " adaptive loss and the other data set alone, with one dot per seed and bars from one to the next; on the"
         " right, the Dice lost to missing labels, to the background in their place and to the domain alone, with 95"
         " percent intervals.",
@@ -135,7 +134,7 @@ ITEMS: dict[str, Item] = {
         title="Experiment 6: dose and response",
         question="Does more of a shift between the domains cost more of the hidden structure?",
         caption="The hidden structure over the strength of the domain shift.",
-        alternative="Dice score of the left atrium over the severity of the domain shift, from 0 to 1, as one line with"
+        alternative="Dice of the hidden structure over the severity of the domain shift, from 0 to 1, as one line with"
         " standard deviations over seeds for each of all labels, adaptive loss, adaptive loss with label dropout and"
         " marginal loss; a vertical line marks the severity of the study.",
         numbers="Experiment 6: the same models at other shifts between the domains.",
@@ -148,7 +147,7 @@ ITEMS: dict[str, Item] = {
         question="Which loss for partial labels needs label dropout, and where?",
         caption="Each loss with and without label dropout; one or two structures missing, across domains and within"
         " one.",
-        alternative="Dice score of the hidden structures for five losses, each without label dropout and with its two"
+        alternative="Dice of the hidden structures for five losses, each without label dropout and with its two"
         " modes, in panels by whether the labels are missing across domains or within one and by how many structures"
         " are missing; a vertical line marks the benchmark with all labels.",
         numbers="Experiment 7: losses for partial labels, with and without label dropout.",
@@ -160,7 +159,7 @@ ITEMS: dict[str, Item] = {
         title="Experiment 8: other networks",
         question="Does label dropout help other networks too?",
         caption="Label dropout in other architectures.",
-        alternative="Dice score of the left atrium in the data set where it was hidden for a U-Net, an attention U-Net"
+        alternative="Dice of the hidden structure in the data set where it was hidden for a U-Net, an attention U-Net"
         " and a SwinUNETR, one panel each, trained with all labels, without label dropout and with it.",
         numbers="Experiment 8: label dropout in other networks.",
         is_listed=True,
@@ -183,7 +182,7 @@ ITEMS: dict[str, Item] = {
         title="Experiment 10: augmentation in place of label dropout",
         question="How far does augmentation stand in for label dropout?",
         caption="Without augmentation, with nnU-Net's published default and with strong ranges on every image.",
-        alternative="Dice score of the left atrium in the data set where it was hidden, one panel each for no, the"
+        alternative="Dice of the hidden structure in the data set where it was hidden, one panel each for no, the"
         " published and strong augmentation, for five ways to train: all labels, adaptive loss without and with two"
         " probabilities of label dropout, and marginal loss.",
         numbers="Experiment 10: the same models without, with the published and with strong augmentation.",
@@ -237,7 +236,7 @@ ITEMS: dict[str, Item] = {
         title="Table 1: the data sets",
         question="What data are there, and which structures are labelled in how many images?",
         caption="Images and patients by data set and part.",
-        numbers="Table 1: images by data set; under LV, LVM and LA the images in which it is labelled.",
+        numbers="Table 1: images by data set; under {structures} the images in which it is labelled.",
         is_listed=True,
     ),
     "table_2": Item(

@@ -54,7 +54,8 @@ class Item:
     alternative: str = ""
     """What a figure shows, in one plain sentence without a result, for readers who cannot see it. Tables have none."""
     numbers: str = ""
-    """Beginning of its table's caption; only for tables that `compare` makes."""
+    """Beginning of its table's caption; only for tables that `compare` makes. `{structures}` stands for the
+    structures that it is about."""
     further_tables: tuple[str, ...] = ()
     """Tables that a figure is drawn from besides the one with its own name."""
     shows_pictures: bool = False
