@@ -34,12 +34,13 @@ STUDY = {
     "selection": {"model": "benchmark"},
 }  # fmt: skip
 ALL = "+".join(STRUCTURES)
+WITHIN = {"experiment": "3", "shown_in": "figure_3", "train_on": "north", "evaluated_on": "north"}
 ROWS = [
     {"model": "alone", "experiment": "1", "shown_in": "figure_1", "train_on": "north", "structures": "disc"},
     {"model": "plain", "experiment": "2", "shown_in": "figure_2", "loss": "standard"},
     {"model": "whole", "experiment": "2", "shown_in": "figure_2+figure_5+shortcut"},
-    {"model": "within-benchmark", "experiment": "3", "shown_in": "figure_3", "train_on": "north"},
-    {"model": "within", "experiment": "3", "shown_in": "figure_3", "train_on": "north", "hidden": "square@north:0.5"},
+    WITHIN | {"model": "within-benchmark"},
+    WITHIN | {"model": "within", "hidden": "square@north:0.5"},
     {"model": "benchmark", "shown_in": "figure_4+controls+losses+remedies"},
     {"model": "p00", "shown_in": "figure_4+controls+losses+remedies", "hidden": "dot@south:1.0"},
     {
