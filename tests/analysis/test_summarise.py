@@ -83,3 +83,10 @@ def test_tables_that_disagree_are_refused(tmp_path, selected):
     tables = [figure_table(tmp_path / f"figure_{n}.csv", dice) for n, dice in ((1, "0.5"), (3, "0.6"))]
     with pytest.raises(ValueError, match=r"figure_3\.csv: m/camus/LV is 0\.6 \(expected 0\.5"):
         main_numbers(tables, selected, simulated=True)
+
+
+def test_a_study_of_simulated_and_real_data_says_which_is_which(histories):
+    """The curves of a real data set are not called simulated because another one is."""
+    histories[0].write_text(",".join(HISTORY) + "\n1,0.1,0.2,camus,LV,0.5,2,1\n1,0.1,0.2,mine,LV,0.5,2,1\n")
+    curves = join_histories(histories[:1], simulated=True, real=["mine"])
+    assert list(curves["data"]) == ["simulated", "real"]

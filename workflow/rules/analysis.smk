@@ -93,9 +93,10 @@ rule summarise_histories:
     params:
         code=fingerprint("analysis.summarise:join_histories"),
         simulated=STUDY.study_simulated(),
+        real=STUDY.real,
     shell:
         "labeldropout summarise histories --histories {input.histories:q}"
-        " --simulated {params.simulated} --output {output.table:q} > {log:q} 2>&1"
+        " --simulated {params.simulated} --real {params.real:q} --output {output.table:q} > {log:q} 2>&1"
 
 
 rule soundness:

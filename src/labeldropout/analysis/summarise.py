@@ -1,6 +1,6 @@
 """The study in two small files: all training curves in one table, and the main numbers by name."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +33,13 @@ def _data(*, simulated: bool) -> str:
     return "simulated" if simulated else "real"
 
 
-def join_histories(histories: Sequence[Path], *, simulated: bool) -> pd.DataFrame:
+def join_histories(histories: Sequence[Path], *, simulated: bool, real: Collection[str] = ()) -> pd.DataFrame:
     """The histories of all trainings, one below the other in the given order, every number as it was written.
 
     Args:
         histories: `<model>/seed-<n>/history.csv` of every training.
-        simulated: Whether the data are simulated.
+        simulated: Whether any of the data are simulated.
+        real: Data sets that are not.
 
     Returns:
         Table `TRAINING_CURVES`, all cells as text.
@@ -55,7 +56,8 @@ def join_histories(histories: Sequence[Path], *, simulated: bool) -> pd.DataFram
         if training in tables:
             raise ValueError(f"{path}: a second history of {training[0]}, seed {seed}.")
         table = read_table(path, HISTORY, HISTORY)
-        tables[training] = table.assign(model=training[0], seed=training[1], data=_data(simulated=simulated))
+        data = [_data(simulated=simulated and dataset not in real) for dataset in table["dataset"]]
+        tables[training] = table.assign(model=training[0], seed=training[1], data=data)
     if not tables:
         raise ValueError("Training curves: no history given.")
     return pd.concat(tables.values(), ignore_index=True)[list(TRAINING_CURVES)]

@@ -240,6 +240,7 @@ def _summarise_flags(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True)
     join = actions.add_parser("histories", help="join the histories of all trainings in one table")
     join.add_argument("--histories", type=Path, nargs="+", required=True, help="<model>/seed-<n>/history.csv")
+    join.add_argument("--real", nargs="*", default=[], help="data sets that are not simulated")
     collect = actions.add_parser("tables", help="collect the main numbers in one small JSON")
     collect.add_argument("--tables", type=Path, nargs="*", default=[], help="tables behind figures, and Table 2")
     collect.add_argument("--selected", type=Path, required=True, help="output of select-hyperparameters")
@@ -257,7 +258,7 @@ def summarise(arguments: argparse.Namespace) -> None:
     simulated = arguments.simulated == "yes"
     if arguments.action == "histories":
         inputs = arguments.histories
-        write_table(join_histories(inputs, simulated=simulated), arguments.output, TRAINING_CURVES)
+        write_table(join_histories(inputs, simulated=simulated, real=arguments.real), arguments.output, TRAINING_CURVES)
         models = models_in_tables([arguments.output])
     else:
         inputs = [*arguments.tables, arguments.selected]

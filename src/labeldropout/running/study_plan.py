@@ -71,6 +71,7 @@ class StudyPlan:
         self.datasets = [name for name in known if name in named]
         """Data sets of the configuration that a row uses."""
         self.simulated = [name for name in self.datasets if name in simulated]
+        self.real = [name for name in self.datasets if name not in simulated]
         search = config["selection"]
         self.searched: str = search["model"]  # the row for which the grid is searched
         length = {"steps": search["steps"], "epochs": None} if search["steps"] else {}
@@ -419,7 +420,7 @@ class StudyPlan:
                 "severity": self.config["severity"],
                 "steps": self.config["training"]["optimisation"]["steps"],
                 "simulated": self.is_simulated(self.datasets),
-                "real": [name for name in self.datasets if name not in self.simulated],
+                "real": self.real,
                 "datasets": list(self.formats),
                 "structures": list(values_of(self.structures)),
             }
