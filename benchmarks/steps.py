@@ -30,7 +30,6 @@ from matplotlib.figure import Figure
 from labeldropout.analysis.soundness import ALL, SETTLED_SEEDS, changes_over_last_quarter, is_settled, kept_dice
 from labeldropout.configuration import DEFAULTS, read_configuration
 from labeldropout.files import read_json, read_table, write_json, write_table
-from labeldropout.heart import Structure
 from labeldropout.learning.experiments import parse_row
 from labeldropout.learning.resolve import resolve
 from labeldropout.learning.tables import HISTORY
@@ -113,7 +112,7 @@ def judge_rung(steps: int, histories: Histories) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(STEPS))
 
 
-def draw(histories_by_rung: Mapping[int, Histories], *, simulated: bool) -> Figure:
+def draw(histories_by_rung: Mapping[int, Histories], looks: style.StructureLooks, *, simulated: bool) -> Figure:
     """Validation Dice of every cell over the steps, mean over seeds: a row per rung, a column per model."""
     figure = Figure(figsize=(10, 0.8 + 1.7 * len(histories_by_rung)), layout="constrained")
     panels = figure.subplots(len(histories_by_rung), len(MODELS), squeeze=False, sharey=True)
@@ -125,7 +124,7 @@ def draw(histories_by_rung: Mapping[int, Histories], *, simulated: bool) -> Figu
             datasets = list(dict.fromkeys(joined["dataset"]))
             for (dataset, structure), of_cell in cells:
                 mean = of_cell.groupby("step")["dice"].mean()
-                colour = style.STRUCTURE_COLOURS[Structure[structure]]
+                colour = looks.colours[looks.structures[structure]]
                 label = f"{dataset} {structure}"
                 axes.plot(mean.index, mean, lines[datasets.index(dataset)], color=colour, linewidth=1.0, label=label)
             axes.axvline(0.75 * steps, color="0.7", linewidth=0.8)
@@ -152,7 +151,9 @@ def climb(study: StudyPlan, rungs: Sequence[int], cores: int, output: Path) -> i
         tables.append(judge_rung(steps, histories_by_rung[steps]))
         write_table(pd.concat(tables, ignore_index=True), output.with_suffix(".csv"), STEPS)
         with mpl.rc_context(style.STYLE):
-            figure = draw(histories_by_rung, simulated=bool(study.simulated))
+            figure = draw(
+                histories_by_rung, style.looks_of(study.config["structures"]), simulated=bool(study.simulated)
+            )
         style.save(figure, output)
         moving = tables[-1][tables[-1]["settled"] == 0]
         print(f"{steps} steps: {len(moving)} of {len(tables[-1])} cells still change by 0.01 or more.")

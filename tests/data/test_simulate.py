@@ -175,7 +175,7 @@ def test_severity_changes_pictures_and_not_hearts(roots, tmp_path):
 
 def test_data_sets_have_different_hearts(roots):
     """No volume occurs twice."""
-    volumes = [read_table(roots / "truth" / dataset / "hearts.csv", HEARTS)["LV_ED_ml"] for dataset in DATASETS]
+    volumes = [read_table(roots / "truth" / dataset / "hearts.csv", HEARTS)["LV_ED_ml"] for dataset in SETTINGS]
     assert pd.concat(volumes).is_unique
 
 

@@ -76,6 +76,10 @@ _QUALITIES = (("Good", 0.35), ("Medium", 0.46), ("Poor", 0.19))
 _ANY_PIXEL_MM = (0.625, 1.3)
 """Size of a pixel with any scanner: from that of the simulated CAMUS to that of EchoNet's 112 rows."""
 
+_ANY_HALF_ANGLE_DEG = (26.0, 45.0)
+"""Half the opening angle with any scanner. Those of the three data sets begin at 32 degrees, but people's own clips may
+have narrower cones (29 degrees in a free one), whose edges cut the lateral wall."""
+
 
 def _own_acquisition(severity: float, _: np.random.Generator) -> Acquisition:
     """The settings of this data set's scanner."""
@@ -84,7 +88,10 @@ def _own_acquisition(severity: float, _: np.random.Generator) -> Acquisition:
 
 def _any_acquisition(_: float, rng: np.random.Generator) -> Acquisition:
     """Draw settings between and beyond those of all expected scanners; they know no severity."""
-    values = {**draw_settings(rng), "spacing_mm": float(rng.uniform(*_ANY_PIXEL_MM))}
+    values = draw_settings(rng) | {
+        "half_angle_deg": float(rng.uniform(*_ANY_HALF_ANGLE_DEG)),
+        "spacing_mm": float(rng.uniform(*_ANY_PIXEL_MM)),
+    }
     return Acquisition(**values, rows=0, columns=0, layout="box", overlays="none")
 
 
