@@ -144,6 +144,7 @@ def test_the_gpu_script_runs_dry_from_end_to_end():
 def test_peers_leave_no_process_behind(number, moment):
     """Ended while a loop starts or in the middle of a turn, it ends its loops and their workers."""
     call = [sys.executable, BENCHMARKS / "peers.py", *FEW, "--steps", "10000", "--loops", "ours", "monai-1"]
+    call = ["env", "--default-signal=INT", *call]  # Ctrl-C is ignored by what a shell starts in the background
     process = subprocess.Popen(call, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT)
     for line in process.stderr:
         if moment in line:

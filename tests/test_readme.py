@@ -126,7 +126,7 @@ def test_calls_of_snakemake_plan(call, tmp_path):
     for path in (ROOT / "config").iterdir():
         (tmp_path / "config" / path.name).symlink_to(path)
     (tmp_path / "config" / "mine.yaml").symlink_to(ROOT / "config" / "smoke.yaml")  # the reader's own copy
-    for name in ("data/raw/camus", "data/raw/unity", "data/raw/echonet", "data/annotation/echonet"):
+    for name in ("data/raw/camus", "data/raw/unity", "data/raw/echonet", "data/annotation/echonet", "data/raw/cells"):
         (tmp_path / name).mkdir(parents=True)
     for name in ("grid/selected.json", "long/tables/training_length.csv"):  # what another study must have made
         (tmp_path / "results" / name).parent.mkdir(parents=True)

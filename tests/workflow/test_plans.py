@@ -38,7 +38,6 @@ TARGETS = [
     "controls",
     "decomposition",
     "augmentation",
-    "remedies",
     "training_length",
     "dose_response",
     "losses",
@@ -260,10 +259,11 @@ def test_edited_row_retrains_that_model(finished):
 @pytest.mark.parametrize("loss", ["standard", "adaptive", "marginal"])
 def test_edited_loss_retrains_the_models_that_use_it(finished, loss):
     """A corrected loss reaches every training with it, and no other; the grid's candidates have the standard loss."""
-    line = "    target, counted = _checked(logits, target, annotated, ignore_index)\n"
+    line = "    target, counted = _checked(logits, target, annotated, ignore_index, validate)\n"
     start = f"def {loss}_cross_entropy("
     text = (finished.root / LOSSES).read_text()
     before, after = text.split(start)
+    assert line in after
     (finished.root / LOSSES).write_text(before + start + after.replace(line, 2 * line, 1))
     planned = finished.planned()
     expected = sum(len(row["seeds"].split(",")) for row in ROWS if row["loss"] == loss)
