@@ -22,6 +22,12 @@ CONFIG = {
 }
 
 
+@pytest.fixture
+def config():
+    """The configuration of that model."""
+    return dict(CONFIG)
+
+
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory):
     """A model with random weights."""

@@ -22,25 +22,6 @@ from labeldropout.predict.readers import find_inputs
 
 REAL = Path(__file__).parents[3] / "shared" / "real"
 SHAPE = (90, 120)
-CONFIG = {
-    "model": "tiny",
-    "structures": {"LV": 1, "LVM": 2, "LA": 3},
-    "channels": 1,
-    "loss": "adaptive",
-    "grid_size": 32,
-    "crop_margin": 0.02,
-    "network": {"name": "basic_unet", "features": [4, 4, 8, 8, 8, 4]},
-}
-
-
-@pytest.fixture
-def weights(tmp_path):
-    """A model with random weights."""
-    model = build_model(CONFIG, 3, torch.device("cpu"))
-    path = tmp_path / "weights.safetensors"
-    metadata = {"labeldropout": json.dumps({"config": CONFIG, "seed": 3})}
-    save_file({name: tensor.contiguous() for name, tensor in model.network.state_dict().items()}, path, metadata)
-    return path
 
 
 def clip(n_frames=1, shape=SHAPE):
@@ -227,9 +208,9 @@ def test_folders_are_searched_in_depth_and_in_order(tmp_path):
     assert [path.name for path in found.skipped] == ["readme.txt"]
 
 
-def test_names_and_values_are_those_of_the_weights(tmp_path):
+def test_names_and_values_are_those_of_the_weights(tmp_path, config):
     """A model of something else than hearts labels, names and measures what its weights say, and finds no ventricle."""
-    config = {**CONFIG, "structures": {"nucleus": 7, "cell": 2}}
+    config = {**config, "structures": {"nucleus": 7, "cell": 2}}
     model = build_model(config, 3, torch.device("cpu"))
     weights = tmp_path / "cells.safetensors"
     metadata = {"labeldropout": json.dumps({"config": config, "seed": 3})}
@@ -244,9 +225,9 @@ def test_names_and_values_are_those_of_the_weights(tmp_path):
     assert not (tmp_path / "out" / "clips.csv").exists()
 
 
-def test_a_model_for_colour_sees_colours(tmp_path, fan, monkeypatch):
+def test_a_model_for_colour_sees_colours(tmp_path, fan, monkeypatch, config):
     """The network gets the same three channels from every format, and equal ones of grey; overlays keep the colours."""
-    config = {**CONFIG, "channels": 3}
+    config = {**config, "channels": 3}
     model = build_model(config, 3, torch.device("cpu"))
     weights = tmp_path / "colour.safetensors"
     metadata = {"labeldropout": json.dumps({"config": config, "seed": 3})}
