@@ -221,9 +221,9 @@ def test_an_unusable_checkpoint_is_named_and_the_training_starts_anew(small_stud
     assert not list((small_study.root / "scratch").iterdir())
 
 
-@pytest.mark.parametrize("change", ["configuration", "seed", "data", "code"])
+@pytest.mark.parametrize("change", ["configuration", "seed", "data", "code", "instructions"])
 def test_what_changes_a_training_never_resumes(small_study, monkeypatch, caplog, change):
-    """The same model name and folder with another configuration, seed, data or code begins at the first step."""
+    """The same model name and folder with another configuration, seed, data, code or set of instructions begins at the first step."""
     interrupt(small_study, monkeypatch)
     changes = {}
     if change == "configuration":
@@ -234,6 +234,8 @@ def test_what_changes_a_training_never_resumes(small_study, monkeypatch, caplog,
         with (small_study.prepared("first") / "images.npy").open("r+b") as file:
             file.seek(-1, os.SEEK_END)
             file.write(b"\x07")
+    elif change == "instructions":
+        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "another processor")
     else:
         monkeypatch.setattr(training, "fingerprint", lambda *_, **__: "of other code")
     caplog.clear()

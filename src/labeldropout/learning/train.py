@@ -4,6 +4,7 @@ import hashlib
 import inspect
 import json
 import logging
+import os
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -302,6 +303,7 @@ def _key(config: dict[str, Any], seed: int, inputs: dict[str, str], device: torc
         "inputs": {name: digest for name, digest in inputs.items() if name != "config.json"},  # its content is above
         "device": device.type,
         "threads": threads,
+        "instructions": (torch.backends.cpu.get_cpu_capability(), os.environ.get("ONEDNN_MAX_CPU_ISA")),
         "code": fingerprint(train_model, choices=code_choices(config["loss"], config["network"]["name"])),
         "versions": {name: versions[name] for name in ("python", "torch", "numpy", "monai")},
     }
