@@ -223,7 +223,7 @@ def test_an_unusable_checkpoint_is_named_and_the_training_starts_anew(small_stud
 
 @pytest.mark.parametrize("change", ["configuration", "seed", "data", "code", "instructions"])
 def test_what_changes_a_training_never_resumes(small_study, monkeypatch, caplog, change):
-    """The same model name and folder with another configuration, seed, data, code or set of instructions begins at the first step."""
+    """The same name with another configuration, seed, data, code or instruction set begins at the first step."""
     interrupt(small_study, monkeypatch)
     changes = {}
     if change == "configuration":
