@@ -56,6 +56,10 @@ def test_default_study_is_the_papers_list(study):
     # The search has a length of its own, fixed before the study's was chosen.
     own = {"learning_rate": 0.03, "batch_size": 16, "steps": 1200, "epochs": None}
     assert json.loads(study.candidate_values("lr-0.03_batch-16")) == own
+    # Another length of the study leaves the search as it is, and changes every model.
+    longer = plan(training={"optimisation": {"steps": 2400}})
+    assert longer.candidate_settings("lr-0.03_batch-16") == study.candidate_settings("lr-0.03_batch-16")
+    assert longer.model_settings("e4-p00") != study.model_settings("e4-p00")
 
 
 def test_released_model_is_one_training_of_its_own_study():

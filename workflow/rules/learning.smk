@@ -10,7 +10,7 @@ rule resolve_candidate:
     params:
         code=CODE.resolver(),
         row=ask(STUDY.model_row),
-        settings=ask(STUDY.model_settings),
+        settings=ask(STUDY.candidate_settings),
         candidate=ask(STUDY.candidate_values),
     shell:
         "labeldropout resolve --row {params.row:q} --settings {params.settings:q}"

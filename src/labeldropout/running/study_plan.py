@@ -245,19 +245,25 @@ class StudyPlan:
 
     def model_settings(self, model: str) -> str:
         """What all models share, for the data sets of this one, as JSON."""
+        return as_json(self._settings(model))
+
+    def candidate_settings(self, candidate: str) -> str:
+        """The same for a candidate of the grid search, with its own length in place of the study's if it has one."""
+        settings = self._settings(self.searched)
+        return as_json({**settings, "optimisation": {**settings["optimisation"], **self.candidates[candidate]}})
+
+    def _settings(self, model: str) -> dict[str, Any]:
         names = sorted(self.experiments[model].datasets)
-        return as_json(
-            {
-                **self.config["training"],
-                "datasets": names,
-                "structures": values_of(self.structures),
-                "channels": channels_of(names, self.config["datasets"]),
-                "crop_margin": self.config["crop_margin"],
-                "grid_size": self.config["grid_size"],
-                "simulated": self.is_simulated(names),
-                "study_seed": self.config["seed"],
-            }
-        )
+        return {
+            **self.config["training"],
+            "datasets": names,
+            "structures": values_of(self.structures),
+            "channels": channels_of(names, self.config["datasets"]),
+            "crop_margin": self.config["crop_margin"],
+            "grid_size": self.config["grid_size"],
+            "simulated": self.is_simulated(names),
+            "study_seed": self.config["seed"],
+        }
 
     def selected(self) -> str:
         """The outcome of the grid search, this study's or that of the study from which it is taken."""
