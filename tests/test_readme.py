@@ -12,7 +12,8 @@ import pytest
 
 from labeldropout.analysis.claims.declared import Known, read_claims
 from labeldropout.analysis.claims.minutes import minutes_in_all
-from labeldropout.analysis.claims.put_ledger import CLAIMS_MARK, MAIN, RESULTS_MARK, put_ledger
+from labeldropout.analysis.claims.put_ledger import CLAIMS_MARK, put_ledger
+from labeldropout.analysis.claims.put_ledger import PAGES as CLAIMED
 from labeldropout.analysis.claims.verdicts import read_ledger
 from labeldropout.cli.main import parser
 
@@ -177,45 +178,57 @@ def test_targets_named_in_the_tables_are_rules():
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    """README and page of claims, written anew from the tables of the repository."""
+    """README and pages of claims, written anew from the tables of the repository."""
     root = tmp_path_factory.mktemp("written")
-    (root / "docs").mkdir()
-    (root / "config").symlink_to(ROOT / "config")
-    for name, mark in (("README.md", RESULTS_MARK), ("docs/claims.md", CLAIMS_MARK)):
-        before, _, after = (ROOT / name).read_text(encoding="utf-8").split(mark)
+    for folder in ("config", "results"):
+        (root / folder).symlink_to(ROOT / folder)
+    marks = [("README.md", page.mark) for page in CLAIMED] + [(page.file, CLAIMS_MARK) for page in CLAIMED]
+    for name, mark in marks:
+        written = root / name if (root / name).is_file() else ROOT / name
+        before, _, after = written.read_text(encoding="utf-8").split(mark)
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(f"{before}{mark}stale{mark}{after}", encoding="utf-8")
-    put_ledger(ROOT / "results", root)
+    put_ledger(root)
     return root
 
 
-def test_result_lines_are_those_of_the_tables(written):
+@pytest.mark.parametrize("page", CLAIMED, ids=lambda page: page.results)
+def test_result_lines_are_those_of_the_tables(written, page):
     """What the README says of the results is what `make readme` writes: the count, and a line per main claim."""
     assert (written / "README.md").read_text(encoding="utf-8") == README, "make readme"
-    lines = re.findall(r"^- .*$", README.split(RESULTS_MARK)[1], re.MULTILINE)
-    judged = {claim.name for claim in read_ledger(ROOT / "results" / "tables")}
-    assert len(lines) == 1 + len(judged & set(MAIN))
+    lines = re.findall(r"^- .*$", README.split(page.mark)[1], re.MULTILINE)
+    judged = {claim.name for claim in read_ledger(ROOT / page.results / "tables")}
+    assert len(lines) == 1 + len(judged & set(page.main))
 
 
-def test_result_lines_have_the_verdicts_of_the_tables():
+@pytest.mark.parametrize("page", CLAIMED, ids=lambda page: page.results)
+def test_result_lines_have_the_verdicts_of_the_tables(page):
     """The README counts the claims by verdict, and gives that of every main claim."""
-    claims = read_ledger(ROOT / "results" / "tables")
-    lines = README.split(RESULTS_MARK)[1]
+    claims = read_ledger(ROOT / page.results / "tables")
+    lines = README.split(page.mark)[1]
     verdicts = [claim.verdict for claim in claims]
-    assert f"**{len(claims)} claims judged on simulated data**" in lines
+    origin = "real" if page.results == "results/cells" else "simulated"
+    assert f"**{len(claims)} claims judged on {origin} data**" in lines
     assert all(f"{verdicts.count(verdict)} {verdict}" in lines for verdict in set(verdicts))
-    known = Known(("camus", "unity", "echonet"), ("LV", "LVM", "LA"))
-    assert {claim.name for claim in read_claims(ROOT / "config" / "claims.yaml", known).claims} >= set(MAIN)
-    assert all(f"**{claim.name}, {claim.verdict}**" in lines for claim in claims if claim.name in MAIN)
+    assert all(f"**{claim.name}, {claim.verdict}**" in lines for claim in claims if claim.name in page.main)
 
 
-def test_page_of_claims_is_that_of_the_tables(written):
+def test_main_claims_are_declared():
+    """A claim that the README is to name exists."""
+    hearts = Known(("camus", "unity", "echonet"), ("LV", "LVM", "LA"))
+    cells = Known(("laboratory_1", "laboratory_2"), ("nucleus", "cytoplasm"))
+    for page, known, name in zip(CLAIMED, (hearts, cells), ("claims.yaml", "claims_cells.yaml"), strict=True):
+        assert {claim.name for claim in read_claims(ROOT / "config" / name, known).claims} >= set(page.main)
+
+
+@pytest.mark.parametrize("page", CLAIMED, ids=lambda page: page.results)
+def test_page_of_claims_is_that_of_the_tables(written, page):
     """The page of claims is what `make readme` writes; minutes apart, which are those of the last run."""
 
     def without_minutes(path):
         return re.sub(r"\| \d+ \|$", "| |", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
 
-    committed = ROOT / "docs" / "claims.md"
-    assert without_minutes(written / "docs" / "claims.md") == without_minutes(committed), "make readme"
+    assert without_minutes(written / page.file) == without_minutes(ROOT / page.file), "make readme"
 
 
 def test_minutes_in_the_readme_are_those_of_the_committed_run():

@@ -34,6 +34,7 @@ SETTINGS = {
     "steps": 1200,
     "simulated": True,
     "real": [],
+    "unit": "patients",
     "structures": ["LV", "LVM", "LA"],
 }
 NAN = math.nan
@@ -497,14 +498,24 @@ def test_permuted_scores_give_the_same_bytes(study):
             assert (folder / f"{item}{suffix}").read_bytes() == content
 
 
-def test_every_readable_table_says_when_data_are_simulated(study):
-    """The first line of Markdown and the caption of LaTeX say it, and do not for real data."""
+def test_every_readable_table_says_whether_data_are_simulated_or_real(study):
+    """The first line of Markdown and the caption of LaTeX say it."""
     folder = study.root / "tables"
     for simulated in (True, False):
         table = study("tests", experiment_4_scores(), experiment_4(), simulated=simulated)
         assert set(table["data"]) == {"simulated" if simulated else "real"}
-        assert (folder / "tests.md").read_text().splitlines()[0].startswith("Simulated data.") == simulated
-        assert (r"\caption{Simulated data." in (folder / "tests.tex").read_text()) == simulated
+        words = "Simulated data." if simulated else "Real data."
+        assert (folder / "tests.md").read_text().startswith(words)
+        assert rf"\caption{{{words}" in (folder / "tests.tex").read_text()
+
+
+def test_a_study_without_patients_speaks_of_images(study):
+    """Where no data set has groups of pictures, captions, headings and cells do not mention patients."""
+    folder = study.root / "tables"
+    study("tests", experiment_4_scores(), experiment_4(), unit="images")
+    assert "patient" not in (folder / "tests.md").read_text().lower()
+    study("tests", experiment_4_scores(), experiment_4(), unit="patients")
+    assert "bootstrap over patients" in (folder / "tests.md").read_text()
 
 
 def test_readable_numbers_are_those_of_the_table(study):

@@ -51,6 +51,7 @@ def made(tmp_path):
         settings={
             "simulated": True,
             "real": [],
+            "unit": "patients",
             "structures": ["LV", "LVM", "LA"],
             "severity": 1.0,
             "statistics": {"draws": 100, "seed": 0},

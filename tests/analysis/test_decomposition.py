@@ -12,7 +12,7 @@ from labeldropout.items import ITEMS
 from labeldropout.learning.experiments import parse_row
 
 SETTINGS = {"statistics": {"draws": 500, "seed": 0}, "severity": 1.0, "simulated": True}
-SETTINGS |= {"real": [], "structures": ["LV", "LVM", "LA"]}
+SETTINGS |= {"real": [], "unit": "patients", "structures": ["LV", "LVM", "LA"]}
 LEVELS = {"benchmark": (0.9, 0.9), "oracle": (0.7, 0.8), "adaptive": (0.4, 0.6), "alone": (0.85, 0.85)}
 """Dice with seeds 0 and 1."""
 

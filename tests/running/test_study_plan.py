@@ -203,6 +203,10 @@ def test_a_study_names_its_own_structures_and_channels():
     assert study.import_settings("here")[:5] == ["--format", "folder", "--structures", "nucleus", "cytoplasm"]
     assert study.biomarker_models == []
     assert not study.has_kit
+    assert json.loads(study.comparison_settings())["unit"] == "images"
+    grouped = plan(own_rows(), selection={"model": "m"}, **own_pictures(options={"group": "patient"}))
+    assert json.loads(grouped.comparison_settings())["unit"] == "patients"
+    assert json.loads(plan().comparison_settings())["unit"] == "patients"
 
 
 def test_structures_that_hearts_number_otherwise_are_refused():

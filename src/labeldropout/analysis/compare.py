@@ -9,7 +9,7 @@ from labeldropout.analysis.cross_domain import cross_domain
 from labeldropout.analysis.decomposition import decomposition
 from labeldropout.analysis.panels import figure_4_cases, one_case_per_dataset, supplementary_figure_1
 from labeldropout.analysis.paper_tables import table_1, table_2, tests, tests_instrument
-from labeldropout.analysis.readings import in_units, reading_in_units, unit_of, write_with_readings
+from labeldropout.analysis.readings import in_units, reading_in_units, write_with_readings
 from labeldropout.analysis.spreads import figure_table, instrument_table, length_table
 from labeldropout.analysis.study import Content, Study, per_image, read_cases, read_models, read_reported, read_scores
 from labeldropout.items import ITEMS, Item
@@ -65,7 +65,7 @@ def compare(
         split: Tables `PATIENTS` of their data sets.
         reported: The paper's numbers, `config/reported.yaml`.
         settings: `statistics` (draws, seed), `kit` (shown), `seed`, `severity`, `steps` and `structures` of the study,
-            `simulated`, and `real`: the data sets that are not.
+            `simulated`, `real`: the data sets that are not, and `unit`: what intervals draw, patients or images.
         output: Path of the table, with or without its extension.
 
     Raises:
@@ -83,12 +83,11 @@ def compare(
     table = read_scores(scores, rows)
     study = Study(rows, table, per_image(table), read_cases(cases, split), read_reported(reported), settings)
     content = TABLES[item](study, ITEMS[item])
-    unit = unit_of(study.cases if table.empty else table)
     write_with_readings(
         content.table,
         content.columns,
         output,
-        in_units(content.caption, unit),
-        reading_in_units(content.reading, unit),
+        in_units(content.caption, settings["unit"]),
+        reading_in_units(content.reading, settings["unit"]),
         simulated=settings["simulated"],
     )

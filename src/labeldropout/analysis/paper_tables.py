@@ -11,7 +11,6 @@ import pandas as pd
 from labeldropout.analysis.contrasts import Contrast, declared, declared_instrument
 from labeldropout.analysis.outcomes import Resampling, correct, outcomes
 from labeldropout.analysis.panels import kit_cases
-from labeldropout.analysis.readings import unit_of
 from labeldropout.analysis.statistics import NO_DIFFERENCE
 from labeldropout.analysis.study import _DATA, Content, Study, enumerated
 from labeldropout.analysis.typesetting import NOTHING, interval, number, p_value
@@ -225,8 +224,8 @@ def table_1(study: Study, item: Item) -> Content:
         ]
     )
     how = "A patient is a group that no split divides: a patient, a video or a video code."
-    if unit_of(study.cases) == "images":
-        how = "Every image is a group of its own for the split."
+    if study.settings["unit"] == "images":
+        how = "Every image is a group of its own for the split; images of equal bytes share one."
     return Content(table, columns, f"{item.numbers.format(structures=enumerated(structures))} {how}", reading)
 
 

@@ -7,18 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from labeldropout.analysis.typesetting import latex, markdown
-from labeldropout.data.catalogue import DATASETS
 from labeldropout.files import replacing, write_table
-
-
-def unit_of(cases: pd.DataFrame) -> str:
-    """What intervals and tests draw: patients, or images where every picture is a group of its own.
-
-    Args:
-        cases: Columns dataset, patient and case. The data sets of hearts have patients, whatever was taken from them.
-    """
-    of_groups = cases.groupby(["dataset", "patient"], sort=False)["case"].nunique()
-    return "patients" if of_groups.gt(1).any() or set(cases["dataset"]) & set(DATASETS) or cases.empty else "images"
 
 
 def in_units(text: str, unit: str) -> str:
@@ -26,7 +15,7 @@ def in_units(text: str, unit: str) -> str:
 
     Args:
         text: What is said if there are patients.
-        unit: From `unit_of`.
+        unit: What intervals and tests draw: patients, or images where no group of pictures is declared.
     """
     if unit == "patients":
         return text
@@ -58,14 +47,14 @@ def write_with_readings(
         output: Path, with or without its extension; its stem is the label in LaTeX.
         caption: Caption of the reading.
         reading: Cells as text.
-        simulated: Whether the caption begins by saying that the data are simulated.
+        simulated: Whether the caption begins by saying that data are simulated, or that all are real.
         reading_in_latex: Cells as text for LaTeX, where they differ.
 
     Returns:
         The paths of the three files, the CSV first.
     """
     files = [output.with_suffix(ending) for ending in (".csv", ".md", ".tex")]
-    said = f"Simulated data. {caption}" if simulated else caption
+    said = f"{'Simulated' if simulated else 'Real'} data. {caption}"
     write_table(table, files[0], columns)
     in_latex = reading if reading_in_latex is None else reading_in_latex
     for path, text in zip(files[1:], (markdown(said, reading), latex(said, output.stem, in_latex)), strict=True):

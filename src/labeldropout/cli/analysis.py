@@ -377,7 +377,6 @@ def long_short(arguments: argparse.Namespace) -> None:
 
 
 def _put_ledger_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of a study's results")
     parser.add_argument("--root", type=Path, default=Path(), help="root of the repository; default: the current folder")
 
 
@@ -385,7 +384,7 @@ def put_ledger(arguments: argparse.Namespace) -> None:
     """Verb `put-ledger`."""
     from labeldropout.analysis.claims.put_ledger import put_ledger
 
-    put_ledger(arguments.results, arguments.root)
+    put_ledger(arguments.root)
 
 
 VERBS = (
@@ -418,6 +417,9 @@ VERBS = (
         compare_machines,
     ),
     Verb(
-        "put-ledger", "put the results of the claims into README.md and docs/claims.md", _put_ledger_flags, put_ledger
+        "put-ledger",
+        "put the results of the claims into README.md and their pages",
+        _put_ledger_flags,
+        put_ledger,
     ),
 )

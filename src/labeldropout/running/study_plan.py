@@ -427,10 +427,17 @@ class StudyPlan:
                 "steps": self.config["training"]["optimisation"]["steps"],
                 "simulated": self.is_simulated(self.datasets),
                 "real": self.real,
+                "unit": self._unit(),
                 "datasets": list(self.formats),
                 "structures": list(values_of(self.structures)),
             }
         )
+
+    def _unit(self) -> str:
+        """What intervals and tests draw: patients, or images if no data set has a group of them."""
+        options = [self.config["datasets"][name].get("options", {}) for name in self.datasets]
+        are_folders = all(self.formats[name] == FOLDER for name in self.datasets)
+        return "images" if are_folders and not any(one.get("group") for one in options) else "patients"
 
     def study_simulated(self) -> str:
         """Whether titles must say that data are simulated, in the words of the command line."""

@@ -19,7 +19,7 @@ from labeldropout.analysis.claims.judge import CLAIMS, CLAIMS_TEXT, judge_claims
 from labeldropout.analysis.claims.kinds import KINDS
 from labeldropout.analysis.claims.ledger import comparison_lines
 from labeldropout.analysis.claims.minutes import DATA, ONCE, minutes_in_all, minutes_of
-from labeldropout.analysis.claims.put_ledger import CLAIMS_MARK, RESULTS_MARK, put_ledger
+from labeldropout.analysis.claims.put_ledger import CLAIMS_MARK, PAGES, put_ledger
 from labeldropout.analysis.claims.rules import Verdict, verdict, why_not_testable
 from labeldropout.analysis.claims.sentences import TEMPLATES
 from labeldropout.analysis.soundness import SOUNDNESS
@@ -30,11 +30,18 @@ from labeldropout.learning.tables import SCORES
 from labeldropout.publication.figures.draw import draw_figure
 
 ROOT = Path(__file__).parents[3]
+MARK = PAGES[0].mark
 DECLARED = ROOT / "config" / "claims.yaml"
 REPORTED = ROOT / "config" / "reported.yaml"
 KNOWN = Known(("camus", "unity", "echonet"), ("LV", "LVM", "LA"))
-SETTINGS = {"statistics": {"draws": 2000, "seed": 0}, "simulated": True, "real": [], "severity": 0.5}
-SETTINGS |= {"datasets": list(KNOWN.datasets), "structures": list(KNOWN.structures)}
+SETTINGS = {
+    "statistics": {"draws": 2000, "seed": 0},
+    "simulated": True,
+    "real": [],
+    "severity": 0.5,
+    "unit": "patients",
+}
+SETTINGS |= {"unit": "patients", "datasets": list(KNOWN.datasets), "structures": list(KNOWN.structures)}
 NAN = math.nan
 NUMBERS = {"level": 0.05, "margin": 0.02, "limit": 0.5, "fewest_patients": 6, "fewest_seeds": 3}
 SPREAD = np.linspace(-0.05, 0.05, 8)
@@ -484,7 +491,10 @@ def test_ledger_says_simulated_and_has_one_line_per_claim(judge):
     assert second.startswith("| **reproduced** | In this study it is so that it does. | C1.".replace("C1", "C2"))
     assert "`snakemake figure_4`" in second
     judge({"C1": claim(superior("a", "z"))}, scores, settings={**SETTINGS, "simulated": False})
-    assert "imulated" not in (judge.folder / "claims.md").read_text()
+    caption, *rest = (judge.folder / "claims.md").read_text().splitlines()
+    assert caption.startswith("Real data. The ledger of the paper's claims,")
+    assert f"by the rules of {judge.folder / 'claims.yaml'}, which" in caption
+    assert "imulated" not in "".join(rest)
 
 
 SIX = {
@@ -771,7 +781,7 @@ def results(judge, tmp_path):
         "seconds_by_rule": {rule: {"jobs": 2, "seconds": 120.0} for rule in rules},
     }
     (root / "results" / "run_record.json").write_text(json.dumps(record))
-    (root / "README.md").write_text(f"Before.\n\n{RESULTS_MARK}\nstale\n{RESULTS_MARK}\n\nAfter.\n")
+    (root / "README.md").write_text(f"Before.\n\n{MARK}\nstale\n{MARK}\n\nAfter.\n")
     (root / "docs").mkdir()
     (root / "docs" / "claims.md").write_text(f"Before.\n\n{CLAIMS_MARK}\nstale\n{CLAIMS_MARK}\n")
     return root
@@ -779,13 +789,13 @@ def results(judge, tmp_path):
 
 def test_results_are_put_between_their_marks(results):
     """README gets a line of counts and one per main claim, the page all claims; doing it again changes nothing."""
-    put_ledger(results / "results", results)
+    put_ledger(results)
     readme, page = results / "README.md", results / "docs" / "claims.md"
     once = readme.read_text(), page.read_text()
     assert once[0].startswith(
-        f"Before.\n\n{RESULTS_MARK}\n- **2 claims judged on simulated data**: 1 reproduced, 1 contradicted"
+        f"Before.\n\n{MARK}\n- **2 claims judged on simulated data**: 1 reproduced, 1 contradicted"
     )
-    assert once[0].endswith(f"\n{RESULTS_MARK}\n\nAfter.\n")
+    assert once[0].endswith(f"\n{MARK}\n\nAfter.\n")
     assert re.findall(r"^- \*\*(.*?)\*\*", once[0], re.MULTILINE)[1:] == ["C6, reproduced"]
     assert "a above b, LA on unity: +0.100" in " ".join(once[0].split())
     assert "stale" not in once[0] + once[1]
@@ -794,7 +804,7 @@ def test_results_are_put_between_their_marks(results):
         ("contradicted", "C7"),
     ]
     assert re.findall(r"^## (C\d)\.", once[1], re.MULTILINE) == ["C6", "C7"]
-    assert main(["put-ledger", "--results", str(results / "results"), "--root", str(results)]) == 0
+    assert main(["put-ledger", "--root", str(results)]) == 0
     assert (readme.read_text(), page.read_text()) == once
 
 
@@ -824,11 +834,11 @@ def test_results_are_put_nowhere_else(results):
     before = (results / "README.md").read_text()
     (results / "docs" / "claims.md").write_text(f"One {CLAIMS_MARK} only.")
     with pytest.raises(ValueError, match="1 marks"):
-        put_ledger(results / "results", results)
+        put_ledger(results)
     assert (results / "README.md").read_text() == before
     (results / "results" / "tables" / "claims.csv").unlink()
     with pytest.raises(ValueError, match=r"no claims\.csv"):
-        put_ledger(results / "results", results)
+        put_ledger(results)
 
 
 def draw(table, item, folder):

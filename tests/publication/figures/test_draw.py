@@ -711,11 +711,11 @@ def _decomposition_rows(**lost):
     ]
 
 
-def _draw_table(item, rows, columns, folder):
+def _draw_table(item, rows, columns, folder, *, simulated=True):
     """The texts of a figure whose table has columns of its own."""
     path = folder / f"{item}.csv"
     write_table(pd.DataFrame(rows)[list(columns)], path, columns)
-    draw_figure(item=item, tables=[path], cases=[], predictions=[], simulated=True, output=folder / "f")
+    draw_figure(item=item, tables=[path], cases=[], predictions=[], simulated=simulated, output=folder / "f")
     return _texts(folder / "f")
 
 
@@ -726,8 +726,10 @@ def test_the_decomposition_shows_every_part_with_its_number(tmp_path):
     assert [text for text in texts if re.fullmatch(r"[+−-]\d\.\d\d", text)] == ["+0.35", "+0.15", "+0.20", "+0.05"]
     assert "pixels left out (oracle)" in texts
     assert any("(simulated data)" in text for text in texts)
-    texts = _draw_table("decomposition", [row for row in rows if row["part"] != GAP], DECOMPOSITION, tmp_path)
+    without = [row for row in rows if row["part"] != GAP]
+    texts = _draw_table("decomposition", without, DECOMPOSITION, tmp_path, simulated=False)
     assert "Other data set alone" not in texts
+    assert any("(real data)" in text for text in texts)
 
 
 def test_a_decomposition_of_two_cells_or_models_is_refused(tmp_path):

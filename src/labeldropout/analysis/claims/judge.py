@@ -16,7 +16,7 @@ from labeldropout.analysis.claims.scored import Compared, scored
 from labeldropout.analysis.claims.sentences import sentence
 from labeldropout.analysis.crossed import crossed_interval
 from labeldropout.analysis.outcomes import Resampling
-from labeldropout.analysis.readings import in_units, reading_in_units, unit_of, write_with_readings
+from labeldropout.analysis.readings import in_units, reading_in_units, write_with_readings
 from labeldropout.analysis.soundness import ALL, NOT_TRAINED, SOUNDNESS
 from labeldropout.analysis.statistics import group_means, holm, paired_wilcoxon, standard_deviation
 from labeldropout.analysis.study import _DATA, Study, per_image, read_cases, read_models, read_reported, read_scores
@@ -343,7 +343,7 @@ def judge_claims(
         reported: The paper's numbers, `config/reported.yaml`.
         soundness: Table `SOUNDNESS` of these models: which of them are trained.
         settings: `statistics` (draws, seed), `severity`, `simulated`, `real` (the data sets that are not),
-            and `datasets` and `structures` that claims may name.
+            `datasets` and `structures` that claims may name, and `unit`: what intervals draw, patients or images.
         output: Path of the table, with or without its extension.
 
     Raises:
@@ -356,12 +356,12 @@ def judge_claims(
     found = read_scores(scores, rows)
     _check_parts(found, split)
     study = Study(rows, found, per_image(found), read_cases([], split), read_reported(reported), settings)
-    table, unit = judged(study, declared, part, soundness), unit_of(found)
+    table, unit = judged(study, declared, part, soundness), settings["unit"]
     write_with_readings(
         table,
         CLAIMS,
         output,
-        in_units(caption_of(declared, part), unit),
+        in_units(caption_of(declared, part, claims), unit),
         reading_in_units(ledger(table), unit),
         simulated=bool(settings["simulated"]),
         reading_in_latex=reading_in_units(typeset(table), unit),

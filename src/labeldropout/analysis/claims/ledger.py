@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -138,17 +139,18 @@ def typeset(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def caption_of(declared: Declared, part: str) -> str:
+def caption_of(declared: Declared, part: str, file: Path) -> str:
     """Return the caption of the ledger of a part.
 
     Args:
         declared: All claims.
         part: One of `PARTS`.
+        file: Where they are declared.
     """
     whose = "the paper's" if part == "study" else "our own experiments'"
     return (
         f"The ledger of {whose} claims, judged by the rules of"
-        " config/claims.yaml, which says when each was fixed. Dice averaged over seeds per image; intervals by"
+        f" {file.as_posix()}, which says when each was fixed. Dice averaged over seeds per image; intervals by"
         " bootstrap over patients and seeds, of 95 % unless said otherwise; p by Wilcoxon's signed-rank test on"
         f" patients' means, Holm's correction within a claim, level {declared.level:g}; margin of no difference"
         f" {declared.margin:g}; at least {declared.fewest_patients} patients, and open at best with fewer than"

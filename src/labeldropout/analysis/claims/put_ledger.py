@@ -1,11 +1,12 @@
-"""Verb `put-ledger`: the results of the claims in the README, and on a page of all claims."""
+"""Verb `put-ledger`: the results of the claims in the README, and on a page of all claims of a study."""
 
 import csv
 import math
+import os
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from labeldropout.analysis.claims.ledger import comparison_lines, judged_effect, reported_words
 from labeldropout.analysis.claims.minutes import minutes_of
@@ -13,27 +14,56 @@ from labeldropout.analysis.claims.verdicts import Claim, read_ledger, verdict_co
 from labeldropout.analysis.claims.words import cell_words
 from labeldropout.files import read_json, replacing
 
-RESULTS_MARK = "<!-- results -->"
-"""Marks the beginning and the end of the lines on the results in the README."""
 CLAIMS_MARK = "<!-- claims -->"
-"""Marks the beginning and the end of what is made from the tables in `docs/claims.md`."""
-MAIN = ("C6", "C11", "C12", "C14")
-"""Claims that have a line of their own in the README: the paper's main one, and those that test its explanation."""
+"""Marks the beginning and the end of what is made from the tables on a page of claims."""
 WIDTH = 150
 """Characters per line of the README."""
 
 
-def result_lines(claims: Sequence[Claim]) -> str:
-    """Return the lines on the results in the README: how many claims have each verdict, then the main claims.
+@dataclass(frozen=True)
+class Page:
+    """Where the claims of a committed study are shown; paths begin at the repository's root."""
+
+    results: str
+    """Folder of the study's results."""
+    file: str
+    """Page of its claims."""
+    mark: str
+    """Marks the beginning and the end of its lines in the README."""
+    experiments: str
+    """Its list of experiments."""
+    main: tuple[str, ...]
+    """Claims that have a line of their own in the README: the paper's main one, and those that test its explanation."""
+    options: str = ""
+    """What a command of this study says besides its target."""
+
+
+PAGES = (
+    Page("results", "docs/claims.md", "<!-- results -->", "config/experiments.tsv", ("C6", "C11", "C12", "C14")),
+    Page(
+        "results/cells",
+        "docs/study/cells.md",
+        "<!-- cells -->",
+        "config/experiments_cells.tsv",
+        ("C6", "C11", "C14"),
+        " --configfile config/cells.yaml",
+    ),
+)
+
+
+def result_lines(claims: Sequence[Claim], page: Page) -> str:
+    """Return the lines on a study's results in the README: how many claims have each verdict, then the main claims.
 
     Args:
         claims: From `read_ledger`.
+        page: Where they are shown.
     """
     counts = ", ".join(f"{one.count} {one.words}" for one in verdict_counts(claims) if one.count)
-    simulated = " on simulated data" if all(row.data == "simulated" for claim in claims for row in claim.rows) else ""
-    lines = [f"- **{len(claims)} claims judged{simulated}**: {counts}. [Every claim with its numbers](docs/claims.md)"]
+    origins = {row.data for claim in claims for row in claim.rows}
+    data = f" on {origins.pop()} data" if len(origins) == 1 else ""
+    lines = [f"- **{len(claims)} claims judged{data}**: {counts}. [Every claim with its numbers]({page.file})"]
     for claim in claims:
-        if claim.name not in MAIN:
+        if claim.name not in page.main:
             continue
         row = claim.deciding_row
         found = row.why if math.isnan(row.effect) else judged_effect(row)
@@ -47,27 +77,35 @@ def result_lines(claims: Sequence[Claim]) -> str:
     )
 
 
-def claims_page(
-    claims: Sequence[Claim], caption: str, experiments: Sequence[Mapping[str, str]], record: Mapping[str, Any]
-) -> str:
+def claims_page(claims: Sequence[Claim], page: Page, root: Path) -> str:
     """Return the text between the marks of the page of claims: a table of all, then each with its comparisons.
+
+    Minutes are there if the study's run record is.
 
     Args:
         claims: From `read_ledger`.
-        caption: How they were judged.
-        experiments: Rows of the list of experiments, as text.
-        record: `run_record.json`.
+        page: Where they are shown.
+        root: Folder of the repository, whose tables and list of experiments are read.
     """
+    tables = os.path.relpath(f"{page.results}/tables", Path(page.file).parent)
+    caption = (root / page.results / "tables" / "claims.md").read_text(encoding="utf-8").splitlines()[0]
+    record = root / page.results / "run_record.json"
+    minutes = dict.fromkeys((claim.target for claim in claims), "")
     table = [
-        "| Verdict | In one sentence | Claim | In the paper | Command | File | Minutes |",
-        "| --- | --- | --- | --- | --- | --- | ---: |",
-        *(
-            f"| **{claim.verdict}** ({claim.tally}) | {claim.sentence} | {claim.name}. {claim.statement}"
-            f" | {claim.where} | `snakemake {claim.target}`"
-            f" | [{claim.target}.csv](../results/tables/{claim.target}.csv)"
-            f" | {minutes_of(claim.target, experiments, record)[1]} |"
-            for claim in claims
-        ),
+        "| Verdict | In one sentence | Claim | In the paper | Command | File |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    if record.is_file():
+        with (root / page.experiments).open(newline="", encoding="utf-8") as file:
+            experiments = list(csv.DictReader(file, delimiter="\t"))
+        seconds = read_json(record)
+        minutes = {target: f" {minutes_of(target, experiments, seconds)[1]} |" for target in minutes}
+        table = [f"{table[0]} Minutes |", f"{table[1]} ---: |"]
+    table += [
+        f"| **{claim.verdict}** ({claim.tally}) | {claim.sentence} | {claim.name}. {claim.statement}"
+        f" | {claim.where} | `snakemake {claim.target}{page.options}`"
+        f" | [{claim.target}.csv]({tables}/{claim.target}.csv) |{minutes[claim.target]}"
+        for claim in claims
     ]
     parts = [caption, "\n".join(table)]
     for claim in claims:
@@ -99,31 +137,27 @@ def between(text: str, mark: str, content: str, where: Path) -> str:
     return f"{parts[0]}{mark}\n{content}\n{mark}{parts[2]}"
 
 
-def put_ledger(results: Path, root: Path) -> None:
-    """Put the results into the README and into `docs/claims.md`, replacing what is between their marks.
+def put_ledger(root: Path) -> None:
+    """Put the results of the committed studies into the README and their pages, replacing what is between the marks.
 
     Args:
-        results: Folder of a study's results: its claims tables and its run record are read.
-        root: Folder of the repository.
+        root: Folder of the repository. The claims tables and the run record of each study are read; a study without
+            claims tables keeps what is written of it.
 
     Raises:
-        ValueError: There is no claims table, a text does not have its two marks, or a table is malformed.
+        ValueError: No study has a claims table, a text does not have its two marks, or a table is malformed.
     """
-    claims = read_ledger(results / "tables")
-    if not claims:
-        raise ValueError(f"{results / 'tables'}: no claims.csv (expected the tables of `snakemake claims`).")
-    caption = (results / "tables" / "claims.md").read_text(encoding="utf-8").splitlines()[0]
-    with (root / "config" / "experiments.tsv").open(newline="", encoding="utf-8") as file:
-        experiments = list(csv.DictReader(file, delimiter="\t"))
-    page = claims_page(claims, caption, experiments, read_json(results / "run_record.json"))
-    readme, page_file = root / "README.md", root / "docs" / "claims.md"
-    changed = {
-        path: between(path.read_text(encoding="utf-8"), mark, content, path)
-        for path, mark, content in (
-            (readme, RESULTS_MARK, result_lines(claims)),
-            (page_file, CLAIMS_MARK, page),
+    judged = [(page, claims) for page in PAGES if (claims := read_ledger(root / page.results / "tables"))]
+    if not judged:
+        raise ValueError(
+            f"{root / PAGES[0].results / 'tables'}: no claims.csv (expected the tables of `snakemake claims`)."
         )
-    }
+    readme = root / "README.md"
+    changed = {readme: readme.read_text(encoding="utf-8")}
+    for page, claims in judged:
+        changed[readme] = between(changed[readme], page.mark, result_lines(claims, page), readme)
+        file = root / page.file
+        changed[file] = between(file.read_text(encoding="utf-8"), CLAIMS_MARK, claims_page(claims, page, root), file)
     for path, text in changed.items():
         with replacing(path, "w") as written:
             written.write(text)

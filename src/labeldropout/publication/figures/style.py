@@ -128,7 +128,7 @@ def by_known_order(names: Sequence[str], known: Sequence[str]) -> list[str]:
 
 
 def set_title(figure: Figure, title: str, *, simulated: bool, y: float | None = None) -> None:
-    """Put a title above the figure, which says so if the data are simulated.
+    """Put a title above the figure, which says whether data are simulated or all are real.
 
     Args:
         figure: The figure.
@@ -137,7 +137,7 @@ def set_title(figure: Figure, title: str, *, simulated: bool, y: float | None = 
         y: Position of the title, as a share of the height; for figures without a layout engine.
     """
     place = {} if y is None else {"y": y}
-    figure.suptitle(f"{title} (simulated data)" if simulated else title, fontweight="bold", **place)
+    figure.suptitle(f"{title} ({'simulated' if simulated else 'real'} data)", fontweight="bold", **place)
 
 
 def _settle(figure: Figure) -> None:
