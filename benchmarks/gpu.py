@@ -7,18 +7,35 @@ Run: python benchmarks/gpu.py correct|shared|speed|peers [--dry] (all of them: b
 """
 
 import argparse
+import gc
+import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from loops import FEATURES, LOOPS, OPTIMISATION, Loop, Settings, available, bare, configuration, new_model, ours
+from heading import state
+from loops import (
+    FEATURES,
+    OPTIMISATION,
+    Loop,
+    Settings,
+    albumentations,
+    available,
+    bare,
+    configuration,
+    monai,
+    new_model,
+    nnunet,
+    ours,
+)
 from loops import transforms as published
 
 from labeldropout.devices import choose_device, granted_device
@@ -26,7 +43,7 @@ from labeldropout.learning.batches import Batches, Cases
 from labeldropout.learning.checkpoints import Checkpoints, hold
 from labeldropout.learning.train import build_optimiser, take_steps, train
 from labeldropout.losses import LOSSES
-from labeldropout.provenance import commit, device_name
+from labeldropout.provenance import device_name
 from labeldropout.running.speed import made_up_cases
 
 LOSS_TOLERANCE = 1e-4
@@ -174,14 +191,19 @@ def correct(scale: Scale) -> bool:
 
 
 def images_per_s(loop: Loop, settings: Settings, seconds: float) -> float:
-    """Speed of a loop after its first steps, timed for about so many seconds."""
+    """Speed of a loop after its first steps: of the first block of steps that takes half of so many seconds.
+
+    Blocks grow step by step, because the first ones may find the queue of a loader full and say nothing of its speed.
+    """
     loop(3)
-    began = time.perf_counter()
-    loop(3)
-    steps = max(3, round(3 * seconds / (time.perf_counter() - began)))
-    began = time.perf_counter()
-    loop(steps)
-    return steps * settings.batch_size / (time.perf_counter() - began)
+    steps = 3
+    while True:
+        began = time.perf_counter()
+        loop(steps)
+        taken = time.perf_counter() - began
+        if taken > seconds / 2:
+            return steps * settings.batch_size / taken
+        steps *= 2
 
 
 def card_gib(device: torch.device) -> str:
@@ -196,6 +218,9 @@ def card_gib(device: torch.device) -> str:
 
 def timed(build: Callable[[Settings], Loop], settings: Settings, scale: Scale) -> tuple[float, str]:
     """Images/s and memory of a loop."""
+    if settings.compiled:
+        torch._dynamo.reset()  # noqa: SLF001 - nothing public lets go of the models that were compiled before
+    gc.collect()
     card_gib(settings.device)
     speed = images_per_s(build(settings), settings, scale.seconds)
     return speed, card_gib(settings.device)
@@ -208,30 +233,30 @@ def speed(scale: Scale, output: Path | None) -> None:
     own = scale.settings
     rows = [("eager", replace(own, batch_size=size, n_images=4 * size)) for size in scale.batch_sizes]
     rows += [(name, replace(own, compiled=arguments)) for name, arguments in scale.compiled.items()]
-    measured = None
     for name, settings in rows:
         step, _ = timed(bare, settings, scale)
         loop, memory = timed(ours, settings, scale)
-        if name == "eager" and settings.batch_size == own.batch_size:
-            measured = loop
+        if output and name == "eager" and settings.batch_size == own.batch_size:
+            output.write_text(f"{loop:.1f}\n")  # now: compiling, which comes later, may take too long
         print(
             f"| {settings.batch_size} | {name} | {step:.0f} | {loop:.0f} | {loop / step:.2f} | {memory} |", flush=True
         )
-    if output and measured:
-        output.write_text(f"{measured:.1f}\n")
 
 
 def peers(scale: Scale) -> None:
-    """The loops of others, with worker processes, beside ours."""
+    """The loops of others, with as many worker processes as nnU-Net starts, or one less than cores, beside ours."""
     print("| loop | images/s | GiB |\n| --- | --- | --- |")
-    workers = 1 if scale.device.type == "cpu" else 2
-    for name in ("ours", f"monai-{workers}", f"nnunet-{workers}", f"albumentations-{workers}"):
-        if name not in available():
+    workers = 1 if scale.device.type == "cpu" else max(1, min(12, len(os.sched_getaffinity(0)) - 1))
+    builders = {"ours": ours}
+    for package, build in {"monai": monai, "nnunet": nnunet, "albumentations": albumentations}.items():
+        builders[f"{package}-{workers}"] = partial(build, n_workers=workers)
+    for name, build in builders.items():
+        if not {name, f"{name.split('-')[0]}-0"} & set(available()):
             print(f"| {name} | not installed | |")
             continue
         folder = scale.settings.folder / name
         folder.mkdir()
-        found, memory = timed(LOOPS[name], replace(scale.settings, folder=folder), scale)
+        found, memory = timed(build, replace(scale.settings, folder=folder), scale)
         print(f"| {name} | {found:.0f} | {memory} |", flush=True)
 
 
@@ -239,14 +264,25 @@ def one_of_two(folder: Path, *, dry: bool) -> None:
     """Train in a slot of a shared card and print images/s."""
     with granted_device(0 if dry else 1, "cpu" if dry else "cuda", 2) as card:
         scale = scale_of(folder, dry=dry)
-        found = images_per_s(ours(scale.settings), scale.settings, scale.seconds)
+        loop = ours(scale.settings)
+        loop(3)
+        print("ready", flush=True)
+        sys.stdin.readline()  # the other is ready too
+        found = images_per_s(loop, scale.settings, scale.seconds)
     print(f"{found:.0f} images/s on {card.name if card else 'the processor'}", flush=True)
 
 
 def shared(*, dry: bool) -> bool:
     """Two trainings at a time on one card."""
     call = [sys.executable, __file__, "one-of-two", *(["--dry"] if dry else [])]
-    pair = [subprocess.Popen(call, stdout=subprocess.PIPE, text=True) for _ in range(2)]  # noqa: S603 - this file
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    pair = [subprocess.Popen(call, **pipes) for _ in range(2)]  # noqa: S603 - this file
+    for process in pair:
+        process.stdout.readline()
+    for process in pair:
+        if process.poll() is None:
+            process.stdin.write("\n")
+            process.stdin.flush()
     answers = [process.communicate()[0].strip() for process in pair]
     return said(f"two at a time: {'; '.join(answers)}", holds=all(process.returncode == 0 for process in pair))
 
@@ -267,7 +303,7 @@ def main() -> int:
             one_of_two(Path(folder), dry=arguments.dry)
             return 0
         scale = scale_of(Path(folder), dry=arguments.dry)
-        print(f"\n{arguments.part}: {device_name()}, torch {torch.__version__}, commit {commit()[:12]}\n", flush=True)
+        print(f"\n{arguments.part}: {device_name()}, torch {torch.__version__}, commit {state()}\n", flush=True)
         if arguments.part == "correct":
             return int(not correct(scale))
         if arguments.part == "speed":

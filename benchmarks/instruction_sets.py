@@ -1,31 +1,28 @@
 """How much the tables of a study move when the same processor may not use its widest instructions.
 
 The study is made from nothing (simulated, imported, trained, evaluated, compared) once for every instruction set, in
-which PyTorch, oneDNN and NumPy are held to it by their own variables. Then every table is compared with that of the
-first set, as `labeldropout verify --against` does: same bytes, same to 3 digits, or differs. Another kind of processor
-differs at least as much.
+which PyTorch, oneDNN, MKL, NumPy and OpenBLAS are held to it by their own variables. Then every table is compared with
+that of the first set, as `labeldropout verify --against` does: same bytes, same to 3 digits, or differs. Another kind
+of processor may differ more.
 
 Run: python benchmarks/instruction_sets.py [--sets native avx2] [--config config/smoke.yaml] [--targets tables]
 One model of the default study, alone: --config config/config.yaml --models e3-benchmark --targets figure_3
-The runs lie in scratch/instruction_sets, which is emptied first. No other workflow may run in this folder meanwhile;
-restart state that a broken run left in scratch/train has to go, because it does not know its instruction set.
+The runs lie in scratch/instruction_sets, which is emptied first. No other workflow may run in this folder meanwhile.
 """
 
 import argparse
 import os
-import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from heading import heading
 from studies import ROOT, make, read_rows, read_yaml, write_study
 
 from labeldropout.configuration import DEFAULTS
-from labeldropout.provenance import commit, device_name
 from labeldropout.running.same_tables import AGREEMENTS, verify_against
 from labeldropout.running.verify import summarise
 
@@ -35,11 +32,15 @@ SETS: dict[str, dict[str, str]] = {
     "avx2": {
         "ATEN_CPU_CAPABILITY": "avx2",
         "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+        "OPENBLAS_CORETYPE": "Haswell",
         "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
     },
     "sse": {
         "ATEN_CPU_CAPABILITY": "default",
         "ONEDNN_MAX_CPU_ISA": "SSE41",
+        "MKL_ENABLE_INSTRUCTIONS": "SSE4_2",
+        "OPENBLAS_CORETYPE": "Nehalem",
         "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR",
     },
 }
@@ -95,8 +96,7 @@ def main() -> None:
     parser.add_argument("--cores", type=int, default=2, help="jobs at a time")
     arguments = parser.parse_args()
     shutil.rmtree(ROOT / FOLDER, ignore_errors=True)
-    print(f"{shlex.join(['python', *sys.argv])}\n{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {commit()[:12]}")
-    print(device_name())
+    print(heading(), flush=True)
     for name in arguments.sets:
         write(FOLDER / name, arguments.config, arguments.models)
         environment = environment_of(name)

@@ -1,9 +1,11 @@
 """Training loops, ours and those of others, for `peers.py` and `gpu.py`: each takes so many optimisation steps.
 
-All loops train the same network (`build_model`, channels last, bfloat16 on a card) on the same made-up pictures, with
-the paper's five kinds of augmentation at the same probabilities and ranges, and update with PyTorch's fused SGD. Each
-loads and augments in its own way. Two differ in the rest of a step: ours computes the adaptive loss and drops labels,
-as the study does, where the others compute PyTorch's cross-entropy; nnU-Net's is its own (`nnunet_loop.py`).
+All loops train the same network (`build_model`, channels last, bfloat16 on a card; float16 with scaled gradients in
+nnU-Net's) on the same made-up pictures, with the paper's five kinds of augmentation at the same probabilities and
+ranges, and update with PyTorch's fused SGD. Each loads and augments in its own way: ours in batches on the device, with
+one resampling for scale and rotation, like nnU-Net; MONAI and albumentations picture by picture, with two resamplings,
+albumentations in uint8. Two differ in the rest of a step: ours computes the adaptive loss and drops labels, as the
+study does, where the others compute PyTorch's cross-entropy; nnU-Net's is its own (`nnunet_loop.py`).
 
 A loop is built by a function of `LOOPS` from `Settings`, and is a function of a number of steps that returns when the
 device has done them. A package is imported where it is used, so that the time to a loop's first step is its own.
@@ -51,6 +53,8 @@ class Settings:
     """An empty folder for what a loop has to write before it starts."""
     compiled: dict[str, Any] = field(default_factory=dict)
     """Arguments of `torch.compile` for the network; empty does not compile it."""
+    aside: list[float] = field(default_factory=list)
+    """Seconds for what is done once for all trainings; a loop adds its own."""
 
 
 Loop = Callable[[int], None]
@@ -239,7 +243,9 @@ class Albumented(torch.utils.data.Dataset):
 def albumentations(settings: Settings, n_workers: int) -> Loop:
     """Albumentations in PyTorch's DataLoader."""
     import albumentations as A  # noqa: N812, PLC0415 - its own documentation's name
+    import cv2  # noqa: PLC0415
 
+    cv2.setNumThreads(0)  # as everywhere here: parallel are worker processes
     of = transforms()
     sigma = tuple(value * settings.size / 256 for value in of["blur_sigma_px"]["range"])
     chain = A.Compose(

@@ -6,6 +6,7 @@ and the Dice term, which are another network and another loss, and of the augmen
 five kinds (mirroring, noise, low resolution, gamma).
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -114,8 +115,11 @@ def nnunet_loop(
     """
     side, angle_rad = settings.size, float(np.deg2rad(of["rotation_deg"]["range"][1]))
     names = SimpleNamespace(all_labels=[0, 1, 2, 3], has_ignore_label=False)
+    began = time.perf_counter()
+    store = _store(pictures, settings.folder)
+    settings.aside.append(time.perf_counter() - began)
     loader = nnUNetDataLoader(
-        _store(pictures, settings.folder),
+        store,
         settings.batch_size,
         get_patch_size((side, side), angle_rad, 0, 0, (0.85, 1.25)),
         (side, side),

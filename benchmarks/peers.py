@@ -3,7 +3,9 @@
 Every loop of `loops.py` is a process of its own, with its own worker processes. They take turns: while one takes its
 steps, all others are stopped by a signal (SIGSTOP), so that no loader fills its queue at another's expense; a machine
 that gets slower or faster does so for all. A share is a loop's images/s of a round by those of the bare step in the
-same round.
+same round. Memory is that of a process and its workers at the end of a turn; all loops keep the memory that they free,
+so it is their peak. Seconds to the first step run from the start of the process; what is done once for all trainings
+(nnU-Net's store of preprocessed cases) is not counted.
 
 Run: python benchmarks/peers.py [--size 64 256] [--cores 1 2] [--rounds 7] [--steps 20] [--loops ours monai-0]
 Packages: those of envs/requirements.lock, and those of benchmarks/requirements-peers.txt where a loop needs them; one
@@ -12,9 +14,9 @@ whose package is missing is named and left out. Linux only.
 
 import argparse
 import contextlib
+import importlib.metadata
 import json
 import os
-import platform
 import shlex
 import signal
 import statistics
@@ -24,12 +26,13 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+PACKAGES = ("monai", "nnunetv2", "batchgeneratorsv2", "albumentations", "opencv-python-headless")
+"""Whose versions stand above the tables."""
 WARM_UP = 2
 """Steps at the beginning of a turn that are not counted: the queue of a loader may be full then."""
 
@@ -52,8 +55,8 @@ class Peer:
         """Let it take so many steps, alone; returns images/s."""
         self.send(signal.SIGCONT)
         answer = ask(self.process, {"steps": steps})
+        self.send(signal.SIGSTOP)  # before its memory is read: meanwhile its loader would fill a queue
         self.peak_mib = max(self.peak_mib, memory_mib(self.process.pid))
-        self.send(signal.SIGSTOP)
         return answer["images"] / answer["seconds"]
 
 
@@ -81,9 +84,29 @@ def hear(process: subprocess.Popen) -> dict[str, Any]:
 
 
 def memory_mib(pid: int) -> float:
-    """Memory of a process and its workers, pages that they share counted once (proportional set size)."""
+    """Memory of a process and its workers, pages that they share counted once.
+
+    Pages of files (libraries) are those of the member that has most of them: their proportional share would depend on
+    how many other loops run the same libraries at the time.
+    """
     family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    return sum(one.memory_full_info().pss for one in family) / 2**20
+    pages = [(kib_of(one.pid, "smaps_rollup"), kib_of(one.pid, "status")) for one in family]
+    own = sum(proportional["Pss_Anon"] + proportional["Pss_Shmem"] for proportional, _ in pages)
+    return (own + max(resident["RssFile"] for _, resident in pages)) / 2**10
+
+
+def kib_of(pid: int, file: str) -> dict[str, int]:
+    """The numbers in KiB that Linux has of a process in a file of /proc."""
+    fields = (line.split() for line in Path("/proc", str(pid), file).read_text(encoding="utf-8").splitlines())
+    return {words[0].rstrip(":"): int(words[1]) for words in fields if words[-1:] == ["kB"]}
+
+
+def version_of(package: str) -> str:
+    """Version of a package, or that there is none."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def start(name: str, arguments: argparse.Namespace, size: int, cores: int, folder: Path) -> Peer:
@@ -101,12 +124,12 @@ def start(name: str, arguments: argparse.Namespace, size: int, cores: int, folde
         start_new_session=True,
     )
     try:
-        hear(process)
+        answer = hear(process)
     except BaseException:  # also Ctrl-C: it has a session of its own, and nobody else knows it yet
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         raise
-    peer = Peer(name, process, time.perf_counter() - began)
+    peer = Peer(name, process, time.perf_counter() - began - answer["aside"])
     peer.send(signal.SIGSTOP)
     return peer
 
@@ -119,11 +142,13 @@ def child(arguments: argparse.Namespace) -> None:
     import torch  # noqa: PLC0415 - its import counts as part of the time to the first step
     from loops import FEATURES, LOOPS, Settings  # noqa: PLC0415
 
-    torch.set_num_threads(arguments.threads)
-    if arguments.child in {"bare", "ours"}:
-        from labeldropout.devices import keep_freed_memory  # noqa: PLC0415 - as `labeldropout train` does
+    from labeldropout.devices import keep_freed_memory  # noqa: PLC0415
 
-        keep_freed_memory()
+    torch.set_num_threads(arguments.threads)
+    keep_freed_memory()  # in every loop, though only `labeldropout train` does it: it is no merit of a loader
+    if arguments.child == "ours":  # as `labeldropout train` does
+        torch.set_deterministic_debug_mode("error")
+        torch.utils.deterministic.fill_uninitialized_memory = False
     settings = Settings(
         arguments.size[0],
         FEATURES[arguments.features],
@@ -134,7 +159,7 @@ def child(arguments: argparse.Namespace) -> None:
     )
     loop = LOOPS[arguments.child](settings)
     loop(1)
-    print(json.dumps({"ready": True}), file=answers, flush=True)
+    print(json.dumps({"aside": sum(settings.aside)}), file=answers, flush=True)
     for line in sys.stdin:
         steps = json.loads(line)["steps"]
         loop(WARM_UP)
@@ -174,7 +199,7 @@ def measure(names: Sequence[str], arguments: argparse.Namespace, size: int, core
             for peer in peers:
                 peer.images_per_s.append(peer.take(arguments.steps))
     bare = next(peer for peer in peers if peer.name == "bare").images_per_s
-    print(f"\n{size} px, {cores} {'core' if cores == 1 else 'cores'}, {arguments.threads} threads\n")
+    print(f"\n{size} px, {cores} {'core' if cores == 1 else 'cores'}, threads of PyTorch: {arguments.threads}\n")
     print(
         "| loop | images/s | share of the bare step | memory MiB | s to first step |\n| --- | --- | --- | --- | --- |"
     )
@@ -206,16 +231,15 @@ def main() -> None:
         child(arguments)
         return
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # the loops have to be ended
-    from loops import LOOPS, available  # noqa: PLC0415 - a child measures its own import
-
-    from labeldropout.provenance import commit, device_name, versions  # noqa: PLC0415
+    from heading import heading  # noqa: PLC0415 - a child measures its own imports
+    from loops import LOOPS, available  # noqa: PLC0415
 
     wanted = ["bare", *(name for name in arguments.loops or LOOPS if name != "bare")]
     if unknown := sorted(set(wanted) - set(LOOPS)):
         parser.error(f"--loops: {unknown[0]} (expected some of {', '.join(LOOPS)})")
     here = available()
-    print(f"{shlex.join(['python', *sys.argv])}\n{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {commit()[:12]}")
-    print(f"{device_name()}, {platform.system()}, torch {versions()['torch']}")
+    print(heading())
+    print(", ".join(f"{name} {version_of(name)}" for name in PACKAGES), flush=True)
     if missing := [name for name in wanted if name not in here]:
         print(f"not installed, left out: {', '.join(missing)}")
     for size in arguments.size:

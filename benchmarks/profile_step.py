@@ -11,19 +11,17 @@ cuda]
 
 import argparse
 import hashlib
-import shlex
 import shutil
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import torch
+from heading import heading
 from loops import FEATURES, OPTIMISATION, Settings, new_model
 from torch import Tensor, nn
 from torch.nn import functional
@@ -34,7 +32,6 @@ from labeldropout.devices import keep_freed_memory
 from labeldropout.learning.model import Model, forward
 from labeldropout.learning.train import build_optimiser
 from labeldropout.losses import LOSSES
-from labeldropout.provenance import commit, device_name
 from labeldropout.running.speed import made_up_cases
 
 ADAPTIVE = LOSSES["adaptive"]
@@ -224,8 +221,7 @@ def main() -> None:
         parser.error("--compile: no C++ compiler on the path (expected c++ or g++)")
     torch.set_num_threads(1)
     keep_freed_memory()
-    print(f"{shlex.join(['python', *sys.argv])}\n{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {commit()[:12]}")
-    print(f"{device_name()}, torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}, one thread\n")
+    print(f"{heading()}, one thread\n", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         device = torch.device(arguments.device)
         size, width = arguments.size, FEATURES[arguments.features]

@@ -1,7 +1,9 @@
 """Small studies of the workflow for `growth.py` and `instruction_sets.py`: written into a folder, and made."""
 
+import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -13,6 +15,17 @@ import pandas as pd
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
+METER = """#!{python} -SE
+import json, os, sys
+pid = os.spawnv(os.P_NOWAIT, {program!r}, ["labeldropout", *sys.argv[1:]])
+_, status, used = os.wait4(pid, 0)
+with open({log!r}, "a") as file:
+    file.write(json.dumps([sys.argv[1:2], used.ru_utime + used.ru_stime, used.ru_maxrss]) + "\\n")
+code = os.waitstatus_to_exitcode(status)
+sys.exit(code if code >= 0 else 128 - code)
+"""
+"""Stands before `labeldropout` on the path of a study's jobs. Snakemake's own measurement of processor time is a sample
+that is half a second old at the end of a job, and up to 30 s old if the job took longer than 15 s."""
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -41,6 +54,28 @@ def write_study(folder: Path, config: Mapping[str, Any], rows: pd.DataFrame) -> 
     }
     (ROOT / folder / "config.yaml").write_text(yaml.safe_dump({**config, **own}, sort_keys=False), encoding="utf-8")
     rows.to_csv(ROOT / folder / "experiments.tsv", sep="\t", index=False)
+
+
+def meter(folder: Path) -> dict[str, str]:
+    """Let every `labeldropout` of a study's jobs be measured; returns the environment for that.
+
+    Raises:
+        FileNotFoundError: There is no such program on the path.
+    """
+    if not (program := shutil.which("labeldropout")):
+        raise FileNotFoundError("labeldropout: not on the path (expected the environment's folder of programs there).")
+    path = ROOT / folder / "bin" / "labeldropout"
+    path.parent.mkdir()
+    path.write_text(METER.format(python=sys.executable, program=program, log=str(ROOT / folder / "used.jsonl")))
+    path.chmod(0o755)
+    return {"PATH": f"{path.parent}{os.pathsep}{os.environ['PATH']}"}
+
+
+def measured(folder: Path) -> pd.DataFrame:
+    """Processor seconds and peak memory (MiB) of every job that `meter` measured, by its verb."""
+    lines = (ROOT / folder / "used.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [(verb[0] if verb else "", seconds, kib / 2**10) for verb, seconds, kib in map(json.loads, lines)]
+    return pd.DataFrame(rows, columns=["verb", "cpu_s", "mib"])
 
 
 def make(folder: Path, targets: Sequence[str], cores: int, environment: Mapping[str, str] | None = None) -> float:

@@ -53,6 +53,54 @@ def test_growth_in_proportion_to_the_work_is_no_fault(program):
     assert math.isnan(growth.power({1: 5.0, 4: 5.0, 16: 5.0}))
 
 
+def test_growth_leaves_to_chance_what_chance_explains(program):
+    """A first growth that noise made too small marks nothing; a jump that noise cannot explain is marked."""
+    growth = program("growth")
+    assert not growth.is_faulty({1: 5.00, 4: 5.02, 16: 5.30})
+    assert growth.is_faulty({1: 5.0, 4: 5.0, 16: 10.0})
+    assert not growth.is_faulty({1: 5.0, 4: 9.0})
+
+
+def test_every_job_of_a_study_is_measured_to_its_end(program, monkeypatch, tmp_path):
+    """What stands before the program on the path passes arguments and exit status on, and writes what the job used."""
+    studies = program("studies")
+    monkeypatch.setattr(studies, "ROOT", tmp_path)
+    environment = {**os.environ, **studies.meter(Path())}
+    assert subprocess.run(["labeldropout", "--version"], env=environment, check=False).returncode == 0
+    assert subprocess.run(["labeldropout", "evaluate", "--no"], env=environment, check=False).returncode == 2
+    measured = studies.measured(Path())
+    assert list(measured["verb"]) == ["--version", "evaluate"]
+    assert (measured["cpu_s"] > 0).all()
+    assert measured["mib"].between(5, 1000).all()
+
+
+def test_a_heading_marks_changes_that_were_not_committed(program, monkeypatch):
+    """The twelve digits of the commit do not cut the mark off."""
+    heading = program("heading")
+    monkeypatch.setattr(heading, "commit", lambda _: f"{'0123456789' * 4}+changes")
+    assert heading.state() == "012345678901+changes"
+    monkeypatch.setattr(heading, "commit", lambda _: "unknown")
+    assert heading.state() == "unknown"
+
+
+def test_memory_of_a_loop_does_not_depend_on_others(program):
+    """Another process with the same libraries changes nothing, and a page that a child shares counts once."""
+    peers = program("peers")
+    code = "import os, numpy; here = numpy.ones(2**25, numpy.uint8); os.fork(); print(flush=True); input()"
+    start = [sys.executable, "-c", code]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(start, **pipes) as one:
+        one.stdout.readline(), one.stdout.readline()
+        alone = peers.memory_mib(one.pid)
+        with subprocess.Popen(start, **pipes) as other:
+            other.stdout.readline(), other.stdout.readline()
+            beside = peers.memory_mib(one.pid)
+            other.communicate("\n\n")
+        one.communicate("\n\n")
+    assert 32 < alone < 96
+    assert beside == pytest.approx(alone, rel=0.02)
+
+
 def test_growth_names_what_grows_faster_than_its_work(program):
     """A step whose time is a square is marked in its row; one in proportion is not."""
     growth = program("growth")
@@ -75,6 +123,10 @@ def test_instruction_sets_reach_the_libraries(program):
         pytest.skip("this processor has no AVX2")
     environment = sets.environment_of("avx2")
     assert sets.capability(environment) == "AVX2"
+    blas = "import numpy, threadpoolctl; print(threadpoolctl.threadpool_info()[0]['architecture'])"
+    call = [sys.executable, "-c", blas]
+    done = subprocess.run(call, env={**os.environ, **environment}, check=True, capture_output=True, text=True)
+    assert done.stdout.strip() in {"Haswell", "Zen"}
     call = [sys.executable, "-W", "error", "-c", "import numpy"]
     subprocess.run(call, env={**os.environ, **environment}, check=True)
     assert sets.environment_of("native") == {}

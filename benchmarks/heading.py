@@ -1,0 +1,31 @@
+"""What stands above the tables of the programs in this folder: what was run, when, of which commit, and where."""
+
+import shlex
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from labeldropout.provenance import commit, device_name
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def state() -> str:
+    """The commit in 12 digits, with `+changes` if tracked files of the package or of this folder differ."""
+    found, plus, _ = commit(ROOT).partition("+")
+    if found == "unknown":
+        return found
+    call = ["git", "status", "--porcelain", "--untracked-files=no", "--", "benchmarks"]
+    done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - fixed words
+    return f"{found[:12]}{'+changes' if plus or done.stdout else ''}"
+
+
+def heading() -> str:
+    """Command, time, commit and machine, with the instruction set of PyTorch if that is loaded."""
+    torch = sys.modules.get("torch")
+    library = f", torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}" if torch else ""
+    return (
+        f"{shlex.join(['python', *sys.argv])}\n{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {state()}\n"
+        f"{device_name()}{library}"
+    )
