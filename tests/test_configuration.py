@@ -2,7 +2,7 @@
 
 import pytest
 
-from labeldropout.configuration import check_columns, check_keys
+from labeldropout.configuration import check_columns, check_keys, check_values
 
 SCHEMA = {
     "type": "object",
@@ -77,3 +77,11 @@ def test_wrong_columns_are_named(found, words):
     with pytest.raises(ValueError, match=r"list\.tsv") as refusal:
         check_columns(found, ("model", "seeds"), "list.tsv")
     assert all(word in str(refusal.value) for word in words)
+
+
+def test_a_value_that_the_schema_refuses_is_named_in_one_line():
+    """The message has the file, the path of the key and what the schema says of it."""
+    schema = {"properties": {"seed": {"type": "integer", "description": "Fixes the split."}}}
+    check_values({"seed": 1}, schema, "c.yaml")
+    with pytest.raises(ValueError, match=r"^c\.yaml: seed: 'one' is not of type 'integer'\. Fixes the split\.$"):
+        check_values({"seed": "one"}, schema, "c.yaml")

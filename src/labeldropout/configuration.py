@@ -25,9 +25,22 @@ def overlay(settings: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, A
     return result
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML's safe loader, which takes the last of two equal keys; this one refuses them."""
+
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.composer.ComposerError(None, None, f"{key.value!r} is there twice", key.start_mark)
+            seen.add(str(key.value))
+        return node
+
+
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe loader
     except yaml.YAMLError as error:
         raise ValueError(f"{path}: not YAML ({error}).") from error
     if not isinstance(content, dict):
@@ -43,10 +56,12 @@ def read_configuration(path: Path, root: Path) -> dict[str, Any]:
         root: Folder of the workflow.
 
     Raises:
-        ValueError: The file is not YAML, or has a key that the schema does not know.
+        ValueError: The file is not YAML, has a key twice or one that the schema does not know, or a value that it does
+            not allow.
     """
-    config = overlay(_read_yaml(root / DEFAULTS), _read_yaml(path))
-    check_keys(config, _read_yaml(root / SCHEMA), str(path))
+    config, schema = overlay(_read_yaml(root / DEFAULTS), _read_yaml(path)), _read_yaml(root / SCHEMA)
+    check_keys(config, schema, str(path))
+    check_values(config, schema, str(path))
     return config
 
 
@@ -94,6 +109,28 @@ def check_keys(content: dict[str, Any], schema: dict[str, Any], where: str) -> N
     problems = list(_unknown(content, schema, schema, ""))
     if problems:
         raise ValueError(f"{where}: {' Also: '.join(problems)}")
+
+
+def check_values(content: dict[str, Any], schema: dict[str, Any], where: str) -> None:
+    """Refuse what the schema does not allow, in one line.
+
+    Args:
+        content: What was read.
+        schema: JSON schema.
+        where: File, for the message.
+
+    Raises:
+        ValueError: A value, or a name of a data set, is not allowed; the message has its path and what the schema says
+            of it.
+    """
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - slow, and not for the library
+    from jsonschema.exceptions import best_match  # noqa: PLC0415 - as above
+
+    wrong = best_match(Draft202012Validator(schema).iter_errors(content))
+    if wrong is not None:
+        key = ".".join(map(str, wrong.absolute_path)) or "top level"
+        meaning = wrong.schema.get("description", "") if isinstance(wrong.schema, dict) else ""
+        raise ValueError(f"{where}: {key}: {wrong.message}. {meaning}".rstrip())
 
 
 def check_columns(found: list[str], expected: tuple[str, ...], where: str) -> None:

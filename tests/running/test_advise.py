@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from folder_pictures import write_laboratories
 
 from labeldropout.running.advise import EVIDENCE, advise, confounding, evidence
@@ -71,3 +72,45 @@ def test_a_missing_folder_is_named(root):
     (root / "data/raw/cells").rename(root / "data/raw/others")
     with pytest.raises(ValueError, match=r"data/raw/cells: the data set laboratory_1 is not there\. Clone one"):
         advise(root / "config/cells.yaml", root, {})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("laboratory_2:", "süd:"), r"mine\.yaml: datasets: 'süd' does not match"),
+        (
+            ("laboratory_2:", "unity:"),
+            r"datasets\.unity: format folder \(expected a name that no data set of the paper",
+        ),
+        (("laboratory_2:", "laboratory_1:"), r"mine\.yaml: not YAML \('laboratory_1' is there twice"),
+        (("name: cytoplasm", "name: yes"), r"mine\.yaml: structures\.1\.name: True is not of type 'string'"),
+        (("nucleus: 255", "nucleus: 255, rim: 7"), r"datasets\.laboratory_1: values: rim \(expected structures of the"),
+        (("colour: true", "color: true"), r"datasets\.laboratory_1: .*unknown option .*Did you mean 'colour'\?"),
+    ],
+)
+def test_a_configuration_that_cannot_run_gets_no_advice(root, change, message):
+    """What the workflow would refuse later is refused in one line."""
+    text = (root / "config/cells.yaml").read_text(encoding="utf-8")
+    assert change[0] in text
+    (root / "mine.yaml").write_text(text.replace(*change), encoding="utf-8")
+    with pytest.raises(ValueError, match=message):
+        advise(root / "mine.yaml", root, {})
+
+
+def test_grey_and_colour_in_one_model_are_refused(root):
+    """A list whose models mix them could not be trained."""
+    text = yaml.safe_load((root / "config/cells.yaml").read_text())
+    text["datasets"]["laboratory_2"]["options"]["colour"] = False
+    (root / "mine.yaml").write_text(yaml.safe_dump(text))
+    with pytest.raises(ValueError, match="in colour laboratory_1, and in grey laboratory_2"):
+        advise(root / "mine.yaml", root, {})
+
+
+def test_a_picture_in_two_data_sets_is_named(root):
+    """Equal bytes in two folders: each split keeps its own copies together, and does not see those of another."""
+    assert "same bytes" not in advise(root / "config/cells.yaml", root, {})
+    cells = root / "data/raw/cells"
+    (cells / "Dataset 2/005.bmp").write_bytes((cells / "Dataset 1/007.bmp").read_bytes())
+    said = advise(root / "config/cells.yaml", root, {})
+    assert "1 pictures are in two data sets with the same bytes (first: " in said
+    assert "Dataset 1/007.bmp = " in said

@@ -5,8 +5,9 @@ the other, a network can learn from the look of a picture what is drawn in it, a
 that label dropout is made against. What is known of the remedies is read from tables in this repository.
 """
 
+import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,13 @@ import pandas as pd
 from jaxtyping import Int
 from scipy.stats.contingency import association
 
+from labeldropout.case import DatasetError
 from labeldropout.configuration import read_configuration
 from labeldropout.data.catalogue import DATASETS
-from labeldropout.data.folder.matching import find_pairs
-from labeldropout.data.folder.options import options_of
+from labeldropout.data.folder.matching import Pair, find_pairs
+from labeldropout.data.folder.options import Options, options_of
 from labeldropout.data.folder.table import what_is_said
-from labeldropout.running.data_sets import FOLDER, formats_of, not_there
+from labeldropout.running.data_sets import FOLDER, channels_of, formats_of, not_there
 from labeldropout.running.study_list import read_list
 
 EVIDENCE = {Path("results"): "the default study, on hearts", Path("results/cells"): "the study on white blood cells"}
@@ -65,15 +67,51 @@ def confounding(counts: Int[np.ndarray, "2 datasets"]) -> float:
     return float(association(filled, method="cramer")) if filled.shape[1] > 1 else 0.0
 
 
-def _of_folder(name: str, settings: Mapping[str, Any], root: Path) -> tuple[int, dict[str, int]]:
-    """Pictures of a folder, and in how many each structure is annotated; no picture is opened."""
+def _pairs_of(name: str, settings: Mapping[str, Any], root: Path) -> tuple[Path, Options, list[Pair]]:
+    """A folder, its options, and its pictures with their masks."""
     raw = root / settings["raw"]
     if not raw.is_dir():
         raise ValueError(not_there(name, settings, FOLDER))
-    options = options_of(settings.get("options", {}))
-    pairs = find_pairs(name, raw, options)
+    try:
+        options = options_of(settings.get("options", {}))
+    except DatasetError as error:
+        raise ValueError(f"datasets.{name}: {error}") from error
+    return raw, options, find_pairs(name, raw, options)
+
+
+def _of_folder(
+    name: str, settings: Mapping[str, Any], root: Path, structures: Sequence[str]
+) -> tuple[int, dict[str, int]]:
+    """Pictures of a folder, and in how many each structure is annotated; no picture is opened."""
+    raw, options, pairs = _pairs_of(name, settings, root)
+    for structure in dict(options.values):
+        if structure not in structures:
+            raise ValueError(
+                f"datasets.{name}: values: {structure} (expected structures of the study, {', '.join(structures)})."
+            )
     said = what_is_said(name, raw, pairs, options)
     return len(pairs), {one: sum(one in what.structures for what in said.values()) for one in dict(options.values)}
+
+
+def _say_shared(config: Mapping[str, Any], folders: Sequence[str], root: Path) -> Iterator[str]:
+    """Pictures with equal bytes in two folders: the split of each keeps its own copies together, and not these."""
+    files: dict[int, list[tuple[str, Path]]] = {}
+    for name in folders:
+        raw, _, pairs = _pairs_of(name, config["datasets"][name], root)
+        for path in (raw / file for pair in pairs for file in pair.images):
+            if path.is_file():
+                files.setdefault(path.stat().st_size, []).append((name, path))
+    by_hash: dict[str, dict[str, Path]] = {}
+    for same in files.values():
+        if len({name for name, _ in same}) > 1:
+            for name, path in same:
+                by_hash.setdefault(hashlib.sha256(path.read_bytes()).hexdigest(), {}).setdefault(name, path)
+    shared = [places for places in by_hash.values() if len(places) > 1]
+    if shared:
+        yield (
+            f"{len(shared)} pictures are in two data sets with the same bytes (first:"
+            f" {' = '.join(map(str, shared[0].values()))}). One may be trained on and its copy tested: leave one out."
+        )
 
 
 def _of_known(name: str, settings: Mapping[str, Any]) -> tuple[int, dict[str, int]]:
@@ -100,11 +138,12 @@ def count_annotated(config: Mapping[str, Any], datasets: Sequence[str], root: Pa
         ValueError: A folder is not there, or does not hold what the configuration says.
     """
     formats = formats_of(config["datasets"])
+    structures = [structure["name"] for structure in config["structures"]]
     counts = {}
     for name in datasets:
         settings = config["datasets"][name]
         is_folder = formats[name] == FOLDER
-        counts[name] = _of_folder(name, settings, root) if is_folder else _of_known(name, settings)
+        counts[name] = _of_folder(name, settings, root, structures) if is_folder else _of_known(name, settings)
     return [
         Annotated(
             structure["name"],
@@ -228,7 +267,11 @@ def advise(configuration: Path, root: Path, evidence_of: Mapping[Path, str]) -> 
     mine = [name for name, form in formats.items() if form == FOLDER]
     datasets = [name for name in formats if name in named] if rows else (mine or list(formats))
     annotated = count_annotated(config, datasets, root)
+    for row in rows:
+        used = {*row["train_on"].split("+"), *row["evaluated_on"].split("+")}
+        channels_of([name for name in datasets if name in used], config["datasets"])
     lines = [f"Study {config['study']} ({configuration}): what is annotated", "", *_say(annotated)]
+    lines += _say_shared(config, [name for name in datasets if name in mine], root)
     for cell in dict.fromkeys(row["hidden"] for row in rows if row["hidden"]):
         models = [row["model"] for row in rows if row["hidden"] == cell]
         lines += ["", f"With {cell} hidden in training ({', '.join(models)}):", "", *_say(_hide(annotated, cell))]

@@ -29,7 +29,8 @@ def formats_of(datasets: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
         datasets: Section `datasets` of the configuration.
 
     Raises:
-        ValueError: A format is unknown, or is that of a data set with another name.
+        ValueError: A format is unknown, is that of a data set with another name, or a folder has the name of another
+            format.
     """
     formats = {name: str(settings.get("format", name)) for name, settings in datasets.items()}
     for name, form in formats.items():
@@ -38,6 +39,11 @@ def formats_of(datasets: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
             raise ValueError(
                 f"configuration: datasets.{name}: {found} (expected format: {FOLDER}, or one of the names"
                 f" {', '.join(one for one in FORMATS if one != FOLDER)} with its own format)."
+            )
+        if form == FOLDER and name in FORMATS and name != FOLDER:
+            raise ValueError(
+                f"configuration: datasets.{name}: format {FOLDER} (expected a name that no data set of the paper has:"
+                " the default settings of that one would be mixed with these)."
             )
     return formats
 

@@ -1,5 +1,6 @@
 """Folders of anybody's pictures: good ones, and every mistake that a message has to name."""
 
+import unicodedata
 from pathlib import Path
 
 import nibabel as nib
@@ -10,7 +11,7 @@ from PIL import Image
 
 from labeldropout.case import Case, DatasetError
 from labeldropout.data.folder.importer import read_cases
-from labeldropout.data.folder.options import Options
+from labeldropout.data.folder.options import Options, options_of
 from labeldropout.data.import_report import ImportReport
 
 NUMBERS = {"nucleus": 1, "cytoplasm": 2}
@@ -155,6 +156,11 @@ def test_a_table_says_what_is_annotated_and_who_belongs_together(root):
             r"pictures\.csv:2: unknown structure .*Did you mean 'nucleus'\?",
         ),
         ("name,patient\n001,a,b\n", r"pictures\.csv:2: wrong number of cells \(expected 2, found 3\)"),
+        ("name;patient\n001;a\n", r"pictures\.csv: no column 'name' .*Separate cells by commas"),
+        ("name,patient,patient\n001,a,b\n", r"pictures\.csv: two columns 'patient'"),
+        ("name,patient,Annotated\n001,a,nucleus\n", r"pictures\.csv: unknown column .*found 'Annotated'"),
+        ('name,patient\n001,"a\n', r"pictures\.csv: cannot be read .*unexpected end"),
+        (f"name,patient\n001,{'a' * 200_000}\n", r"pictures\.csv: cannot be read .*larger than field limit"),
     ],
 )
 def test_a_wrong_table_is_named_with_its_line(root, table, message):
@@ -162,6 +168,72 @@ def test_a_wrong_table_is_named_with_its_line(root, table, message):
     (root / "pictures.csv").write_text(table)
     with pytest.raises(DatasetError, match=message):
         read(root, table=Path("pictures.csv"), group="patient")
+
+
+def test_a_table_that_only_names_pictures_is_refused(root):
+    """Without groups and without label sets a table was misunderstood: a column has another name."""
+    (root / "pictures.csv").write_text("name,structures\n001,nucleus\n002,nucleus\n003,nucleus\n")
+    with pytest.raises(
+        DatasetError, match=r"nothing but names \(expected a column 'annotated'.*found name, structures"
+    ):
+        read(root, table=Path("pictures.csv"))
+
+
+def test_links_are_followed_and_hidden_files_passed_over(tmp_path):
+    """Patients may be links to folders elsewhere, also in a circle; what a Mac leaves beside a file is no picture."""
+    for number, patient in enumerate("ab"):
+        write_laboratory(tmp_path / "elsewhere", patient, 2, (230, 220, 150), number)
+    root = tmp_path / "pictures"
+    root.mkdir()
+    for patient in "ab":
+        (root / patient).symlink_to(tmp_path / "elsewhere" / patient)
+    (tmp_path / "elsewhere/a/back").symlink_to(root)
+    (tmp_path / "elsewhere/a/._001.bmp").write_bytes(b"Mac OS X")
+    patterns = {"images": "./{patient}//{name}.bmp", "masks": "{patient}/{name}.png", "group": "patient"}
+    pictures, _ = read(root, **patterns)
+    assert [picture.source for picture in pictures] == ["a/001.bmp", "a/002.bmp", "b/001.bmp", "b/002.bmp"]
+
+
+def test_a_link_that_leads_nowhere_is_a_bad_case(root):
+    """Pictures that were not fetched, and only their links are there, are not left out silently."""
+    for ending in ("bmp", "png"):
+        (root / f"cells/004.{ending}").symlink_to("annex/004")
+    with pytest.raises(DatasetError, match=r"004\.bmp: cannot be read"):
+        read(root)
+
+
+def test_an_accent_may_be_stored_in_two_ways(root):
+    """Names of a Mac have accents of their own, those of others one character for both; they are the same name."""
+    for ending, form in (("bmp", "NFD"), ("png", "NFC")):
+        name = unicodedata.normalize(form, f"Größe.{ending}")
+        (root / f"cells/001.{ending}").rename(root / "cells" / name)
+    (root / "pictures.csv").write_text("name,patient\n002,a\n003,a\nGröße,b\n", encoding="utf-8")
+    pictures, _ = read(root, table=Path("pictures.csv"), group="patient")
+    assert [picture.group_name for picture in pictures] == ["a", "a", "b"]
+
+
+def test_numbers_of_palettes_have_to_mean_the_same(root):
+    """Two masks with palettes that give a structure's value two colours were numbered anew when they were saved."""
+    for name, colours in (("001", ((0,) * 3, (255, 0, 0), (0, 255, 0))), ("002", ((0,) * 3, (0, 255, 0), (255, 0, 0)))):
+        mask = Image.fromarray(np.select([mask_of(root, name) == 255, mask_of(root, name) == 128], [1, 2]).astype("u1"))
+        mask.putpalette(sum(colours, ()))
+        mask.save(root / "cells" / f"{name}.png")
+    (root / "cells/003.png").unlink()
+    (root / "cells/003.bmp").unlink()
+    with pytest.raises(DatasetError, match=r"002\.png: value 1 has another colour .*\(255, 0, 0\) as in 001\.png"):
+        read(root, values={"nucleus": 1, "cytoplasm": 2})
+
+
+def test_what_is_passed_over_or_dark_is_said(root):
+    """Pictures with another ending than the pattern's, and 12 bits that were stored as 16, are reported."""
+    Image.new("RGB", (9, 9)).save(root / "cells/004.BMP")
+    for name in ("001", "002", "003"):
+        shade = np.asarray(Image.open(root / f"cells/{name}.bmp").convert("L")).astype(np.uint16) * 16
+        Image.fromarray(shade).save(root / f"cells/{name}.tif")
+    notes = " ".join(read(root, images="cells/{name}.tif", colour=False)[1].notes)
+    assert "DARK: 3 of 3 pictures have no value of 32 or more of 255" in notes
+    assert "PASSED OVER: 4 pictures fit neither images nor masks (first: cells/001.bmp)" in notes
+    assert "DARK" not in " ".join(read(root)[1].notes)
 
 
 def test_patients_may_be_folders(tmp_path):
@@ -219,6 +291,9 @@ def test_all_formats_give_the_same_pixels(tmp_path, ending):
         ({"pixel_size_mm": (1, 2, 3)}, r"option pixel_size_mm: .*one or two"),
         ({"pixel_size_mm": 0}, r"option pixel_size_mm: .*found 0"),
         ({"stray_limit": 5.0}, r"option stray_limit"),
+        ({"images": "cells/{1}.bmp"}, r"option images: .*with a word in braces"),
+        ({"images": "{my-lab}/{name}.bmp"}, r"option images: .*letters, digits and _"),
+        ({"table": Path("../pictures.csv")}, r"option table: .*below the folder"),
         ({"colour": False}, r"001\.bmp: a picture in colour .*Set colour: true"),
     ],
 )
@@ -226,6 +301,21 @@ def test_wrong_options_are_explained(root, options, message):
     """A wrong option is named, with what is expected."""
     with pytest.raises(DatasetError, match=message):
         read(root, **options)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"table": 5}, r"option table: .*below the folder, found 5"),
+        ({"values": [128, 255]}, r"option values: .*the mask value of each structure"),
+        ({"colour": "grey"}, r"option colour: .*true or false, found 'grey'"),
+        ({"images": ["a", "b"]}, r"option images: .*text"),
+    ],
+)
+def test_options_of_a_configuration_have_their_types(given, message):
+    """What YAML gives in another type is named before anything is read."""
+    with pytest.raises(DatasetError, match=message):
+        options_of(given)
 
 
 def test_a_pixel_size_is_taken_from_the_options(root):

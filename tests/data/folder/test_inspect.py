@@ -100,3 +100,37 @@ def test_a_folder_without_pairs_says_what_is_there(tmp_path):
         ValueError, match=r"no pictures with masks of the same names \(found \{name\}\.png: 4 pictures\)"
     ):
         look_through(tmp_path)
+    for number in range(4):
+        Image.fromarray(rng.random((20, 20), np.float32)).save(tmp_path / f"{number}.tif")
+    with pytest.raises(
+        ValueError, match=r"4 unreadable files.*As a picture, .*0\.tif: no agreed display.* As a mask, "
+    ):
+        look_through(tmp_path)
+
+
+def test_names_of_folders_become_names_that_a_study_may_have(tmp_path):
+    """Accents are left out, a name of the paper's data sets is not taken, and linked folders are entered."""
+    rng = np.random.default_rng(0)
+    for place in ("Müller", "unity"):
+        for kind in ("images", "masks"):
+            (tmp_path / "elsewhere" / place / kind).mkdir(parents=True)
+        for number in range(4):
+            for kind, values in zip(("images", "masks"), cell(rng, 30, 40, (90, 90, 90)), strict=True):
+                Image.fromarray(values).save(tmp_path / "elsewhere" / place / kind / f"{number}.png")
+    (tmp_path / "linked").mkdir()
+    for place in ("Müller", "unity"):
+        (tmp_path / "linked" / place).symlink_to(tmp_path / "elsewhere" / place)
+    inspect(tmp_path / "linked", tmp_path / "mine.yaml")
+    proposed = read_configuration(tmp_path / "mine.yaml", ROOT)["datasets"]
+    assert {"muller", "set_unity"} <= set(proposed)
+    assert proposed["muller"]["options"]["images"] == "Müller/images/{name}.png"
+
+
+def test_masks_without_a_structure_are_no_proposal(tmp_path):
+    """One value in all masks leaves nothing to name, and no file is written."""
+    write_laboratories(tmp_path / "pictures")
+    for path in (tmp_path / "pictures").rglob("*.png"):
+        Image.fromarray(np.zeros_like(np.asarray(Image.open(path)))).save(path)
+    with pytest.raises(ValueError, match="one value in all masks"):
+        inspect(tmp_path / "pictures", tmp_path / "mine.yaml")
+    assert not (tmp_path / "mine.yaml").exists()

@@ -11,15 +11,21 @@ import numpy as np
 
 from labeldropout.case import Case, DatasetError
 from labeldropout.data.folder.masks import read_mask
-from labeldropout.data.folder.matching import Pair, find_pairs
+from labeldropout.data.folder.matching import Pair, find_pairs, passed_over
 from labeldropout.data.folder.options import Options
-from labeldropout.data.folder.pictures import read_image, read_values
+from labeldropout.data.folder.pictures import palette_of, read_image, read_values
 from labeldropout.data.folder.table import Said, what_is_said
 from labeldropout.data.import_report import ImportReport
 from labeldropout.labels import State, is_annotated, number_structures, values_of
 
 _MOST_NAMED = 3
 """Pictures that a note names, at most."""
+
+_DARK = 32
+"""A picture without a value as high is called dark: 12 bits that are stored as 16 end below 16 of 255."""
+
+_Colours = dict[int, tuple[tuple[int, ...], str]]
+"""Colour of each value in the palettes of masks, and the first mask that has it."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,7 @@ class _Counts:
     stray: dict[str, int] = field(default_factory=dict)
     grey: list[str] = field(default_factory=list)
     transparent: list[str] = field(default_factory=list)
+    dark: list[str] = field(default_factory=list)
     drawn: Counter[str] = field(default_factory=Counter)
     annotated: Counter[str] = field(default_factory=Counter)
 
@@ -54,6 +61,8 @@ class _Counts:
             self.stray[read.case.source] = read.n_stray
         if read.was_grey:
             self.grey.append(read.case.source)
+        if read.case.image.max() < _DARK:
+            self.dark.append(read.case.source)
         if read.n_transparent:
             self.transparent.append(read.case.source)
 
@@ -79,7 +88,25 @@ def _one_file(dataset: str, root: Path, pair: Pair, options: Options) -> tuple[P
     return root / pair.images[0], root / pair.masks[0]
 
 
-def _read(dataset: str, root: Path, pair: Pair, options: Options, said: Said, frame: int) -> _Read:
+def _check_palette(dataset: str, mask_file: Path, values: np.ndarray, options: Options, seen: _Colours) -> None:
+    """Remember the colours of a mask's palette.
+
+    Raises:
+        DatasetError: A structure's value has another colour than in a mask before: its number may mean something else.
+    """
+    palette = palette_of(mask_file)
+    found = {value: palette[value] for value in options.values.values() if value in palette and (values == value).any()}
+    for value, colour in found.items():
+        before, first = seen.get(value, (colour, ""))
+        if colour != before:
+            what, expected = f"value {value} has another colour", f"{before} as in {first}"
+            advice = "Save all masks with one palette, or in grey."
+            raise DatasetError.about(dataset, mask_file, what, expected, colour, advice)
+    for value, colour in found.items():
+        seen.setdefault(value, (colour, mask_file.name))
+
+
+def _read(dataset: str, root: Path, pair: Pair, options: Options, said: Said, frame: int, colours: _Colours) -> _Read:
     image_file, mask_file = _one_file(dataset, root, pair, options)
     image = read_image(dataset, image_file, colour=options.colour)
     values = read_values(dataset, mask_file)
@@ -92,6 +119,7 @@ def _read(dataset: str, root: Path, pair: Pair, options: Options, said: Said, fr
             f"{height} x {width} pixels, as {image_file.name}",
             f"{values.shape[0]} x {values.shape[1]}",
         )
+    _check_palette(dataset, mask_file, values, options, colours)
     structures = number_structures(list(options.values))
     read = read_mask(dataset, mask_file, values, options, values_of(structures))
     case = Case(
@@ -177,6 +205,7 @@ def _tell(counts: _Counts, options: Options, root: Path, report: ImportReport) -
     for word, what, names in (
         ("GREY", "have no colour and three equal channels", counts.grey),
         ("TRANSPARENT", "have transparent pixels, and black behind them", counts.transparent),
+        ("DARK", f"have no value of {_DARK} or more of 255: 12 bits stored as 16?", counts.dark),
     ):
         if names:
             report.note(f"{word}: {len(names)} of {report.found} pictures {what} (first: {names[0]}).")
@@ -211,11 +240,15 @@ def read_cases(root: Path, options: Options, report: ImportReport) -> Iterator[C
         raise DatasetError.about(report.dataset, "option values", "nothing to read", expected, "none")
     pairs = find_pairs(report.dataset, root, options)
     said = _join_copies(root, pairs, what_is_said(report.dataset, root, pairs, options), report)
-    counts, frames = _Counts(), Counter[str]()
+    if others := passed_over(root, options, pairs):
+        report.note(f"PASSED OVER: {len(others)} pictures fit neither images nor masks (first: {others[0]}).")
+    counts, frames, colours = _Counts(), Counter[str](), _Colours()
     for pair in pairs:
         report.found += 1
         one = said[pair.name]
-        read = report.attempt(pair.name, _read, report.dataset, root, pair, options, one, frames[one.group_name])
+        read = report.attempt(
+            pair.name, _read, report.dataset, root, pair, options, one, frames[one.group_name], colours
+        )
         frames[one.group_name] += 1
         if read is None:
             continue

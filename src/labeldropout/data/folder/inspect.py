@@ -1,14 +1,16 @@
 """The verb `inspect`: propose a configuration for an unknown folder, with what was seen as comments."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
-from itertools import islice
+from itertools import chain, count, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import yaml
 
 from labeldropout.data.case_store import CaseStore, write_cases
+from labeldropout.data.catalogue import DATASETS
 from labeldropout.data.contact_sheet import N_CASES, contact_sheet
 from labeldropout.data.folder.importer import read_cases
 from labeldropout.data.folder.look_through import Found, background_of, look_through, structures_in
@@ -25,17 +27,19 @@ _HEAD = """\
 
 
 def _name_of(found: Found, root: Path, taken: Sequence[str]) -> str:
-    """A name for a data set, from its folder: letters, digits and `_`."""
+    """A name for a data set, from its folder: ASCII letters, digits and `_`."""
     parts = [part for part in Path(found.pictures.folder).parts if part != GROUP]
     words = [part for part in parts if part.lower() not in {"images", "image", "img", "imgs", "pictures"}]
-    name = re.sub(r"\W+", "_", "_".join(words or [root.resolve().name])).strip("_").lower() or "mine"
-    name = name if name[0].isalpha() else f"set_{name}"
-    return name if name not in taken else f"{name}_{len(taken) + 1}"
+    plain = unicodedata.normalize("NFKD", "_".join(words or [root.resolve().name])).encode("ascii", "ignore").decode()
+    name = re.sub(r"\W+", "_", plain).strip("_").lower() or "mine"
+    name = name if name[0].isalpha() and name not in DATASETS else f"set_{name}"
+    return next(one for one in chain([name], (f"{name}_{n}" for n in count(2))) if one not in taken)
 
 
 def _scalar(value: object) -> str:
     """A value as YAML on one line."""
-    return yaml.safe_dump(value, default_flow_style=True, width=10_000).strip().removesuffix("\n...")
+    text = yaml.safe_dump(value, default_flow_style=True, width=10_000, sort_keys=False, allow_unicode=True)
+    return text.strip().removesuffix("\n...")
 
 
 def _names_of(values: Sequence[int]) -> dict[str, int]:
@@ -150,6 +154,8 @@ def inspect(root: Path, output: Path) -> list[Path]:
     founds = [found for found in look_through(root) if found.n_pixels]
     if not founds:
         raise ValueError(f"{root}: no picture that could be read together with its mask.")
+    if not structures_in(founds):
+        raise ValueError(f"{root}: one value in all masks (expected that of a structure beside the background).")
     text = propose(founds, root, output.stem)
     with replacing(output, "w") as file:
         file.write(text)

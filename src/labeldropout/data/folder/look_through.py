@@ -1,13 +1,15 @@
 """Look through an unknown folder: which files are pictures, which are their masks, and what is in them."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from labeldropout.case import DatasetError
+from labeldropout.data.folder.matching import files_below
 from labeldropout.data.folder.pictures import MEDICAL, RASTER, read_image, read_values
 from labeldropout.data.folder.series import Series, find_series, partners
 
@@ -80,6 +82,18 @@ def _is_image(path: Path) -> bool:
     return True
 
 
+def _first_error(root: Path, series: Sequence[Series], kinds: Mapping[Series, bool | None]) -> str:
+    """Why a file can be read neither as picture nor as mask, as sentences after a blank; empty if all can."""
+    path = next((root / one.paths[0] for one in series if kinds[one] is None), None)
+    said = ""
+    for kind, read in (("picture", partial(read_image, colour=True)), ("mask", read_values)) if path else ():
+        try:
+            read("", path)
+        except DatasetError as error:
+            said += f" As a {kind}, {error}"
+    return said
+
+
 def _open(root: Path, found: Found) -> Found:
     """Open every picture and mask of a pair of series."""
     for name in found.names:
@@ -115,7 +129,7 @@ def look_through(root: Path) -> list[Found]:
     """
     if not root.is_dir():
         raise ValueError(f"{root}: {'a file' if root.exists() else 'nothing there'} (expected a folder of pictures).")
-    files = [path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()]
+    files = [path.relative_to(root).as_posix() for path in files_below(root)]
     series = find_series(files, (*RASTER, *MEDICAL))
     if not series:
         expected = ", ".join((*RASTER, *MEDICAL))
@@ -127,7 +141,10 @@ def look_through(root: Path) -> list[Found]:
     if not pairs:
         words = {True: "masks", False: "pictures", None: "unreadable files"}
         seen = "; ".join(f"{one.pattern}: {len(one.names)} {words[kinds[one]]}" for one in series)
-        raise ValueError(f"{root}: no pictures with masks of the same names (found {seen}).")
+        raise ValueError(
+            f"{root}: no pictures with masks of the same names (found {seen})."
+            f" A mask has one channel of at most 8 bits, and few values.{_first_error(root, series, kinds)}"
+        )
     return [_open(root, Found(*pair)) for pair in pairs]
 
 

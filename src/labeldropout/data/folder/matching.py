@@ -1,12 +1,15 @@
 """Find the pictures of a folder and the mask of each by two patterns with the same words in braces."""
 
+import os
 import re
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from labeldropout.case import DatasetError
 from labeldropout.data.folder.options import Options
+from labeldropout.data.folder.pictures import MEDICAL, RASTER
 
 _PART = re.compile(r"\{(\w+)\}|(\*)")
 
@@ -16,7 +19,7 @@ class Pair:
     """What the patterns say about one picture."""
 
     words: dict[str, str]
-    """Text of each word in braces."""
+    """Text of each word in braces, composed (`composed`)."""
     images: tuple[Path, ...]
     """Files below the root that are its picture; one, in a folder without mistakes."""
     masks: tuple[Path, ...]
@@ -28,8 +31,27 @@ class Pair:
         return "/".join(self.words.values())
 
 
+def composed(text: str) -> str:
+    """The text with every accent in one character with its letter (Unicode NFC); some systems store two."""
+    return unicodedata.normalize("NFC", text)
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Files below a folder; links are followed, also those that lead nowhere, and hidden names are passed over."""
+    seen: set[tuple[int, int]] = set()
+    for here, folders, files in os.walk(folder, followlinks=True):
+        status = Path(here).stat()
+        if (status.st_dev, status.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(here, name) for name in files if not name.startswith("."))
+
+
 def _regular(pattern: str) -> re.Pattern[str]:
     """The regular expression of a pattern; a word that occurs again stands for the same text."""
+    pattern = PurePosixPath(pattern).as_posix()  # without ./ and doubled slashes
     seen: set[str] = set()
     text, end = "", 0
     for part in _PART.finditer(pattern):
@@ -48,7 +70,7 @@ def _files(root: Path, *patterns: str) -> Iterator[str]:
         fixed = Path(pattern).parts[:-1]
         variable = next((i for i, part in enumerate(fixed) if _PART.search(part)), len(fixed))
         tops.add(root.joinpath(*fixed[:variable]))
-    found = {path.relative_to(root).as_posix() for top in tops for path in top.rglob("*") if path.is_file()}
+    found = {path.relative_to(root).as_posix() for top in tops for path in files_below(top)}
     return iter(sorted(found))
 
 
@@ -74,7 +96,7 @@ def find_pairs(dataset: str, root: Path, options: Options) -> list[Pair]:
         n_files += 1
         for kind in order:
             if match := regulars[kind].fullmatch(file):
-                key = tuple(match[word] for word in options.names)
+                key = tuple(composed(match[word]) for word in options.names)
                 found[kind].setdefault(key, []).append(Path(file))
                 break
     for kind, files in found.items():
@@ -96,3 +118,16 @@ def find_pairs(dataset: str, root: Path, options: Options) -> list[Pair]:
         )
         for key in keys
     ]
+
+
+def passed_over(root: Path, options: Options, pairs: Sequence[Pair]) -> list[str]:
+    """Files in a known format that lie where the patterns look, and fit neither.
+
+    Args:
+        root: The folder.
+        options: The patterns.
+        pairs: What fits them.
+    """
+    fitting = {file.as_posix() for pair in pairs for file in (*pair.images, *pair.masks)}
+    files = _files(root, options.images, options.masks)
+    return [file for file in files if file.lower().endswith((*RASTER, *MEDICAL)) and file not in fitting]

@@ -11,9 +11,21 @@ from labeldropout.case import DatasetError
 from labeldropout.data.folder import NAME
 from labeldropout.messages import did_you_mean
 
-PLACEHOLDER = re.compile(r"\{(\w+)\}")
+PLACEHOLDER = re.compile(r"\{([^\W\d]\w*)\}")
 
 ALL = "all"
+
+_KINDS = {
+    "images": (str, "text"),
+    "masks": (str, "text"),
+    "values": (Mapping, "the mask value of each structure, such as {nucleus: 255}"),
+    "annotated": (str | list, "all, or a list of structures"),
+    "table": (str | None, "a path below the folder"),
+    "group": (str, "text"),
+    "colour": (bool, "true or false"),
+    "stray_limit": (int | float, "a share from 0 to 1"),
+}
+"""Options that YAML may give in another type, and what is expected."""
 
 
 @dataclass(frozen=True)
@@ -48,15 +60,9 @@ class Options:
     """Side of a pixel, or its height and width; None if unknown, or if the file says it (NIfTI, MetaImage)."""
 
     def __post_init__(self) -> None:
-        for name, pattern in (("images", self.images), ("masks", self.masks)):
-            if not PLACEHOLDER.search(pattern) or Path(pattern).is_absolute() or ".." in Path(pattern).parts:
-                raise _wrong(
-                    name, "a path below the folder with a word in braces, such as pictures/{name}.png", pattern
-                )
-        if set(self.names) != set(PLACEHOLDER.findall(self.masks)):
-            raise _wrong("masks", f"the words of images, {', '.join(self.names)}", self.masks)
-        if self.images == self.masks:
-            raise _wrong("masks", "another pattern than images", self.masks)
+        _check_patterns(self.images, self.masks)
+        if self.table is not None and not _is_below(self.table):
+            raise _wrong("table", "a path below the folder", str(self.table))
         _check_values(self.values, self.background)
         _check_annotated(self.annotated, self.values)
         if not 0 <= self.stray_limit <= 1:
@@ -105,14 +111,34 @@ def options_of(given: Mapping[str, Any]) -> Options:
             raise DatasetError.about(
                 NAME, "options", "unknown option", ", ".join(known), repr(name), did_you_mean(name, known)
             )
+        kind, expected = _KINDS.get(name, (object, ""))
+        if not isinstance(value, kind):
+            raise _wrong(name, expected, value)
         is_path = name == "table" and value is not None
         values[name] = Path(value) if is_path else tuple(value) if isinstance(value, list) else value
     return Options(**values)
 
 
+def _is_below(path: str | Path) -> bool:
+    return not Path(path).is_absolute() and ".." not in Path(path).parts
+
+
 def _wrong(option: str, expected: str, found: object, words: tuple[str, ...] = ()) -> DatasetError:
     advice = did_you_mean(found, words) if isinstance(found, str) and words else ""
     return DatasetError.about(NAME, f"option {option}", "wrong value", expected, repr(found), advice)
+
+
+def _check_patterns(images: str, masks: str) -> None:
+    for name, pattern in (("images", images), ("masks", masks)):
+        if not PLACEHOLDER.search(pattern) or not _is_below(pattern):
+            raise _wrong(name, "a path below the folder with a word in braces, such as pictures/{name}.png", pattern)
+        if re.search("[{}]", PLACEHOLDER.sub("", pattern)):
+            raise _wrong(name, "in braces words of letters, digits and _ that begin with a letter", pattern)
+    names = dict.fromkeys(PLACEHOLDER.findall(images))
+    if set(names) != set(PLACEHOLDER.findall(masks)):
+        raise _wrong("masks", f"the words of images, {', '.join(names)}", masks)
+    if images == masks:
+        raise _wrong("masks", "another pattern than images", masks)
 
 
 def _check_annotated(annotated: str | tuple[str, ...], values: Mapping[str, Any]) -> None:

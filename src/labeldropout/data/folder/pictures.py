@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Integer, UInt8
+from PIL import Image
 
 from labeldropout.case import DatasetError
 from labeldropout.data.image_files import StoredImage, read_metaimage, read_nifti
@@ -107,3 +108,12 @@ def read_values(dataset: str, path: Path) -> Integer[np.ndarray, "h w"]:
         found = f"{values.dtype} from {values.min()} to {values.max()}"
         raise DatasetError.about(dataset, path, "values of the mask", "whole numbers", found)
     return values.astype(np.int64)
+
+
+def palette_of(path: Path) -> dict[int, tuple[int, ...]]:
+    """Colour of each value of a mask that was read and has a palette; empty for one without."""
+    if path.name.lower().endswith(MEDICAL):
+        return {}
+    with Image.open(path) as image:
+        colours = (image.getpalette() or []) if image.mode == "P" else []
+    return {value: tuple(colours[3 * value : 3 * value + 3]) for value in range(len(colours) // 3)}

@@ -1,17 +1,21 @@
 """The user's table of pictures: who belongs together, and what is annotated in each."""
 
 import csv
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from labeldropout.case import DatasetError
-from labeldropout.data.folder.matching import Pair
+from labeldropout.data.folder.matching import Pair, composed
 from labeldropout.data.folder.options import Options
 from labeldropout.messages import did_you_mean
 
 ANNOTATED = "annotated"
 """Column with structures joined by '+'; an empty cell says that nothing is annotated."""
+
+_MISSPELT = 0.85
+"""Likeness (difflib) from which a column is taken for `annotated` misspelt; that of `annotator` is 0.78."""
 
 
 @dataclass(frozen=True)
@@ -26,24 +30,36 @@ class Said:
 def _rows(dataset: str, path: Path, needed: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
     """Rows with their line numbers; cells without blanks at the ends."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError.about(dataset, path, "cannot be read", "a CSV file in UTF-8", error) from error
-    lines = csv.reader(text.splitlines())
-    header = [cell.strip() for cell in next(lines, [])]
-    for name in needed:
-        if name not in header:
-            advice = did_you_mean(name, header)
-            raise DatasetError.about(dataset, path, f"no column {name!r}", ", ".join(needed), header, advice)
+        reader = csv.reader(path.read_text(encoding="utf-8-sig").splitlines(), strict=True)
+        lines = [(reader.line_num, line) for line in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        found = error.strerror if isinstance(error, OSError) else error
+        raise DatasetError.about(dataset, path, "cannot be read", "a CSV file in UTF-8", found) from error
+    header = _header(dataset, path, lines[0][1] if lines else [], needed)
     rows = []
-    for line in lines:
+    for number, line in lines[1:]:
         if not any(cell.strip() for cell in line):
             continue
         if len(line) != len(header):
-            where = f"{path}:{lines.line_num}"
-            raise DatasetError.about(dataset, where, "wrong number of cells", len(header), len(line))
-        rows.append((lines.line_num, {name: cell.strip() for name, cell in zip(header, line, strict=True)}))
+            raise DatasetError.about(dataset, f"{path}:{number}", "wrong number of cells", len(header), len(line))
+        rows.append((number, {name: cell.strip() for name, cell in zip(header, line, strict=True)}))
     return rows
+
+
+def _header(dataset: str, path: Path, cells: Sequence[str], needed: Sequence[str]) -> list[str]:
+    """Names of the columns: those that are needed, each once, and none that is `annotated` misspelt."""
+    header = [cell.strip() for cell in cells]
+    for name in needed:
+        if name not in header:
+            has_others = len(header) == 1 and any(other in header[0] for other in ";\t")
+            advice = "Separate cells by commas." if has_others else did_you_mean(name, header)
+            raise DatasetError.about(dataset, path, f"no column {name!r}", ", ".join(needed), header, advice)
+    for name in dict.fromkeys(header):
+        if name and header.count(name) > 1:
+            raise DatasetError.about(dataset, path, f"two columns {name!r}", "each name once", header)
+        if name != ANNOTATED and difflib.get_close_matches(name.lower(), [ANNOTATED], cutoff=_MISSPELT):
+            raise DatasetError.about(dataset, path, "unknown column", f"{ANNOTATED!r}, or another name", repr(name))
+    return header
 
 
 def _structures(dataset: str, where: str, cell: str, known: Mapping[str, int]) -> tuple[str, ...]:
@@ -75,10 +91,13 @@ def what_is_said(dataset: str, root: Path, pairs: Sequence[Pair], options: Optio
     path = root / options.table
     column = options.group if options.group not in options.names else ""
     rows = _rows(dataset, path, [*options.names, *([column] if column else [])])
+    if rows and ANNOTATED not in rows[0][1] and not column:
+        expected = f"a column {ANNOTATED!r}, or one that option group names"
+        raise DatasetError.about(dataset, path, "nothing but names", expected, ", ".join(rows[0][1]))
     by_name: dict[str, tuple[str, dict[str, str]]] = {}
     known = {pair.name: pair for pair in pairs}
     for line, cells in rows:
-        where, name = f"{path}:{line}", "/".join(cells[word] for word in options.names)
+        where, name = f"{path}:{line}", composed("/".join(cells[word] for word in options.names))
         if name not in known:
             raise DatasetError.about(
                 dataset, where, "no such picture", options.images, repr(name), did_you_mean(name, known)
