@@ -226,6 +226,7 @@ def table_1(study: Study, item: Item) -> Content:
     how = "A patient is a group that no split divides: a patient, a video or a video code."
     if study.settings["unit"] == "images":
         how = "Every image is a group of its own for the split; images of equal bytes share one."
+        reading = reading.drop(columns=[name for name in reading if "atients" in name])
     return Content(table, columns, f"{item.numbers.format(structures=enumerated(structures))} {how}", reading)
 
 
