@@ -57,6 +57,9 @@ def draw(table: pd.DataFrame, title: str, *, simulated: bool) -> Figure:
         title: Title of the figure.
         simulated: Whether the title must say that the data are simulated.
     """
+    are_grouped = bool((table["n"] != table["n_patients"]).any())
+    counts = zip(table["n"], table["n_patients"], strict=True)
+    table = table.assign(counted=[f"{n} ({patients})" if are_grouped else str(n) for n, patients in counts])
     blocks = [_Block(rows) for _, rows in table.groupby("claim", sort=False)]
     height = _TOP + _BOTTOM + sum(block.height for block in blocks)
     figure = Figure(figsize=(_WIDTH, height))
@@ -65,7 +68,8 @@ def draw(table: pd.DataFrame, title: str, *, simulated: bool) -> Figure:
         block.draw_into(figure, top, height)
         top -= block.height
     set_title(figure, title, simulated=simulated, y=1 - 0.1 / height)
-    figure.legend(handles=_legend(), loc="upper center", bbox_to_anchor=(0.5, 1 - 0.26 / height), ncols=4, fontsize=7.5)
+    place = {"loc": "upper center", "bbox_to_anchor": (0.5, 1 - 0.26 / height)}
+    figure.legend(handles=_legend(are_grouped=are_grouped), ncols=4, fontsize=7.5, **place)
     return figure
 
 
@@ -170,10 +174,10 @@ def _result(row: Any) -> str:
     if row.outcome == Outcome.NOT_TESTABLE or math.isnan(row.effect):
         return str(row.outcome)
     p = "" if math.isnan(row.p_holm) else f"; p {p_value(row.p_holm)}"
-    return f"{row.outcome}: {effect_words(row, 'low_95', 'high_95')}{p}; n {row.n} ({row.n_patients})"
+    return f"{row.outcome}: {effect_words(row, 'low_95', 'high_95')}{p}; n {row.counted}"
 
 
-def _legend() -> list[Line2D | Patch]:
+def _legend(*, are_grouped: bool) -> list[Line2D | Patch]:
     return [
         *(
             Line2D([], [], linestyle="-", linewidth=1.0, label=f"{outcome}, with 95 % interval", **look)
@@ -181,5 +185,5 @@ def _legend() -> list[Line2D | Patch]:
         ),
         Line2D([], [], color="0.2", linewidth=2.8, label="90 % interval that decides"),
         Patch(color=_REGION, label="where the interval has to lie (tests: and p < level)"),
-        Line2D([], [], linestyle="", label="p: after Holm; n: images (patients)"),
+        Line2D([], [], linestyle="", label=f"p: after Holm; n: images{' (patients)' if are_grouped else ''}"),
     ]
