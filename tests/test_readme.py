@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from labeldropout.analysis.claims.declared import Known, read_claims
@@ -229,6 +230,22 @@ def test_page_of_claims_is_that_of_the_tables(written, page):
         return re.sub(r"\| \d+ \|$", "| |", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
 
     assert without_minutes(written / page.file) == without_minutes(ROOT / page.file), "make readme"
+
+
+def test_what_is_said_of_real_cells_is_in_the_tables():
+    """Every Dice that the page's own words name is a mean, or a part of what was lost, in the committed tables."""
+    tables = ROOT / "results" / "cells" / "tables"
+    page = (ROOT / "docs" / "study" / "cells.md").read_text(encoding="utf-8")
+    words = page.partition("## What came out")[2].partition(CLAIMS_MARK)[0]
+    said = set(re.findall(r"\b0\.\d\d\b", words))
+    means = [
+        pd.read_csv(tables / f"{name}.csv").query("seed == 'all'")["dice_mean"] for name in ("remedies", "figure_4")
+    ]
+    lost = pd.read_csv(tables / "decomposition.csv").query("seed == 'all'")["lost"]
+    missed = pd.read_csv(tables / "soundness_instrument.csv").query("verdict == 'not trained'")
+    known = pd.concat([*means, lost, missed["dice"], missed["limit"]])
+    assert said <= {f"{value:.2f}" for value in known}
+    assert len(said) > 15
 
 
 def test_minutes_in_the_readme_are_those_of_the_committed_run():

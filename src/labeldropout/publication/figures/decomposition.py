@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from labeldropout.analysis.decomposition import ALL, GAP, IN_PLACE, LOST, MISSING
 from labeldropout.publication.figures.arms import LOOKS
-from labeldropout.publication.figures.points import prepare_dice_axis
+from labeldropout.publication.figures.points import counted, has_patients, prepare_dice_axis
 from labeldropout.publication.figures.style import StructureLooks, set_title
 
 _COLOURS = {LOST: "0.35", MISSING: "#56B4E9", IN_PLACE: "#B8447E", GAP: "0.7"}
@@ -42,14 +42,13 @@ def draw(table: pd.DataFrame, titles: Mapping[str, str], looks: StructureLooks, 
     left, right = figure.subplots(1, 2, width_ratios=(1.15, 1))
     _draw_models(left, parts, title)
     _draw_parts(right, parts)
-    whole = table[table["seed"] == ALL]
-    counted = f"n = {whole['n'].max():.0f} images, {whole['n_patients'].max():.0f} patients"
+    unit = "patients" if has_patients(table) else "images"
     left.set_xlabel(f"Dice score, {looks.within_sentence(structure)}, {title}")
     right.set_xlabel("Dice lost")
     set_title(figure, "What the hidden labels cost, and what the background in their place", simulated=simulated)
     figure.supxlabel(
-        f"Large marks: mean over images and seeds; right: with its 95 % interval over patients and seeds; dots: each"
-        f" seed. {counted}.",
+        f"Large marks: mean over images and seeds; right: with its 95 % interval over {unit} and seeds; dots: each"
+        f" seed. {counted(table)}.",
         fontsize=6,
         color="0.3",
     )

@@ -86,7 +86,8 @@ def draw(table: pd.DataFrame, titles: Mapping[str, str], looks: StructureLooks, 
     cells[0][0].set_ylim(len(losses) - 0.45, -0.55)
     handles = [
         Line2D([], [], color=look.colour, marker=look.marker, markeredgecolor="0.15", markeredgewidth=0.7, label=words)
-        for look, words in _MODES.values()
+        for mode, (look, words) in _MODES.items()
+        if ((table["hidden"] != "") & (table["dropout_mode"] == mode)).any()
     ]
     handles.append(Line2D([], [], color=ROLE_COLOURS["benchmark"], label="benchmark (all labels), its interval"))
     figure.legend(

@@ -19,9 +19,14 @@ _NOTE_ON_IMAGES = _NOTE.replace("patients", "images")
 _PAPER = " Crosses: mean in the paper (real data)."
 
 
+def has_patients(rows: pd.DataFrame) -> bool:
+    """Whether the images behind these rows come from patients, or from other groups of several."""
+    return bool(set(rows["dataset"]) & set(DATASETS) or (rows["n"] != rows["n_patients"]).any())
+
+
 def note(rows: pd.DataFrame) -> str:
     """A note that explains the marks in a figure of these rows."""
-    said = _NOTE if set(rows["dataset"]) & set(DATASETS) or (rows["n"] != rows["n_patients"]).any() else _NOTE_ON_IMAGES
+    said = _NOTE if has_patients(rows) else _NOTE_ON_IMAGES
     return said + (_PAPER if rows["reported"].notna().any() else "")
 
 
@@ -151,6 +156,4 @@ def counted(rows: pd.DataFrame) -> str:
     if overall.empty:
         return ""
     n, n_patients = overall["n"].max(), overall["n_patients"].max()
-    if n == n_patients and not set(overall["dataset"]) & set(DATASETS):
-        return f"n = {n:.0f} images"
-    return f"n = {n:.0f} images, {n_patients:.0f} patients"
+    return f"n = {n:.0f} images" + (f", {n_patients:.0f} patients" if has_patients(overall) else "")
