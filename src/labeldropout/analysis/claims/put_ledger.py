@@ -45,7 +45,7 @@ PAGES = (
         "docs/study/cells.md",
         "<!-- cells -->",
         "config/experiments_cells.tsv",
-        ("C6", "C11", "C14"),
+        ("C6", "C14"),
         " --configfile config/cells.yaml",
     ),
 )
