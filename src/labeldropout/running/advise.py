@@ -235,7 +235,9 @@ def evidence(results: Path, of: str) -> list[str]:
         rows = table[table["claim"] == name]
         said.append(f"  {name} {rows['verdict'].iloc[0]}: {rows['statement'].iloc[0]}")
         for _, row in rows[rows["effect"].notna()].iterrows():
-            said.append(f"     {row['comparison']}, {row['structure']} in {row['dataset']}: {_interval(row)}")
+            said.append(
+                f"     {row['outcome']}: {row['comparison']}, {row['structure']} in {row['dataset']}: {_interval(row)}"
+            )
     parts = results / "tables/decomposition.csv"
     if parts.is_file():
         lost = pd.read_csv(parts)
