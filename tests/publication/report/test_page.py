@@ -160,7 +160,7 @@ def test_page_claims_no_more_than_is_so(page):
     """When the rules were written, what an effect is, and which experiments are tested, is said as it is."""
     text = page.read_text()
     assert "before the results it judges" not in text
-    assert "config/claims.yaml has the rules and says when each was fixed" in text
+    assert "file of claims in config has the rules and says when each was fixed" in text
     assert "for a trend the growth per step" in text
     assert "5 to 8, 10 and 4b" in ITEMS["tests_instrument"].caption
 
