@@ -5,7 +5,6 @@ the other, a network can learn from the look of a picture what is drawn in it, a
 that label dropout is made against. What is known of the remedies is read from tables in this repository.
 """
 
-import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from labeldropout.data.catalogue import DATASETS
 from labeldropout.data.folder.matching import Pair, find_pairs
 from labeldropout.data.folder.options import Options, options_of
 from labeldropout.data.folder.table import what_is_said
+from labeldropout.provenance import file_sha256
 from labeldropout.running.data_sets import FOLDER, channels_of, formats_of, not_there
 from labeldropout.running.study_list import read_list
 
@@ -105,7 +105,7 @@ def _say_shared(config: Mapping[str, Any], folders: Sequence[str], root: Path) -
     for same in files.values():
         if len({name for name, _ in same}) > 1:
             for name, path in same:
-                by_hash.setdefault(hashlib.sha256(path.read_bytes()).hexdigest(), {}).setdefault(name, path)
+                by_hash.setdefault(file_sha256(path), {}).setdefault(name, path)
     shared = [places for places in by_hash.values() if len(places) > 1]
     if shared:
         yield (
