@@ -32,19 +32,27 @@ class _Loader(yaml.SafeLoader):
         node = super().compose_mapping_node(anchor)
         seen: set[str] = set()
         for key, _ in node.value:
-            if key.value in seen:
-                raise yaml.composer.ComposerError(None, None, f"{key.value!r} is there twice", key.start_mark)
+            if str(key.value) in seen:
+                raise yaml.composer.ComposerError(None, None, f"{key.value!r} appears twice", key.start_mark)
             seen.add(str(key.value))
         return node
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML file of keys and values, in which no key of a mapping is there twice.
+
+    Args:
+        path: The file, in UTF-8.
+
+    Raises:
+        ValueError: It is not YAML, has a key twice, or holds something else than keys and values.
+    """
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe loader
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not YAML ({error}).") from error
     if not isinstance(content, dict):
-        raise ValueError(f"{path}: expected settings by name, found {type(content).__name__}.")  # noqa: TRY004 - a bad file, not a bad argument
+        raise ValueError(f"{path}: expected keys with values, found {type(content).__name__}.")  # noqa: TRY004 - a bad file, not a bad argument
     return content
 
 
@@ -59,7 +67,7 @@ def read_configuration(path: Path, root: Path) -> dict[str, Any]:
         ValueError: The file is not YAML, has a key twice or one that the schema does not know, or a value that it does
             not allow.
     """
-    config, schema = overlay(_read_yaml(root / DEFAULTS), _read_yaml(path)), _read_yaml(root / SCHEMA)
+    config, schema = overlay(read_yaml(root / DEFAULTS), read_yaml(path)), read_yaml(root / SCHEMA)
     check_keys(config, schema, str(path))
     check_values(config, schema, str(path))
     return config

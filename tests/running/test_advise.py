@@ -90,7 +90,7 @@ def test_a_missing_folder_is_named(root):
             ("laboratory_2:", "unity:"),
             r"datasets\.unity: format folder \(expected a name that no data set of the paper",
         ),
-        (("laboratory_2:", "laboratory_1:"), r"mine\.yaml: not YAML \('laboratory_1' is there twice"),
+        (("laboratory_2:", "laboratory_1:"), r"mine\.yaml: not YAML \('laboratory_1' appears twice"),
         (("name: cytoplasm", "name: yes"), r"mine\.yaml: structures\.1\.name: True is not of type 'string'"),
         (("nucleus: 255", "nucleus: 255, rim: 7"), r"datasets\.laboratory_1: values: rim \(expected structures of the"),
         (("colour: true", "color: true"), r"datasets\.laboratory_1: .*unknown option .*Did you mean 'colour'\?"),

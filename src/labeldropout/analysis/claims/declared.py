@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from labeldropout.analysis.claims.kinds import KINDS, Bound, Form, Kind, joined
 from labeldropout.analysis.study import MEAN
-from labeldropout.configuration import nearest
+from labeldropout.configuration import nearest, read_yaml
 
 PARTS = ("study", "instrument")
 """The paper's own claims, and those that only our own experiments test."""
@@ -207,20 +205,6 @@ def _claim(name: Any, content: Any, file: Path, known: Known) -> Claim:
     )
 
 
-def _refuse_doubled_keys(node: Any, file: Path) -> None:
-    """Refuse duplicate keys: YAML would silently keep the last one."""
-    if isinstance(node, yaml.MappingNode):
-        keys = [key.value for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise ValueError(f"{file}: key {key!r} appears twice (line {node.start_mark.line + 1} and below).")
-        for _, value in node.value:
-            _refuse_doubled_keys(value, file)
-    elif isinstance(node, yaml.SequenceNode):
-        for value in node.value:
-            _refuse_doubled_keys(value, file)
-
-
 def _number(content: Mapping[str, Any], key: str, file: Path) -> float:
     value = content[key]
     if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
@@ -245,12 +229,7 @@ def read_claims(path: Path, known: Known) -> Declared:
     Raises:
         ValueError: Something in it is unknown, missing or duplicated; the message names the place and the nearest name.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-        _refuse_doubled_keys(yaml.compose(text, Loader=yaml.SafeLoader), path)
-        content = yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not YAML ({error}).") from error
+    content = read_yaml(path)
     _check_keys(content, _FILE_KEYS, str(path))
     if not isinstance(content["claims"], dict) or not content["claims"]:
         raise ValueError(f"{path}: claims: expected claims by name.")
