@@ -1,8 +1,10 @@
-"""What stands above the tables of the programs in this folder: what was run, when, of which commit, and where."""
+"""What the tables of this folder's programs share: the lines above them, and how a share is written."""
 
 import shlex
+import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,3 +31,8 @@ def heading() -> str:
         f"{shlex.join(['python', *sys.argv])}\n{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {state()}\n"
         f"{device_name()}{library}"
     )
+
+
+def spread(values: Sequence[float]) -> str:
+    """Median, least and most."""
+    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"

@@ -187,13 +187,10 @@ def started(names: Sequence[str], arguments: argparse.Namespace, size: int, core
                 peer.process.wait()
 
 
-def spread(values: Sequence[float]) -> str:
-    """Median, least and most."""
-    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
-
-
 def measure(names: Sequence[str], arguments: argparse.Namespace, size: int, cores: int) -> None:
     """Print the table of one size and number of cores."""
+    from heading import spread  # noqa: PLC0415 - a child measures its own imports
+
     with started(names, arguments, size, cores) as peers:
         for _ in range(arguments.rounds):
             for peer in peers:

@@ -1,9 +1,9 @@
 """Where the time of an optimisation step goes, and what other ways to compute it would gain.
 
-Every variant of the default study's step runs in this process, in turns, on the same resident batch; a figure is the
-median of the processor time of its turns, as a share of the step as it is. Whether it leaves the weights' bytes alone
-is looked at after three steps: only then could it be adopted without making every result anew. Inference has its own
-lines.
+Every variant of the default study's step runs in this process, in turns, on the same resident batch; a share is that
+of a turn's processor time in the time of the step as it is in the same round. Whether it leaves the weights' bytes
+alone is looked at after three steps: only then could it be adopted without making every result anew. Inference has its
+own lines.
 
 Run: python benchmarks/profile_step.py [--size 64] [--batch-size 8] [--turns 15] [--steps 5] [--compile] [--device
 cuda]
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from heading import heading
+from heading import heading, spread
 from loops import FEATURES, OPTIMISATION, Settings, new_model
 from torch import Tensor, nn
 from torch.nn import functional
@@ -151,8 +151,8 @@ def clock(device: torch.device) -> float:
     return time.process_time()
 
 
-def in_turns(steps: list[Step], turns: int, n_steps: int, device: torch.device) -> list[float]:
-    """Median milliseconds of one step of each, measured in turns."""
+def in_turns(steps: list[Step], turns: int, n_steps: int, device: torch.device) -> list[tuple[float, str]]:
+    """Milliseconds of one step of each (median), and its share of the first one's: median, least and most."""
     taken: list[list[float]] = [[] for _ in steps]
     for _ in range(turns):
         for step, found in zip(steps, taken, strict=True):
@@ -160,7 +160,8 @@ def in_turns(steps: list[Step], turns: int, n_steps: int, device: torch.device) 
             for _ in range(n_steps):
                 step()
             found.append(1000 * (clock(device) - began) / n_steps)
-    return [statistics.median(found) for found in taken]
+    shares = [[one / first for one, first in zip(found, taken[0], strict=True)] for found in taken]
+    return [(statistics.median(found), spread(share)) for found, share in zip(taken, shares, strict=True)]
 
 
 def folded(network: nn.Module) -> nn.Module:
@@ -190,8 +191,8 @@ def inference(settings: Settings, batch: Batch, turns: int, n_steps: int) -> Non
         taken = in_turns(steps, turns, n_steps, settings.device)
     apart = float((answers[0] - answers[1]).abs().max())
     print("\n| inference | ms of a batch | share | logits apart |\n| --- | --- | --- | --- |")
-    for name, ms, difference in zip(ways, taken, (0.0, apart), strict=True):
-        print(f"| {name} | {ms:.1f} | {ms / taken[0]:.2f} | {difference:.1e} |")
+    for name, (ms, share), difference in zip(ways, taken, (0.0, apart), strict=True):
+        print(f"| {name} | {ms:.1f} | {share} | {difference:.1e} |")
 
 
 def operators(one: Variant, n_steps: int) -> None:
@@ -236,10 +237,10 @@ def main() -> None:
             found[0].step()
         taken = in_turns([one.step for one in found], arguments.turns, arguments.steps, device)
         print("| step | ms | share | weights' bytes |\n| --- | --- | --- | --- |")
-        for one, ms, digest in zip(found, taken, hashes, strict=True):
+        for one, (ms, share), digest in zip(found, taken, hashes, strict=True):
             bytes_are = "the same" if digest == hashes[0] else "others"
-            print(f"| {one.name} | {ms:.1f} | {ms / taken[0]:.2f} | {bytes_are} |")
-        print(f"\n{counter.get_total_flops() / taken[0] / 1e6:.0f} GFLOP/s in the step as it is.")
+            print(f"| {one.name} | {ms:.1f} | {share} | {bytes_are} |")
+        print(f"\n{counter.get_total_flops() / taken[0][0] / 1e6:.0f} GFLOP/s in the step as it is.")
         operators(found[0], arguments.steps)
         inference(settings, batch, arguments.turns, arguments.steps)
 
