@@ -222,6 +222,17 @@ def test_the_longer_study_trains_rows_of_the_list_with_four_times_the_steps():
     assert {model for model, row in rows.items() if "training_length" in row["shown_in"]} == set(longer)
 
 
+def test_the_other_instruction_set_trains_rows_of_the_list():
+    """What is held against the default study is trained like it: only where its rows are shown is less."""
+    lists = [ROOT / "config" / name for name in ("experiments.tsv", "experiments_instructions.tsv")]
+    rows, again = ({row["model"]: row for row in csv.DictReader(path.open(), delimiter="\t")} for path in lists)
+    assert set(again) == {"e4-benchmark", "e4-p00", "e4-p01", "e4-p05", "e2-adaptive-aug", "e4b-label-dropout"}
+    for model, row in again.items():
+        assert row == {**rows[model], "shown_in": row["shown_in"]}
+        assert set(row["shown_in"].split("+")) <= set(rows[model]["shown_in"].split("+"))
+        assert row["seeds"] == "0,1,2,3,4,5"
+
+
 @pytest.mark.parametrize("name", ["experiments.tsv", "experiments_smoke.tsv", "experiments_long.tsv"])
 def test_every_row_comes_back_from_its_settings(name):
     """What `resolve` wrote, read back with its seeds and items, is the row that it was made from."""

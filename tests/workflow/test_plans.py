@@ -164,6 +164,28 @@ def test_two_lengths_need_the_table_of_the_longer_study(finished):
     assert (planned["long_short_table"], planned["figures_item"], planned["compare"]) == (1, 1, 1)
 
 
+def test_another_instruction_set_trains_its_models_and_is_then_held_against_the_study(finished):
+    """It uses the data and the search of the default study; the table says first what it needs."""
+    planned = finished.planned("claims", "--configfile", "config/instructions.yaml")
+    assert planned == {
+        "resolve": 6,
+        "train": 36,
+        "evaluate": 6,
+        "soundness": 1,
+        "claims_table": 1,
+        "figures_item": 1,
+        "claims": 1,
+    }
+    said = finished.refusal("machines")
+    assert "results/instructions/tables/claims.csv: not there" in said
+    assert "snakemake --cores all claims --configfile config/instructions.yaml" in said
+    results = finished.root / "results" / "instructions"
+    for path in ("tables/claims.csv", "scores/e4-benchmark.csv", "scores/e4-p00.csv"):
+        (results / path).parent.mkdir(parents=True, exist_ok=True)
+        (results / path).touch()
+    assert finished.planned("machines") == {"compare_machines": 1, "machines": 1}
+
+
 def test_without_drawn_masks_the_run_says_what_is_left_out(workflow):
     """As long as nobody drew on the kit, Table 2 and Supplementary Figure 1 are left out, and the run says so."""
     make_folders(workflow, "data/raw/camus", "data/raw/unity", "data/raw/echonet")

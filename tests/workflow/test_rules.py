@@ -91,7 +91,14 @@ def test_rules_with_a_command_name_their_code(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["experiments.tsv", "experiments_smoke.tsv", "experiments_long.tsv", "experiments_released.tsv"]
+    "name",
+    [
+        "experiments.tsv",
+        "experiments_smoke.tsv",
+        "experiments_long.tsv",
+        "experiments_instructions.tsv",
+        "experiments_released.tsv",
+    ],
 )
 def test_columns_are_the_fields_of_an_experiment(name):
     """The list has the columns that `Experiment` has, in order."""
@@ -120,7 +127,9 @@ def test_every_key_of_the_configuration_has_a_sentence():
             assert others is False or set(others) & {"$ref"}, path
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "paper.yaml", "smoke.yaml", "long.yaml", "released.yaml"])
+@pytest.mark.parametrize(
+    "name", ["config.yaml", "paper.yaml", "smoke.yaml", "long.yaml", "instructions.yaml", "released.yaml"]
+)
 def test_configurations_have_known_keys_only(name):
     """The schema knows every key of the studies, and the overriding ones set no key that their parent lacks."""
     schema = yaml.safe_load((ROOT / "workflow" / "schemas" / "config.schema.yaml").read_text())

@@ -206,6 +206,38 @@ rule long_short_table:
         " --simulated {params.simulated} --output {params.stem:q} > {log:q} 2>&1"
 
 
+rule compare_machines:
+    message:
+        "Hold models of this study against the same ones trained under another instruction set."
+    input:
+        scores=ask(STUDY.scores_of_the_same),
+        claims="<results>/tables/claims.csv",
+        other_scores=ask(STUDY.scores_under_other_instructions),
+        other_claims=ask(STUDY.ledger_under_other_instructions),
+    output:
+        csv="<results>/tables/machines.csv",
+        markdown="<results>/tables/machines.md",
+        verdicts="<results>/tables/machines_verdicts.csv",
+        provenance="<results>/tables/machines.provenance.json",
+    log:
+        "<results>/logs/compare_machines/log.log",
+    localrule: True
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        code=fingerprint("analysis.compare_machines:compare_machines"),
+        scores=folders("scores"),
+        other_scores=folders("other_scores"),
+        benchmark=STUDY.searched,
+        settings=STUDY.comparison_settings(),
+        stem=subpath(output.csv, strip_suffix=".csv"),
+    shell:
+        "labeldropout compare-machines --scores {params.scores[0]:q} {params.other_scores[0]:q}"
+        " --fully-labelled {params.benchmark} --claims {input.claims:q} {input.other_claims:q}"
+        " --settings {params.settings:q} --output {params.stem:q} > {log:q} 2>&1"
+
+
 rule biomarkers_measure:
     message:
         "Read volumes and ejection fractions off the masks of {wildcards.model}."

@@ -221,6 +221,13 @@ rule label_sets:
         "<results>/figures/label_sets.png",
 
 
+rule machines:
+    message:
+        "Models of this study beside the same ones under another instruction set."
+    input:
+        "<results>/tables/machines.csv",
+
+
 rule claims_instrument:
     message:
         "The ledger of the claims that our own experiments test."

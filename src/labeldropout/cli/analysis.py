@@ -314,7 +314,7 @@ def compare_machines(arguments: argparse.Namespace) -> None:
         settings={"settings": arguments.settings, "fully_labelled": arguments.fully_labelled},
         models=models,
         simulated=bool(arguments.settings["simulated"]),
-        target="compare-machines",
+        target="machines",
     )
 
 
