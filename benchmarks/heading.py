@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from scipy.stats import quantile_test
+
 from labeldropout.provenance import commit, device_name
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,5 +36,7 @@ def heading() -> str:
 
 
 def spread(values: Sequence[float]) -> str:
-    """Median, least and most."""
-    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
+    """Median and its 95 % interval; with fewer than six values, which have none, the least and the most."""
+    interval = quantile_test(values, p=0.5).confidence_interval(0.95)
+    low, high = (min(values), max(values)) if len(values) < 6 else interval
+    return f"{statistics.median(values):.2f} ({low:.2f} to {high:.2f})"

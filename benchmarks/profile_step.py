@@ -152,7 +152,7 @@ def clock(device: torch.device) -> float:
 
 
 def in_turns(steps: list[Step], turns: int, n_steps: int, device: torch.device) -> list[tuple[float, str]]:
-    """Milliseconds of one step of each (median), and its share of the first one's: median, least and most."""
+    """Milliseconds of one step of each (median), and its share of the first one's as `spread` writes it."""
     taken: list[list[float]] = [[] for _ in steps]
     for _ in range(turns):
         for step, found in zip(steps, taken, strict=True):
