@@ -56,8 +56,9 @@ def test_growth_in_proportion_to_the_work_is_no_fault(program):
 def test_growth_leaves_to_chance_what_chance_explains(program):
     """A first growth that noise made too small marks nothing; a jump that noise cannot explain is marked."""
     growth = program("growth")
-    assert not growth.is_faulty({1: 5.00, 4: 5.02, 16: 5.30})
-    assert growth.is_faulty({1: 5.0, 4: 5.0, 16: 10.0})
+    assert not growth.is_faulty({1: 2.8, 16: 2.7, 32: 3.1})
+    assert not growth.is_faulty({1: 3.9, 4: 3.8, 16: 6.3})
+    assert growth.is_faulty({1: 5.0, 4: 5.0, 16: 16.0})
     assert not growth.is_faulty({1: 5.0, 4: 9.0})
 
 
