@@ -6,7 +6,8 @@ that of the first set, as `labeldropout verify --against` does: same bytes, same
 of processor may differ more.
 
 Run: python benchmarks/instruction_sets.py [--sets native avx2] [--config config/smoke.yaml] [--targets tables]
-One model of the default study, alone: --config config/config.yaml --models e3-benchmark --targets figure_3
+Two models of the default study, alone:
+--config config/config.yaml --models e3-benchmark e3-adaptive --targets figure_3
 The runs lie in scratch/instruction_sets, which is emptied first. No other workflow may run in this folder meanwhile.
 """
 
