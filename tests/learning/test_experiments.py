@@ -225,7 +225,8 @@ def test_the_longer_study_trains_rows_of_the_list_with_four_times_the_steps():
 def test_the_other_instruction_set_trains_rows_of_the_list():
     """What is held against the default study is trained like it: only where its rows are shown is less."""
     lists = [ROOT / "config" / name for name in ("experiments.tsv", "experiments_instructions.tsv")]
-    rows, again = ({row["model"]: row for row in csv.DictReader(path.open(), delimiter="\t")} for path in lists)
+    texts = [path.read_text().splitlines() for path in lists]
+    rows, again = ({row["model"]: row for row in csv.DictReader(text, delimiter="\t")} for text in texts)
     assert set(again) == {"e4-benchmark", "e4-p00", "e4-p01", "e4-p05", "e2-adaptive-aug", "e4b-label-dropout"}
     for model, row in again.items():
         assert row == {**rows[model], "shown_in": row["shown_in"]}

@@ -185,7 +185,7 @@ rule long_short_table:
         "Put this study's models beside the same ones of the longer study."
     input:
         short="<results>/tables/training_length.csv",
-        long=ask(STUDY.lengths_of_long_study),
+        long=ask(OTHERS.lengths),
     output:
         csv="<results>/tables/long_short.csv",
         markdown="<results>/tables/long_short.md",
@@ -210,10 +210,10 @@ rule compare_machines:
     message:
         "Hold models of this study against the same ones trained under another instruction set."
     input:
-        scores=ask(STUDY.scores_of_the_same),
+        scores=ask(OTHERS.own_scores),
         claims="<results>/tables/claims.csv",
-        other_scores=ask(STUDY.scores_under_other_instructions),
-        other_claims=ask(STUDY.ledger_under_other_instructions),
+        other_scores=ask(OTHERS.scores),
+        other_claims=ask(OTHERS.ledger),
     output:
         csv="<results>/tables/machines.csv",
         markdown="<results>/tables/machines.md",

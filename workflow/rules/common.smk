@@ -12,6 +12,7 @@ from labeldropout.configuration import check_keys
 from labeldropout.fingerprint import fingerprint
 from labeldropout.items import ITEMS, LEDGERS
 from labeldropout.running.flags import as_json
+from labeldropout.running.other_studies import OtherStudies
 from labeldropout.running.picture_plan import PicturePlan
 from labeldropout.running.rule_code import RuleCode
 from labeldropout.running.study_list import read_list
@@ -37,6 +38,7 @@ except (ValueError, OSError) as error:
 
 CODE = RuleCode(STUDY)
 PICTURES = PicturePlan(STUDY)
+OTHERS = OtherStudies()
 
 if workflow.is_main_process and STUDY.left_out:
     logger.warning(f"Left out: {STUDY.left_out}")

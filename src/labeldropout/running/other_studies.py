@@ -1,8 +1,7 @@
-"""What one study takes from another: its grid search, a table, or scores."""
+"""What one study takes from others: a grid search, a table, or scores."""
 
+from dataclasses import dataclass
 from pathlib import Path
-
-_LEDGER_OF_INSTRUCTIONS = "results/instructions/tables/claims.csv"
 
 
 def grid_of_another(path: str, root: Path) -> str:
@@ -20,48 +19,50 @@ def grid_of_another(path: str, root: Path) -> str:
     return path
 
 
-def lengths_of_long_study(root: Path) -> str:
-    """The table of the longer study, config/long.yaml, beside which this one is put.
+@dataclass(frozen=True)
+class OtherStudies:
+    """The studies beside which the default one is put, config/long.yaml and config/instructions.yaml."""
 
-    Args:
-        root: Folder of the workflow.
+    root: Path = Path()
+    """Folder of the workflow."""
 
-    Raises:
-        ValueError: It is not there; the message says how to make it.
-    """
-    table = "results/long/tables/training_length.csv"
-    if not (root / table).is_file():
+    def lengths(self) -> str:
+        """The table of the longer study.
+
+        Raises:
+            ValueError: It is not there; the message says how to make it.
+        """
         how = "snakemake --cores all training_length --configfile config/long.yaml"
-        raise ValueError(f"{table}: not there (expected the table of the longer study): {how}")
-    return table
+        return self._made("results/long/tables/training_length.csv", "the table of the longer study", how)
 
+    def ledger(self) -> str:
+        """The ledger of the models trained under another instruction set.
 
-def ledger_under_other_instructions(root: Path) -> str:
-    """The ledger of the models trained under another instruction set, config/instructions.yaml.
+        Raises:
+            ValueError: It is not there; the message says how to make it.
+        """
+        variables = "ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41"
+        how = f"{variables} snakemake --cores all claims --configfile config/instructions.yaml"
+        return self._made("results/instructions/tables/claims.csv", "that of another instruction set", how)
 
-    Args:
-        root: Folder of the workflow.
+    def scores(self) -> list[str]:
+        """The scores of these models, on which that ledger rests, in the order of their names.
 
-    Raises:
-        ValueError: It is not there; the message says how to make it.
-    """
-    if not (root / _LEDGER_OF_INSTRUCTIONS).is_file():
-        how = (
-            "ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41"
-            " snakemake --cores all claims --configfile config/instructions.yaml"
-        )
-        raise ValueError(f"{_LEDGER_OF_INSTRUCTIONS}: not there (expected that of another instruction set): {how}")
-    return _LEDGER_OF_INSTRUCTIONS
+        Raises:
+            ValueError: The ledger is not there.
+        """
+        study = Path(self.ledger()).parents[1]
+        return sorted(path.relative_to(self.root).as_posix() for path in (self.root / study / "scores").glob("*.csv"))
 
+    def own_scores(self) -> list[str]:
+        """The default study's scores of the same models.
 
-def scores_under_other_instructions(root: Path) -> list[str]:
-    """The scores of these models, which the ledger rests on, in the order of their names.
+        Raises:
+            ValueError: The ledger is not there.
+        """
+        return [f"<results>/scores/{Path(path).name}" for path in self.scores()]
 
-    Args:
-        root: Folder of the workflow.
-
-    Raises:
-        ValueError: The ledger is not there.
-    """
-    study = Path(ledger_under_other_instructions(root)).parents[1]
-    return sorted(path.relative_to(root).as_posix() for path in (root / study / "scores").glob("*.csv"))
+    def _made(self, path: str, what: str, how: str) -> str:
+        if not (self.root / path).is_file():
+            raise ValueError(f"{path}: not there (expected {what}): {how}")
+        return path

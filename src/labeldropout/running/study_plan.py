@@ -15,12 +15,7 @@ from labeldropout.learning.duration import check_duration
 from labeldropout.learning.experiments import order_of_the_paper, parse_row
 from labeldropout.running.data_sets import FOLDER, HOW_TO_DRAW, channels_of, formats_of, not_there, structures_of_study
 from labeldropout.running.flags import as_json, yes_or_no
-from labeldropout.running.other_studies import (
-    grid_of_another,
-    ledger_under_other_instructions,
-    lengths_of_long_study,
-    scores_under_other_instructions,
-)
+from labeldropout.running.other_studies import grid_of_another
 
 PAPER_FIGURES = tuple(item.name for item in figures(Section.PAPER))
 PAPER_ITEMS, COMPARED_ITEMS = (
@@ -274,22 +269,6 @@ class StudyPlan:
         """The outcome of the grid search, this study's or that of the study from which it is taken."""
         other = self.config["selection"]["taken_from"]
         return grid_of_another(other, self.root) if other else "<results>/grid/selected.json"
-
-    def lengths_of_long_study(self) -> str:
-        """The table of the longer study, config/long.yaml, beside which this one is put."""
-        return lengths_of_long_study(self.root)
-
-    def ledger_under_other_instructions(self) -> str:
-        """The ledger of the models that config/instructions.yaml trains once more."""
-        return ledger_under_other_instructions(self.root)
-
-    def scores_under_other_instructions(self) -> list[str]:
-        """The scores of these models."""
-        return scores_under_other_instructions(self.root)
-
-    def scores_of_the_same(self) -> list[str]:
-        """This study's own scores of these models."""
-        return [f"<results>/scores/{Path(path).name}" for path in scores_under_other_instructions(self.root)]
 
     def candidate_values(self, candidate: str) -> str:
         """Initial learning rate and batch size of a candidate, and its length if it has its own, as JSON."""
