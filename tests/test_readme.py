@@ -130,7 +130,12 @@ def test_calls_of_snakemake_plan(call, tmp_path):
     (tmp_path / "config" / "mine.yaml").symlink_to(ROOT / "config" / "smoke.yaml")  # the reader's own copy
     for name in ("data/raw/camus", "data/raw/unity", "data/raw/echonet", "data/annotation/echonet", "data/raw/cells"):
         (tmp_path / name).mkdir(parents=True)
-    for name in ("grid/selected.json", "long/tables/training_length.csv"):  # what another study must have made
+    for name in (  # what another study must have made
+        "grid/selected.json",
+        "long/tables/training_length.csv",
+        "instructions/tables/claims.csv",
+        "instructions/scores/e4-benchmark.csv",
+    ):
         (tmp_path / "results" / name).parent.mkdir(parents=True)
         (tmp_path / "results" / name).touch()
     if "--report" in call:
