@@ -27,9 +27,9 @@ VERBS = ("import-dataset", "segment-cone", "prepare", "train", "evaluate", "comp
 TARGET = "figure_3"
 FAULTY_POWER = 1.3
 """A step whose time grows with a higher power of its work is marked."""
-NOISE = 0.2
+NOISE = 0.25
 """Share of a job's least time by which two runs of it may differ; what that explains is not marked. Seen on a shared
-machine of two cores: of jobs with the same work in three runs, up to 0.48, most below 0.2."""
+machine of two cores: three jobs with the same work are a quarter apart in the median, 0.48 at most."""
 
 
 def write(axis: str, factor: int) -> Path:

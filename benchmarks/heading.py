@@ -37,6 +37,6 @@ def heading() -> str:
 
 def spread(values: Sequence[float]) -> str:
     """Median and its 95 % interval; with fewer than six values, which have none, the least and the most."""
-    interval = quantile_test(values, p=0.5).confidence_interval(0.95)
-    low, high = (min(values), max(values)) if len(values) < 6 else interval
+    is_few = len(values) < 6
+    low, high = (min(values), max(values)) if is_few else quantile_test(values, p=0.5).confidence_interval(0.95)
     return f"{statistics.median(values):.2f} ({low:.2f} to {high:.2f})"

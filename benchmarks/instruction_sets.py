@@ -5,7 +5,7 @@ which PyTorch, oneDNN, MKL, NumPy and OpenBLAS are held to it by their own varia
 that of the first set, as `labeldropout verify --against` does: same bytes, same to 3 digits, or differs. Another kind
 of processor may differ more.
 
-Run: python benchmarks/instruction_sets.py [--sets native avx2] [--config config/smoke.yaml] [--targets tables]
+Run: python benchmarks/instruction_sets.py [--sets native sse] [--config config/smoke.yaml] [--targets tables]
 Two models of the default study, alone:
 --config config/config.yaml --models e3-benchmark e3-adaptive --targets figure_3
 The runs lie in scratch/instruction_sets, which is emptied first. No other workflow may run in this folder meanwhile.
@@ -88,9 +88,7 @@ def write(folder: Path, config_file: Path, models: Sequence[str] | None) -> None
 def main() -> None:
     """Make the study under every set, and compare."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
-    parser.add_argument(
-        "--sets", nargs="+", choices=SETS, default=["native", "avx2"], help="the first is the reference"
-    )
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=["native", "sse"], help="the first is the reference")
     parser.add_argument("--config", type=Path, default=Path("config", "smoke.yaml"), help="the study")
     parser.add_argument("--models", nargs="+", help="only these rows of its list, seed 0, without a grid search")
     parser.add_argument("--targets", nargs="+", default=["tables"], help="what to make of it")

@@ -44,6 +44,13 @@ def program(monkeypatch):
     return importlib.import_module
 
 
+def test_share_has_the_interval_of_its_median(program):
+    """From six values on it is narrower than their range; fewer have none, and show the least and the most."""
+    heading = program("heading")
+    assert heading.spread([0.9, 1.1, 1.0]) == "1.00 (0.90 to 1.10)"
+    assert heading.spread([value / 10 for value in range(1, 12)]) == "0.60 (0.20 to 1.00)"
+
+
 def test_growth_in_proportion_to_the_work_is_no_fault(program):
     """Whatever the start-up costs, a + b f grows with the power 1; a square grows faster; two factors tell nothing."""
     growth = program("growth")
