@@ -38,7 +38,7 @@ except (ValueError, OSError) as error:
 
 CODE = RuleCode(STUDY)
 PICTURES = PicturePlan(STUDY)
-OTHERS = OtherStudies()
+OTHERS = OtherStudies(STUDY.root)
 
 if workflow.is_main_process and STUDY.left_out:
     logger.warning(f"Left out: {STUDY.left_out}")

@@ -23,7 +23,7 @@ def grid_of_another(path: str, root: Path) -> str:
 class OtherStudies:
     """The studies beside which the default one is put, config/long.yaml and config/instructions.yaml."""
 
-    root: Path = Path()
+    root: Path
     """Folder of the workflow."""
 
     def lengths(self) -> str:
