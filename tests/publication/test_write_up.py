@@ -43,6 +43,7 @@ def claim(name, verdict, outcome, **cells):
         "high_95": "0.2",
         "n": "30",
         "n_patients": "28",
+        "unit": "patients",
         "n_seeds_better": "1",
         "n_seeds_worse": "1",
         "p_image": "0.001",

@@ -294,6 +294,11 @@ def input_hashes(config: Path, split: Sequence[Path], prepared: Sequence[Path]) 
     return {name: provenance.file_sha256(path) for name, path in files.items()}
 
 
+def _instructions() -> tuple[str, str | None]:
+    """The instruction set of PyTorch's own kernels, and what oneDNN's are restricted to."""
+    return torch.backends.cpu.get_cpu_capability(), os.environ.get("ONEDNN_MAX_CPU_ISA")
+
+
 def _key(config: dict[str, Any], seed: int, inputs: dict[str, str], device: torch.device, threads: int) -> str:
     """Hash of all that determines the bytes of a training: a checkpoint under another key is another training's."""
     versions = provenance.versions()
@@ -303,7 +308,7 @@ def _key(config: dict[str, Any], seed: int, inputs: dict[str, str], device: torc
         "inputs": {name: digest for name, digest in inputs.items() if name != "config.json"},  # its content is above
         "device": device.type,
         "threads": threads,
-        "instructions": (torch.backends.cpu.get_cpu_capability(), os.environ.get("ONEDNN_MAX_CPU_ISA")),
+        "instructions": _instructions(),
         "code": fingerprint(train_model, choices=code_choices(config["loss"], config["network"]["name"])),
         "versions": {name: versions[name] for name in ("python", "torch", "numpy", "monai")},
     }
@@ -366,6 +371,7 @@ def train_model(
             "seed": seed,
             "device": chosen.type,
             "machine": provenance.device_name(),
+            "instructions": _instructions(),
             "threads": threads,
             "versions": provenance.versions(),
             "inputs": inputs,

@@ -22,6 +22,7 @@ from labeldropout.analysis.claims.minutes import DATA, ONCE, minutes_in_all, min
 from labeldropout.analysis.claims.put_ledger import CLAIMS_MARK, PAGES, put_ledger
 from labeldropout.analysis.claims.rules import Verdict, verdict, why_not_testable
 from labeldropout.analysis.claims.sentences import TEMPLATES
+from labeldropout.analysis.claims.verdicts import read_ledger
 from labeldropout.analysis.soundness import SOUNDNESS
 from labeldropout.analysis.statistics import NO_DIFFERENCE, holm
 from labeldropout.cli.main import main
@@ -923,6 +924,16 @@ def test_verdicts_follow_from_the_committed_tables(path):
         found = outcomes_of(rows, declared)
         assert [row["outcome"] for row in rows] == [one.value for one in found]
         assert {row["verdict"] for row in rows} == {verdict(found).value}
+
+
+def test_pages_speak_of_patients_only_where_there_are_some():
+    """The cells have images alone; a heart is seen in several images of one patient."""
+    cells, hearts = (read_ledger(path) for path in (CELLS, ROOT / "results" / "tables"))
+    told = [one.text for claim in cells for one in claim.told]
+    assert any(re.search(r"; \d+ images; p on images ", text) for text in told)
+    assert not any("patient" in text for text in [*told, *(claim.deciding for claim in cells), *cells[0].header])
+    assert any(re.search(r"; \d+ images of \d+ patients; p on patients ", one.text) for one in hearts[0].told)
+    assert "p, patient (Holm)" in hearts[0].header
 
 
 def test_committed_ledger_agrees_with_the_committed_tables_2_and_figure_4():

@@ -525,6 +525,12 @@ def test_a_table_with_other_columns_is_refused(study, tmp_path):
         draw_figure(**inputs | {"tables": []}, simulated=True, output=tmp_path / "f")
 
 
+def test_a_figure_of_hidden_labels_needs_some(study, tmp_path):
+    """Where the list hides nothing from the models of Figure 3, the message names the column, not only a flag."""
+    with pytest.raises(ValueError, match=r"Nothing is hidden .* such as LA@unity:1\.0 in the column hidden"):
+        draw_figure(**_inputs(study, "figure_3") | {"hidden": ""}, simulated=True, output=tmp_path / "f")
+
+
 def test_two_seeds_of_one_model_in_a_panel_are_refused(study, tmp_path):
     """A picture shows one prediction; which of two is meant would be a guess."""
     table = pd.read_csv(study / "figure_2.csv", keep_default_na=False)

@@ -85,6 +85,7 @@ def results(small_study):
     row |= {"kind": "superior", "comparison": "one above other", "dataset": "first", "structure": "LA"}
     row |= {"reference": "dataset", "images": "all", "outcome": "open", "effect": "-0.1", "low": "-0.2", "high": "0.01"}
     row |= {"confidence": "0.95", "low_95": "-0.2", "high_95": "0.01", "n": "20", "n_patients": "10", "p_holm": "0.4"}
+    row |= {"unit": "patients"}
     row |= {"p_image": "0.3", "p_patient": "0.4", "rank_biserial": "-0.2", "reported": "about 0.8 against 0.71"}
     row |= {"target": "snakemake figure_4", "data": "simulated"}
     with (root / "tables" / "claims.csv").open("w", newline="") as file:

@@ -60,6 +60,7 @@ CLAIMS = {
     "seed_sd_worse": "of the second side's",
     "n": "images scored under all models of the comparison; seeds averaged per image first",
     "n_patients": "patients behind them",
+    "unit": "what intervals and tests draw: patients, or images where no group of pictures is declared",
     "n_left_out": "images without a Dice score under one of the models",
     "p_image": "Wilcoxon signed-rank test per image, two-sided, as the paper has it; not used for the verdict",
     "p_patient": "the same on patients' means",
@@ -80,6 +81,7 @@ CLAIMS_TEXT = (
     "why",
     "not_trained",
     "few_not_trained",
+    "unit",
     "method",
     "interval",
     "reported",
@@ -301,6 +303,7 @@ def judged(study: Study, declared: Declared, part: str, soundness: Path) -> pd.D
         for row, one in zip(mine, found, strict=True):
             row["outcome"] = one.value
         of_claim = {"verdict": verdict(found).value, "sentence": sentence(claim, mine, verdict(found))}
+        of_claim["unit"] = study.settings["unit"]
         rows += [row | of_claim for row in mine]
     return pd.DataFrame(rows, columns=list(CLAIMS))
 

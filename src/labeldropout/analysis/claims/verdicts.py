@@ -18,6 +18,7 @@ from labeldropout.analysis.claims.words import (
     training_words,
     why_undecided,
 )
+from labeldropout.analysis.readings import in_units
 from labeldropout.analysis.typesetting import NOTHING, interval, number, p_value
 from labeldropout.files import read_table
 from labeldropout.items import LEDGERS
@@ -29,7 +30,7 @@ HEADER = (
     "Effect [interval]",
     "Could show",
     "95 % interval",
-    "Images (patients)",
+    "n (patients)",
     "p, image",
     "p, patient (Holm)",
     "Rank-biserial",
@@ -94,9 +95,14 @@ class Claim:
         return _LOOKS[Verdict(self.verdict)][1]
 
     @property
+    def unit(self) -> str:
+        """What its intervals and tests draw: patients, or images."""
+        return str(self.rows[0].unit)
+
+    @property
     def header(self) -> Sequence[str]:
         """Columns of `comparisons`."""
-        return HEADER
+        return [in_units(name, self.unit) for name in HEADER]
 
     @property
     def comparisons(self) -> list[list[str]]:
@@ -151,14 +157,18 @@ def _effect(row: Any) -> str:
     return effect_words(row) + ("" if row.confidence == 0.95 else f" ({100 * row.confidence:.0f} %)")
 
 
+def _images(row: Any) -> str:
+    return f"{row.n} images" if row.unit == "images" else f"{row.n} images of {row.n_patients} patients"
+
+
 def _told(row: Any, *, with_reported: bool = True) -> Told:
     text = f"{row.comparison}, {cell_words(row)}"
     if row.why:
         text += f" ({row.why})"
     else:
-        text += f": {_effect(row)}; {row.n} images of {row.n_patients} patients"
+        text += f": {_effect(row)}; {_images(row)}"
         if not math.isnan(row.p_holm):
-            text += f"; p on patients {p_value(row.p_patient)}, after Holm {p_value(row.p_holm)}"
+            text += f"; p on {row.unit} {p_value(row.p_patient)}, after Holm {p_value(row.p_holm)}"
             text += f"; rank-biserial {number(row.rank_biserial, 2)}"
         text += "".join(f"; {part}" for part in (seeds_words(row), could_show_words(row), training_words(row)) if part)
     if row.reported and with_reported:

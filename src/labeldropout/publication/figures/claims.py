@@ -15,7 +15,6 @@ from labeldropout.analysis.claims.kinds import KINDS
 from labeldropout.analysis.claims.rules import Outcome, Verdict
 from labeldropout.analysis.claims.words import cell_words, effect_words, why_undecided
 from labeldropout.analysis.typesetting import p_value
-from labeldropout.publication.figures.points import has_patients
 from labeldropout.publication.figures.style import set_title
 
 _BLUE, _RED, _OCHRE = "#0072B2", "#D55E00", "#8A6D00"
@@ -58,7 +57,7 @@ def draw(table: pd.DataFrame, title: str, *, simulated: bool) -> Figure:
         title: Title of the figure.
         simulated: Whether the title must say that the data are simulated.
     """
-    are_grouped = has_patients(table)
+    are_grouped = bool((table["unit"] == "patients").any())
     counts = zip(table["n"], table["n_patients"], strict=True)
     table = table.assign(counted=[f"{n} ({patients})" if are_grouped else str(n) for n, patients in counts])
     blocks = [_Block(rows) for _, rows in table.groupby("claim", sort=False)]

@@ -91,7 +91,10 @@ class Sources:
         """
         hidden = arms.hiding(self.hidden)
         if hidden is None:
-            raise ValueError("--hidden is missing (expected what is hidden from the models, such as LA@unity:1.0).")
+            raise ValueError(
+                "Nothing is hidden from any model of this figure (expected a row of the list of experiments with an"
+                " entry such as LA@unity:1.0 in the column hidden, or the flag --hidden)."
+            )
         return hidden.structures[0]
 
 
