@@ -152,12 +152,17 @@ def test_fully_labelled_model_must_be_among_the_scores(compared):
 
 
 def test_only_opposite_outcomes_are_turned(tmp_path):
-    """Holding here and contradicted there is the opposite; holding here and open there is not."""
+    """Holding here and contradicted there is the opposite; holding here and open there is not.
+
+    What one of them could not test, since it has no such model, is not counted among the comparisons that agree.
+    """
     pairs = {
         "a": ("holds", "contradicted"),
         "b": ("contradicted", "holds"),
         "c": ("holds", "open"),
         "d": ("open", "open"),
+        "e": ("holds", "not testable"),
+        "f": ("shown", "shown"),
     }
     ledgers = []
     for place in (0, 1):
@@ -182,7 +187,7 @@ def test_command_line_writes_tables_and_a_sidecar(compared, monkeypatch):
     )
     assert status == 0
     folder = compared.folder / "tables"
-    assert "1 of 1 comparisons of the ledger turn into their opposite: C6 (p05 above p00)." in (
+    assert "1 of 1 comparisons of the ledger that both could test turn into their opposite: C6 (p05 above p00)." in (
         (folder / "machines.md").read_text()
     )
     sidecar = json.loads((folder / "machines.provenance.json").read_text())

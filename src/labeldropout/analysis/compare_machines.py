@@ -56,7 +56,7 @@ MACHINE_VERDICTS = {
     "second": "outcome on the second",
     "turned": "yes or no: whether it holds on one machine and is contradicted on the other",
 }
-"""`tables/machines_verdicts.csv`: one row per comparison of the ledgers of both machines."""
+"""`tables/machines_verdicts.csv`: one row per comparison that could be tested on both machines."""
 
 _SIDES = ("first", "second")
 
@@ -140,13 +140,14 @@ def _judge(rows: list[dict[str, Any]]) -> None:
 
 
 def machine_verdicts(ledgers: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Return the table `MACHINE_VERDICTS` of the comparisons that both ledgers judge.
+    """Return the table `MACHINE_VERDICTS` of the comparisons that both ledgers could test.
 
     Args:
         ledgers: `CLAIMS` of the first and of the second machine.
     """
     keys = ["claim", "comparison", "dataset", "structure", "reference", "images", "kind"]
-    judged = [table[table["outcome"] != Outcome.SHOWN].set_index(keys)["outcome"] for table in ledgers]
+    without = [Outcome.SHOWN.value, Outcome.NOT_TESTABLE.value]
+    judged = [table[~table["outcome"].isin(without)].set_index(keys)["outcome"] for table in ledgers]
     both = pd.concat(judged, axis=1, keys=_SIDES, join="inner").reset_index()
     opposite = {Outcome.HOLDS.value, Outcome.CONTRADICTED.value}
     both["turned"] = ["yes" if set(pair) == opposite else "no" for pair in both[list(_SIDES)].to_numpy()]
@@ -165,8 +166,8 @@ def _caption(table: pd.DataFrame, verdicts: pd.DataFrame | None, *, simulated: b
     if verdicts is not None:
         turned = [f"{row.claim} ({row.comparison})" for row in verdicts.itertuples() if row.turned == "yes"]
         words += (
-            f" {len(turned)} of {len(verdicts)} comparisons of the ledger turn into their opposite"
-            f"{': ' if turned else ''}{'; '.join(turned)}."
+            f" {len(turned)} of {len(verdicts)} comparisons of the ledger that both could test turn into their"
+            f" opposite{': ' if turned else ''}{'; '.join(turned)}."
         )
     return words
 
