@@ -1,6 +1,7 @@
 """Training from files to files."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -92,6 +93,7 @@ def test_the_best_validation_is_the_one_kept(small_study):
     means = history[history["dataset"] == "all"]
     record = json.loads((output / "run.json").read_text())
     assert record["best_step"] == means["step"].iloc[means["dice"].to_numpy().argmax()]
+    assert record["instructions"] == [torch.backends.cpu.get_cpu_capability(), os.environ.get("ONEDNN_MAX_CPU_ISA")]
     assert set(record["inputs"]) >= {"config.json", "splits/patients.csv", "prepared/first/images.npy"}
 
 
