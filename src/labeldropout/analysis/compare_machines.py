@@ -30,7 +30,7 @@ MACHINES = {
     "structure": "name of the structure",
     "reference": "dataset, or observer for masks drawn on the annotation kit",
     "fully_labelled": "whether the model was trained with every label, as the one who compares says: yes or no",
-    "n": "images with a Dice score under every seed on both machines",
+    "n": "images with a Dice score on both machines, under at least one seed each",
     "n_patients": "patients behind them",
     "n_seeds_first": "trainings on the first machine",
     "n_seeds_second": "trainings on the second",

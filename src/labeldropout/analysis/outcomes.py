@@ -152,6 +152,8 @@ def outcomes(
             "difference_low": found.low,
             "difference_high": found.high,
             "interval": resampling.words(found),
+            "n_seeds_a": len(contrast.a.seeds),
+            "n_seeds_b": len(contrast.b.seeds),
             "seed_sd_a": spreads[0],
             "seed_sd_b": spreads[1],
             "statistic": test.statistic,

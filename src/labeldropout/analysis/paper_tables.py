@@ -61,6 +61,8 @@ TESTS = {
     "difference_low": "lower end of the 95 % interval, bootstrap over patients",
     "difference_high": "upper end of that interval",
     "interval": "kind of bootstrap interval, with its number of draws and its seed",
+    "n_seeds_a": "trainings of model_a",
+    "n_seeds_b": "trainings of model_b",
     "seed_sd_a": "standard deviation of model_a's mean over seeds; empty with one seed",
     "seed_sd_b": "the same of model_b",
     "statistic": "Wilcoxon signed-rank statistic",
@@ -168,6 +170,13 @@ def _words(text: object) -> str:
     """Lists in the data sets' modules, joined by +."""
     parts = [str(part) for part in text] if isinstance(text, list | tuple) else re.split(r"[,+]", str(text or "-"))
     return "+".join(part.strip() for part in parts)
+
+
+_THESE_TRAININGS = (
+    "Intervals and p speak of other patients and of these very trainings: the chance between trainings is in the ledger"
+    " of claims alone."
+)
+"""Said under every table whose tests do not resample seeds."""
 
 
 def table_1(study: Study, item: Item) -> Content:
@@ -333,7 +342,7 @@ def table_2(study: Study, item: Item) -> Content:
         " in brackets after Holm's correction over the structures; n: images; r: rank-biserial correlation per image;"
         " detectable: the smallest true mean difference that so many patients show with 80 % power at 5 %, uncorrected."
     )
-    return Content(table, TABLE_2, f"{item.numbers} {how}", reading)
+    return Content(table, TABLE_2, f"{item.numbers} {how} {_THESE_TRAININGS}", reading)
 
 
 def _where(dataset: str, structure: str, reference: str) -> str:
@@ -358,6 +367,7 @@ def _tests(rows: list[dict[str, Any]], what: str) -> Content:
             "Comparison": image.comparison,
             "Tested on": _where(image.dataset, image.structure, image.reference),
             "n (patients)": f"{image.n} ({image.n_patients})",
+            "Trainings": f"{image.n_seeds_b}, {image.n_seeds_a}",
             "Difference [95 %]": (
                 f"{number(image.difference, signed=True)}"
                 f" {interval(image.difference_low, image.difference_high, signed=True)}"
@@ -375,10 +385,10 @@ def _tests(rows: list[dict[str, Any]], what: str) -> Content:
         "Wilcoxon's signed-rank test, two-sided, per image (as the paper) and on patient means, p in brackets after"
         " Holm's correction within a family and unit; seeds averaged per image; intervals by bootstrap over patients;"
         " detectable = the smallest true mean difference that so many patients show at 80 % power and 5 %, uncorrected;"
-        f" equivalent = the 90 % interval lies within ±{NO_DIFFERENCE:g}; n: images; r: rank-biserial correlation, per"
-        " image."
+        f" equivalent = the 90 % interval lies within ±{NO_DIFFERENCE:g}; n: images; trainings: seeds of the"
+        " model named first and of the other; r: rank-biserial correlation, per image."
     )
-    return Content(table, TESTS, f"{what} {how}", reading)
+    return Content(table, TESTS, f"{what} {how} {_THESE_TRAININGS}", reading)
 
 
 def _outcomes(study: Study, contrasts: Sequence[Contrast]) -> list[dict[str, Any]]:

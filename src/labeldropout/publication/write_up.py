@@ -9,6 +9,7 @@ from typing import Any
 
 from labeldropout.analysis.claims.declared import Known, read_claims
 from labeldropout.analysis.claims.verdicts import Claim, read_ledger, verdict_counts
+from labeldropout.analysis.soundness import NOT_TRAINED
 from labeldropout.analysis.typesetting import interval, mean_and_spread, number
 from labeldropout.configuration import read_configuration
 from labeldropout.files import replacing
@@ -175,16 +176,10 @@ class LossRow:
     structure: str
     by_loss: Mapping[str, Scored]
 
-    @property
-    def best(self) -> str:
-        """The loss with the highest mean."""
-        return max(self.by_loss, key=lambda loss: self.by_loss[loss].mean)
-
-    def above(self, loss: str, other: str) -> bool | None:
-        """Whether one mean is above another; None if either is missing."""
-        if loss not in self.by_loss or other not in self.by_loss:
-            return None
-        return self.by_loss[loss].mean > self.by_loss[other].mean
+    def best(self, fewest_seeds: int) -> str:
+        """The loss with the highest mean among those with enough seeds; empty unless there are two of them."""
+        enough = [loss for loss, found in self.by_loss.items() if found.n_seeds >= fewest_seeds]
+        return max(enough, key=lambda loss: self.by_loss[loss].mean) if len(enough) > 1 else ""
 
 
 def _losses(scores: Scores) -> list[LossRow]:
@@ -200,6 +195,11 @@ def _losses(scores: Scores) -> list[LossRow]:
             if by_loss:
                 found.append(LossRow(setting, words, structure, by_loss))
     return found
+
+
+def _not_trained(soundness: Path) -> set[str]:
+    """Models that were not trained to their end."""
+    return {row["model"] for row in _rows(soundness) if row["seed"] == _ALL and row["verdict"] == NOT_TRAINED}
 
 
 def _is_simulated(tables: Path) -> bool:
@@ -247,6 +247,7 @@ def facts(results: Path, configuration: Path, root: Path) -> dict[str, Any]:
         "shift_gap": _gap(figure_4, "e4-benchmark", "e4-p00", "unity", "LA"),
         "dropout_gain": _gap(figure_4, "e4-p05", "e4-p00", "unity", "LA"),
         "dropout": _dropout(figure_4),
+        "not_trained": _not_trained(tables / "soundness.csv"),
         "table_2": _rows(tables / "table_2.csv"),
         "losses": _losses(Scores(tables / "losses.csv")),
         "loss_names": _LOSSES,

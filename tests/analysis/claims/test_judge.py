@@ -538,7 +538,7 @@ def test_made_up_scores_give_the_other_three_verdicts(judge):
     assert table["not_trained"].tolist()[2] == "c: seed 1: unity LA 0.43 (limit 0.81)"
     assert table["sentence"].tolist()[1:] == [
         "This study found only in part that it does (1 of 2 comparisons hold).",
-        "This study cannot tell whether it does: a network that is needed had not learned its task.",
+        "This study cannot tell whether it does: 1 of 1 comparisons need a network that had not learned its task.",
         "This study cannot test whether it does: no row z in the list of experiments.",
     ]
 

@@ -29,3 +29,13 @@ def row(kind: str, could_show: float) -> dict:
 def test_slope_of_a_trend_is_no_difference_in_dice(rows, words):
     """What the open comparisons could have shown is a difference in Dice; a trend's slope is none."""
     assert words in sentence(CLAIM, rows, Verdict.OPEN)
+
+
+def test_untrained_networks_are_counted_and_what_is_left_is_said():
+    """One untrained network of many comparisons is not told as if all of them needed it."""
+    untrained = row("superior", 0.5) | {"outcome": Outcome.NOT_TRAINED}
+    words = sentence(CLAIM, [untrained, row("superior", 0.3), row("superior", 0.3)], Verdict.NOT_TRAINED)
+    assert words.endswith(
+        ": 1 of 3 comparisons need a network that had not learned its task; the others decide nothing."
+    )
+    assert sentence(CLAIM, [untrained], Verdict.NOT_TRAINED).endswith(" had not learned its task.")

@@ -13,7 +13,8 @@ TEMPLATES = {
     Verdict.IN_PART: "This study found only in part that {plain} ({tally}).",
     Verdict.OPEN: "This study cannot tell whether {plain}{could_show}.",
     Verdict.CONTRADICTED: "This study contradicts that {plain} ({against} of {judged} comparisons against it).",
-    Verdict.NOT_TRAINED: "This study cannot tell whether {plain}: a network that is needed had not learned its task.",
+    Verdict.NOT_TRAINED: "This study cannot tell whether {plain}: {untrained} of {judged} comparisons need a network that"
+    " had not learned its task{others}.",
     Verdict.NOT_TESTABLE: "This study cannot test whether {plain}: {why}.",
 }
 """By verdict."""
@@ -40,11 +41,14 @@ def sentence(claim: Claim, rows: Sequence[Mapping[str, Any]], found: Verdict) ->
         found: Its verdict.
     """
     judged = [row["outcome"] for row in rows if row["outcome"] != Outcome.SHOWN]
+    untrained = judged.count(Outcome.NOT_TRAINED)
     return TEMPLATES[found].format(
         plain=claim.plain,
         tally=f"{judged.count(Outcome.HOLDS)} of {len(judged)} comparisons hold",
         against=judged.count(Outcome.CONTRADICTED),
         judged=len(judged),
+        untrained=untrained,
+        others="; the others decide nothing" if untrained < len(judged) else "",
         could_show=_could_show(rows) if found is Verdict.OPEN else "",
         why=next((row["why"] for row in rows if row["outcome"] == Outcome.NOT_TESTABLE), ""),
     )
