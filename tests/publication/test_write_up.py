@@ -166,6 +166,15 @@ def test_write_up_without_tables_is_refused(tmp_path, capsys):
     assert not (tmp_path / "x.md").exists()
 
 
+def test_the_default_page_is_not_overwritten_by_another_study(tmp_path, monkeypatch, capsys):
+    """Other results or another configuration need a page of their own."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results" / "tables").mkdir(parents=True)
+    assert main(["write-up", "--results", "results/cells"]) == 1
+    assert "--output: missing" in capsys.readouterr().err
+    assert not (tmp_path / "docs").exists()
+
+
 def test_unknown_verdict_is_refused(tmp_path):
     """A claims table of another program is not believed."""
     write_claims(tmp_path, [claim("C1", "certainly true", "yes")])

@@ -65,14 +65,32 @@ def test_what_our_results_say_is_quoted_with_numbers(folder, data):
     assert f"({data} data" in said
     ledger = pd.concat([pd.read_csv(path) for path in (ROOT / folder / "tables").glob("claims*.csv")])
     row = ledger[(ledger["claim"] == "C6") & ledger["effect"].notna()].iloc[0]
-    assert (
-        f"     {row['outcome']}: {row['comparison']}, {row['structure']} in {row['dataset']}: {row['effect']:+.3f} ["
-        in said
-    )
+    effect = f"{row['effect']:+.3f}".replace("-", "−")
+    assert f"     {row['outcome']}: {row['comparison']}, {row['structure']} on {row['dataset']}: {effect} [" in said
+    for claim in ("C6", "C7", "C8", "C9"):
+        assert f"  {claim} " in said
+    # A mean is no difference, and no Dice lies below 0.
+    below = ledger[(ledger["claim"] == "C8") & ledger["effect"].notna()].iloc[0]
+    assert f"{below['comparison']}, {below['structure']} on {below['dataset']}: {below['effect']:.3f} [0.000, " in said
     assert "Label dropout improves the structure that is missing in one domain." in said
     assert "seeds a side" in said
     assert "Dice lost by background in their place" in said
     assert evidence(ROOT / "nowhere", of) == []
+
+
+def test_before_there_is_a_list_it_says_so(root):
+    """What the models would hide is not known yet, and advice on what is annotated does not stand for it."""
+    text = (root / "config/cells.yaml").read_text(encoding="utf-8")
+    (root / "mine.yaml").write_text(text.replace("experiments_cells.tsv", "experiments_mine.tsv"), encoding="utf-8")
+    said = advise(root / "mine.yaml", root, {})
+    assert "config/experiments_mine.tsv: not there yet, so nothing is said of what its models would hide." in said
+
+
+def test_a_structure_that_nobody_annotates_is_named(root):
+    """Hidden at random, as often as where it is missing, in pictures that never had it."""
+    text = (root / "config/cells.yaml").read_text(encoding="utf-8")
+    (root / "mine.yaml").write_text(text.replace(", cytoplasm: 128}", "}"), encoding="utf-8")
+    assert "cytoplasm: annotated nowhere" in advise(root / "mine.yaml", root, {})
 
 
 def test_a_missing_folder_is_named(root):

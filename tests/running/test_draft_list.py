@@ -57,6 +57,12 @@ def test_a_draft_is_a_study(root):
     assert set(claims) == {"C6", "C8", "C9", "C11", "C14"}
 
 
+def test_a_study_without_folders_is_told_so(root):
+    """The default study's data sets have a list already; nothing is drafted for them."""
+    with pytest.raises(ValueError, match=r"datasets: none with format: folder \(expected two or more folders"):
+        draft_list(ROOT / "config/config.yaml", root, "LA@unity")
+
+
 def test_a_list_that_is_there_is_kept(root):
     """Whoever has changed the draft does not lose it, and nothing is written half."""
     (root / "config/claims_mine.yaml").write_text("mine")

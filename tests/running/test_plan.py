@@ -144,6 +144,18 @@ def test_default_study_has_its_known_counts():
     assert set(table.loc[table["experiment"] == "2", "images"]) == {160 + 80 + 128}
 
 
+def test_page_on_clusters_has_the_counts_of_the_paper_s_study():
+    """How many trainings, steps and images the paper's study needs is what the plan says."""
+    page = (ROOT / "docs" / "study" / "cluster.md").read_text(encoding="utf-8")
+    config = read_configuration(ROOT / "config" / "paper.yaml", ROOT)
+    trainings = list_trainings(StudyPlan(config, read_list(ROOT / config["experiments"]), ROOT))
+    by_experiment = trainings.groupby("experiment")["trainings"].sum()
+    steps, images = ((trainings["trainings"] * trainings[name]).sum() / 1e6 for name in ("steps", "image_passes"))
+    assert f"- {by_experiment.sum()} trainings ({by_experiment['grid']} of them the grid search)" in page
+    assert f"{steps:.1f} million steps, {images:.0f} million images processed" in page
+    assert f"Experiment 4 accounts for {by_experiment['4']} of the trainings" in page
+
+
 def test_paper_study_is_what_the_data_sets_report():
     """Real data sets count with the numbers of their modules."""
     assert images_by_dataset(default_plan("paper.yaml")) == {"camus": 2000, "unity": 400, "echonet": 20048}

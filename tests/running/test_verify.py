@@ -170,6 +170,13 @@ def test_missing_input_is_said_and_no_alarm(study, capsys):
     assert PREPARED in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("study")
+def test_folder_without_results_is_no_success(capsys):
+    """A misspelt folder ends with one line and the status of a failure, not with zero files as recorded."""
+    assert main(["verify", "--results", "results/tables"]) == 1
+    assert "results/tables: nothing published" in capsys.readouterr().err
+
+
 def test_missing_result_is_said(study):
     """A sidecar without its table is no table."""
     (study / TABLE).unlink()

@@ -75,14 +75,19 @@ def _write_up_flags(parser: argparse.ArgumentParser) -> None:
         default=Path("config/config.yaml"),
         help="configuration of the study, merged over the default one",
     )
-    parser.add_argument("--output", type=Path, default=Path("docs/reproduction.md"), help="Markdown file")
+    parser.add_argument(
+        "--output", type=Path, help="Markdown file (default for the default study: docs/reproduction.md)"
+    )
 
 
 def write_up(arguments: argparse.Namespace) -> None:
     """Verb `write-up`."""
     from labeldropout.publication.write_up import write_up
 
-    write_up(arguments.results, arguments.config, arguments.output)
+    is_default = (arguments.results, arguments.config) == (Path("results"), Path("config/config.yaml"))
+    if arguments.output is None and not is_default:
+        raise ValueError("--output: missing (expected, as docs/reproduction.md is about the default study).")
+    write_up(arguments.results, arguments.config, arguments.output or Path("docs/reproduction.md"))
 
 
 VERBS = (

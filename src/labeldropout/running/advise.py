@@ -16,12 +16,14 @@ import pandas as pd
 from jaxtyping import Int
 from scipy.stats.contingency import association
 
-from labeldropout.case import DatasetError
+from labeldropout.analysis.claims.judge import CLAIMS, CLAIMS_TEXT
+from labeldropout.analysis.claims.words import cell_words, effect_words
 from labeldropout.configuration import read_configuration
 from labeldropout.data.catalogue import DATASETS
 from labeldropout.data.folder.matching import Pair, find_pairs
 from labeldropout.data.folder.options import Options, options_of
 from labeldropout.data.folder.table import what_is_said
+from labeldropout.files import read_table
 from labeldropout.provenance import file_sha256
 from labeldropout.running.data_sets import FOLDER, channels_of, formats_of, not_there
 from labeldropout.running.study_list import read_list
@@ -29,7 +31,7 @@ from labeldropout.running.study_list import read_list
 EVIDENCE = {Path("results"): "the default study, on hearts", Path("results/cells"): "the study on white blood cells"}
 """Results of this repository, and what they are of."""
 
-_CLAIMS = ("C6", "C8", "C9", "C11", "C13", "C14", "C15", "C16")
+_CLAIMS = ("C6", "C7", "C8", "C9", "C11", "C13", "C14", "C15", "C16")
 """What is worth knowing before a training, of the claims in a ledger."""
 
 
@@ -72,10 +74,7 @@ def _pairs_of(name: str, settings: Mapping[str, Any], root: Path) -> tuple[Path,
     raw = root / settings["raw"]
     if not raw.is_dir():
         raise ValueError(not_there(name, settings, FOLDER))
-    try:
-        options = options_of(settings.get("options", {}))
-    except DatasetError as error:
-        raise ValueError(f"datasets.{name}: {error}") from error
+    options = options_of(settings.get("options", {}))
     return raw, options, find_pairs(name, raw, options)
 
 
@@ -168,7 +167,7 @@ def _hide(annotated: Sequence[Annotated], cell: str) -> list[Annotated]:
         for (structure, dataset), share in hidden.items():
             if structure == one.structure and dataset in n_with:
                 n_with[dataset] = round(n_with[dataset] * (1 - float(share)))
-            elif structure == one.structure:  # as many as another data set has, drawn from all
+            elif structure == one.structure and sum(n_with.values()):  # as many as another data set has, drawn from all
                 left = 1 - n_with[share] / sum(n_with.values())
                 n_with = {name: round(n * left) for name, n in n_with.items()}
         found.append(Annotated(one.structure, one.datasets, tuple(n_with.values()), one.n_all))
@@ -215,10 +214,6 @@ def _say_partial(one: Annotated) -> list[str]:
     ]
 
 
-def _interval(row: pd.Series) -> str:
-    return f"{row['effect']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}], {row['n_seeds']:.0f} seeds a side"
-
-
 def evidence(results: Path, of: str) -> list[str]:
     """What the tables of a study say of the remedies, in sentences with numbers; empty if they are not there.
 
@@ -229,15 +224,15 @@ def evidence(results: Path, of: str) -> list[str]:
     ledgers = [path for name in ("claims", "claims_instrument") if (path := results / f"tables/{name}.csv").is_file()]
     if not ledgers:
         return []
-    table = pd.concat([pd.read_csv(path) for path in ledgers], ignore_index=True)
+    table = pd.concat([read_table(path, CLAIMS, CLAIMS_TEXT) for path in ledgers], ignore_index=True)
     said = [f"In {of} ({', '.join(sorted(table['data'].unique()))} data, {results}/tables):"]
     for name in [name for name in _CLAIMS if (table["claim"] == name).any()]:
         rows = table[table["claim"] == name]
         said.append(f"  {name} {rows['verdict'].iloc[0]}: {rows['statement'].iloc[0]}")
-        for _, row in rows[rows["effect"].notna()].iterrows():
-            said.append(
-                f"     {row['outcome']}: {row['comparison']}, {row['structure']} in {row['dataset']}: {_interval(row)}"
-            )
+        said += [
+            f"     {row.outcome}: {row.comparison}, {cell_words(row)}: {effect_words(row)}, {row.n_seeds} seeds a side"
+            for row in rows[rows["effect"].notna()].itertuples()
+        ]
     parts = results / "tables/decomposition.csv"
     if parts.is_file():
         lost = pd.read_csv(parts)
@@ -273,10 +268,12 @@ def advise(configuration: Path, root: Path, evidence_of: Mapping[Path, str]) -> 
         used = {*row["train_on"].split("+"), *row["evaluated_on"].split("+")}
         channels_of([name for name in datasets if name in used], config["datasets"])
     lines = [f"Study {config['study']} ({configuration}): what is annotated", "", *_say(annotated)]
+    if not rows:
+        lines.append(f"{config['experiments']}: not there yet, so nothing is said of what its models would hide.")
     lines += _say_shared(config, [name for name in datasets if name in mine], root)
     for cell in dict.fromkeys(row["hidden"] for row in rows if row["hidden"]):
         models = [row["model"] for row in rows if row["hidden"] == cell]
         lines += ["", f"With {cell} hidden in training ({', '.join(models)}):", "", *_say(_hide(annotated, cell))]
-    lines += ["", "What our own results say (differences of Dice with intervals over patients and seeds):"]
+    lines += ["", "What our own results say (Dice, with intervals over patients and seeds):"]
     quoted = [line for results, of in evidence_of.items() for line in evidence(root / results, of)]
     return "\n".join([*lines, *(quoted or ["nothing yet: no ledger is there."])])

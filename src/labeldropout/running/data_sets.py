@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 from typing import Any
 
+from labeldropout.case import DatasetError
+from labeldropout.data.folder.options import options_of
 from labeldropout.fingerprint import keys_of
 from labeldropout.heart import FOREGROUND
 from labeldropout.labels import number_structures, values_of
@@ -29,8 +31,8 @@ def formats_of(datasets: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
         datasets: Section `datasets` of the configuration.
 
     Raises:
-        ValueError: A format is unknown, is that of a data set with another name, or a folder has the name of another
-            format.
+        ValueError: A format is unknown, is that of a data set with another name, a folder has the name of another
+            format, or an option of a folder is unknown or wrong.
     """
     formats = {name: str(settings.get("format", name)) for name, settings in datasets.items()}
     for name, form in formats.items():
@@ -45,6 +47,11 @@ def formats_of(datasets: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
                 f"configuration: datasets.{name}: format {FOLDER} (expected a name that no data set of the paper has:"
                 " the default settings of that one would be mixed with these)."
             )
+        if form == FOLDER:
+            try:
+                options_of(datasets[name].get("options", {}))
+            except DatasetError as error:
+                raise ValueError(f"configuration: datasets.{name}: {error}") from error
     return formats
 
 

@@ -143,6 +143,8 @@ def _place(hide: str, structures: Sequence[str], datasets: Mapping[str, Mapping[
     Raises:
         ValueError: They are not those of the configuration, or cannot be hidden.
     """
+    if not datasets:
+        raise ValueError(f"datasets: none with format: {FOLDER} (expected two or more folders of your own).")
     structure, _, dataset = hide.partition("@")
     for what, name, valid in (("structure", structure, structures), ("data set", dataset, list(datasets))):
         if name not in valid:

@@ -41,18 +41,24 @@ class OtherStudies:
         Raises:
             ValueError: It is not there; the message says how to make it.
         """
-        variables = "ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41"
-        how = f"{variables} snakemake --cores all claims --configfile config/instructions.yaml"
-        return self._made("results/instructions/tables/claims.csv", "that of another instruction set", how)
+        return self._made("results/instructions/tables/claims.csv", "that of another instruction set", self._how())
 
     def scores(self) -> list[str]:
         """The scores of these models, on which that ledger rests, in the order of their names.
 
         Raises:
-            ValueError: The ledger is not there.
+            ValueError: The ledger or the scores are not there; scores are not in git, so a clone has the ledger alone.
         """
-        study = Path(self.ledger()).parents[1]
-        return sorted(path.relative_to(self.root).as_posix() for path in (self.root / study / "scores").glob("*.csv"))
+        folder = Path(self.ledger()).parents[1] / "scores"
+        found = sorted(path.relative_to(self.root).as_posix() for path in (self.root / folder).glob("*.csv"))
+        if not found:
+            raise ValueError(f"{folder}: no scores there (expected those behind the ledger): {self._how()} --forceall")
+        return found
+
+    @staticmethod
+    def _how() -> str:
+        variables = "ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41"
+        return f"{variables} snakemake --cores all claims --configfile config/instructions.yaml"
 
     def own_scores(self) -> list[str]:
         """The default study's scores of the same models.

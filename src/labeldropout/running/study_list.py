@@ -11,8 +11,14 @@ def read_list(path: Path) -> list[dict[str, str]]:
     """The rows of a list of experiments as they stand: cells by column.
 
     Raises:
-        ValueError: A column is not one of `COLUMNS`, or two rows have the same name; the message says which.
+        ValueError: There is no such file, a column is not one of `COLUMNS`, or two rows have the same name; the message
+            says which.
     """
+    if not path.is_file():
+        raise ValueError(
+            f"{path}: not there (expected the study's list of experiments): `labeldropout draft-list` writes one to"
+            " begin with for folders of your own."
+        )
     with path.open(newline="", encoding="utf-8") as table:
         reader = csv.DictReader(table, delimiter="\t")
         check_columns(list(reader.fieldnames or []), COLUMNS, str(path))

@@ -44,6 +44,9 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 
 
 _SHOWN = 12
+"""Digits of a hash in a message."""
+_NAMED = 3
+"""Inputs that are named in a message before the rest is counted."""
 
 
 @dataclass(frozen=True)
@@ -221,7 +224,8 @@ def _judge(root: _Root, file: str, record: Record, others: Iterable[tuple[str, s
     if not recorded:
         return Finding("no sidecar", file, f"{record.sidecar} has its inputs, and nothing its hash")
     if absent:
-        return Finding("input not here", file, ", ".join(absent))
+        more = f" and {len(absent) - _NAMED} more" if len(absent) > _NAMED else ""
+        return Finding("input not here", file, ", ".join(absent[:_NAMED]) + more)
     return Finding("as recorded", file)
 
 
@@ -248,7 +252,7 @@ def verify(results: Path, root: Path = Path()) -> list[Finding]:
         root: Root of the workflow, to which recorded names are relative.
 
     Raises:
-        ValueError: There is no such folder, or it is not below the root.
+        ValueError: There is no such folder, it is not below the root, or nothing is published in it.
     """
     if not results.is_dir():
         raise ValueError(f"{results}: no such folder (expected the results of a study).")
@@ -256,6 +260,8 @@ def verify(results: Path, root: Path = Path()) -> list[Finding]:
         raise ValueError(f"{results}: not below {root} (start in the root of the workflow, or name it by --root).")
     place = _Root(root, results)
     files, sidecars = _listed(place)
+    if not files and not sidecars:
+        raise ValueError(f"{results}: nothing published (expected {', '.join(_FOLDERS)} or trainings of a study).")
     records, findings = _records(place, sidecars)
     readers: dict[str, list[tuple[str, str]]] = {}
     for record in records:

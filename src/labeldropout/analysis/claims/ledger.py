@@ -22,11 +22,6 @@ from labeldropout.analysis.claims.words import (
 from labeldropout.analysis.typesetting import NOTHING, number, p_value
 
 
-def judged_effect(row: Any) -> str:
-    """Effect with the interval that decides, and its coverage where that is not 95 %."""
-    return effect_words(row) + ("" if row.confidence == 0.95 else f" ({100 * row.confidence:.0f} %)")
-
-
 def _line(row: Any) -> str:
     """A comparison in the ledger."""
     begin = f"*{row.outcome}*: {row.comparison}, {cell_words(row)}"
@@ -34,7 +29,7 @@ def _line(row: Any) -> str:
         return f"{begin} ({row.why})" if row.why else begin
     p = f"; p {p_value(row.p_patient)}, Holm {p_value(row.p_holm)}" if KINDS[row.kind].is_decided_by_p else ""
     after = [part for part in (seeds_words(row), could_show_words(row), training_words(row)) if part]
-    return "; ".join([f"{begin}: {judged_effect(row)}; n {row.n} ({row.n_patients}){p}", *after])
+    return "; ".join([f"{begin}: {effect_words(row)}; n {row.n} ({row.n_patients}){p}", *after])
 
 
 def comparison_lines(rows: Sequence[Any]) -> list[str]:
@@ -125,7 +120,7 @@ def typeset(table: pd.DataFrame) -> pd.DataFrame:
                 "Verdict": row.verdict,
                 "Comparison": f"{row.comparison}, {cell_words(row)}",
                 "Outcome": row.outcome,
-                "Effect [interval]": judged_effect(row) if not math.isnan(row.effect) else row.why or NOTHING,
+                "Effect [interval]": effect_words(row) if not math.isnan(row.effect) else row.why or NOTHING,
                 "Could show": number(row.could_show),
                 "n (patients)": f"{row.n} ({row.n_patients})",
                 "p, image": p_value(row.p_image),

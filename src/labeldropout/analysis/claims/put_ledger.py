@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from labeldropout.analysis.claims.ledger import comparison_lines, judged_effect, reported_words
+from labeldropout.analysis.claims.ledger import comparison_lines, reported_words
 from labeldropout.analysis.claims.minutes import minutes_of
 from labeldropout.analysis.claims.verdicts import Claim, read_ledger, verdict_counts
-from labeldropout.analysis.claims.words import cell_words
+from labeldropout.analysis.claims.words import cell_words, effect_words
 from labeldropout.files import read_json, replacing
 
 CLAIMS_MARK = "<!-- claims -->"
@@ -66,7 +66,7 @@ def result_lines(claims: Sequence[Claim], page: Page) -> str:
         if claim.name not in page.main:
             continue
         row = claim.deciding_row
-        found = row.why if math.isnan(row.effect) else judged_effect(row)
+        found = row.why if math.isnan(row.effect) else effect_words(row)
         lines.append(
             f"- **{claim.name}, {claim.verdict}**: {claim.sentence} Decided by: {row.comparison},"
             f" {cell_words(row)}: {found}"

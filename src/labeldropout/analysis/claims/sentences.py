@@ -13,8 +13,8 @@ TEMPLATES = {
     Verdict.IN_PART: "This study found only in part that {plain} ({tally}).",
     Verdict.OPEN: "This study cannot tell whether {plain}{could_show}.",
     Verdict.CONTRADICTED: "This study contradicts that {plain} ({against} of {judged} comparisons against it).",
-    Verdict.NOT_TRAINED: "This study cannot tell whether {plain}: {untrained} of {judged} comparisons need a network that"
-    " had not learned its task{others}.",
+    Verdict.NOT_TRAINED: "This study cannot tell whether {plain}: {untrained} of {judged} comparisons need a network"
+    " that had not learned its task{others}.",
     Verdict.NOT_TESTABLE: "This study cannot test whether {plain}: {why}.",
 }
 """By verdict."""

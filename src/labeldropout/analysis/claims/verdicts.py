@@ -154,7 +154,7 @@ def _effect(row: Any) -> str:
     """Effect with the interval that decides, and its coverage where that is not 95 %; the reason if there is none."""
     if math.isnan(row.effect):
         return row.why or NOTHING
-    return effect_words(row) + ("" if row.confidence == 0.95 else f" ({100 * row.confidence:.0f} %)")
+    return effect_words(row)
 
 
 def _images(row: Any) -> str:

@@ -18,12 +18,16 @@ def cell_words(row: Any) -> str:
     return f"{row.structure} on {row.dataset}{whose}{kit}"
 
 
-def effect_words(row: Any, low: str = "low", high: str = "high") -> str:
-    """Return the effect in the unit of its kind, with the interval of these two columns."""
-    ends = [float(getattr(row, column)) for column in (low, high)]
+def effect_words(row: Any) -> str:
+    """Return the effect in the unit of its kind, with the interval that decides and its coverage if that is not 95 %.
+
+    An interval of what cannot be below 0 is printed from 0 on.
+    """
     kind = KINDS[row.kind]
-    around = interval(*(kind.scale * end for end in ends), kind.decimals, signed=kind.is_signed)
-    return f"{number(kind.scale * row.effect, kind.decimals, signed=kind.is_signed)}{kind.unit} {around}"
+    low = row.low if kind.is_signed else max(row.low, 0.0)
+    around = interval(kind.scale * low, kind.scale * row.high, kind.decimals, signed=kind.is_signed)
+    confidence = "" if row.confidence == 0.95 else f" ({100 * row.confidence:.0f} %)"
+    return f"{number(kind.scale * row.effect, kind.decimals, signed=kind.is_signed)}{kind.unit} {around}{confidence}"
 
 
 def why_undecided(row: Any) -> str:

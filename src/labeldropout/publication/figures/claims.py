@@ -174,7 +174,7 @@ def _result(row: Any) -> str:
     if row.outcome == Outcome.NOT_TESTABLE or math.isnan(row.effect):
         return str(row.outcome)
     p = "" if math.isnan(row.p_holm) else f"; p {p_value(row.p_holm)}"
-    return f"{row.outcome}: {effect_words(row, 'low_95', 'high_95')}{p}; n {row.counted}"
+    return f"{row.outcome}: {effect_words(row)}{p}; n {row.counted}"
 
 
 def _legend(*, are_grouped: bool) -> list[Line2D | Patch]:

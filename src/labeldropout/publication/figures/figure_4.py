@@ -85,22 +85,16 @@ def _draw_curves(axes: Axes, table: pd.DataFrame, title: str, hidden: str, looks
                 linestyle=look["linestyle"],
                 label=f"{name}, benchmark (all labels)",
             )
-    reported = table[(table["seed"] == "all") & ~is_benchmark & table["reported"].notna()].sort_values("probability")
-    if len(reported):
-        axes.plot(
-            reported["probability"],
-            reported["reported"],
-            "x",
-            color="#B00020",
-            label="The paper's (real data)",
-            zorder=6,
-        )
+        reported = rows[rows["reported"].notna()]
+        if len(reported):
+            label = f"{name} in the paper (real data)"
+            axes.plot(reported["probability"], reported["reported"], "x", color=look["color"], zorder=6, label=label)
     axes.set(
         xlabel="Probability of label dropout",
         ylabel=f"Dice score, {title}",
         xlim=(-0.04, 1.04),
         ylim=(-0.03, 1.02),
-        title="(i) Mean and standard deviation over seeds; dots: each seed",
+        title="Mean and standard deviation over seeds; dots: each seed",
         xticks=np.linspace(0, 1, 6),
     )
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))

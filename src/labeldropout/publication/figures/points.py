@@ -10,7 +10,7 @@ from labeldropout.publication.figures.arms import Look
 
 _NOTE = (
     "Large marks: mean over images and seeds, with its 95 % interval over patients, not over seeds;"
-    " dots: each seed, where several."
+    " dots: each seed; a hollow mark is a single training."
 )
 
 
@@ -52,7 +52,7 @@ def one_per_kind(rows: pd.DataFrame, *columns: str) -> pd.DataFrame:
 
 
 def draw_point(axes: Axes, rows: pd.DataFrame, position: float, look: Look, *, seeds_below: float = 0.27) -> None:
-    """Draw the mean of a model with its interval, and a dot per seed where there are several.
+    """Draw the mean of a model with its interval, and a dot per seed where there are several; else a hollow mark.
 
     Args:
         axes: Axes with Dice along x.
@@ -81,9 +81,9 @@ def draw_point(axes: Axes, rows: pd.DataFrame, position: float, look: Look, *, s
         position,
         look.marker,
         markersize=8 if look.marker == "*" else 5.5,
-        color=look.colour,
-        markeredgecolor="0.15",
-        markeredgewidth=0.7,
+        color=look.colour if len(seeds) > 1 else "white",
+        markeredgecolor="0.15" if len(seeds) > 1 else look.colour,
+        markeredgewidth=0.7 if len(seeds) > 1 else 1.2,
         zorder=4,
     )
     if len(seeds) > 1:
