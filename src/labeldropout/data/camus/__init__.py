@@ -26,7 +26,7 @@ CITATION = (
 HOW_TO_GET = (
     "Download CAMUS_public (about 3.7 GB) from the CREATIS human heart collection, "
     "https://www.creatis.insa-lyon.fr/Challenge/camus/, under its licence (CC BY-NC-SA 4.0 according to third parties; "
-    "see LICENSE_TERMS.md in the download), and put it, or a link to it, at data/raw/camus, so that "
+    "see LICENSE_TERMS.md), and put it, or a link to it, at data/raw/camus, so that "
     "data/raw/camus/CAMUS_public/database_nifti/patient0001 exists. The older release with training/ and testing/ and "
     "the patients as MetaImage files are read as well."
 )
