@@ -178,6 +178,7 @@ def _result(row: Any) -> str:
 
 
 def _legend(*, are_grouped: bool) -> list[Line2D | Patch]:
+    counted = "images (patients)" if are_grouped else "images"
     return [
         *(
             Line2D([], [], linestyle="-", linewidth=1.0, label=f"{outcome}, with 95 % interval", **look)
@@ -185,5 +186,5 @@ def _legend(*, are_grouped: bool) -> list[Line2D | Patch]:
         ),
         Line2D([], [], color="0.2", linewidth=2.8, label="90 % interval that decides"),
         Patch(color=_REGION, label="where the interval has to lie (tests: and p < level)"),
-        Line2D([], [], linestyle="", label=f"p: after Holm; n: images{' (patients)' if are_grouped else ''}"),
+        Line2D([], [], linestyle="", label=f"p: of these trainings, after Holm; n: {counted}"),
     ]
