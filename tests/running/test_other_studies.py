@@ -13,7 +13,7 @@ def test_scores_behind_a_ledger_are_found_or_missed_by_name(tmp_path):
     with pytest.raises(ValueError, match=r"instructions/tables/claims\.csv: not there .* snakemake --cores all claims"):
         others.scores()
     (tables / "claims.csv").touch()
-    with pytest.raises(ValueError, match=r"results/instructions/scores: no scores there .* --forceall"):
+    with pytest.raises(ValueError, match=r"results/instructions/scores: no scores there .*: rm results/instructions"):
         others.scores()
     for name in ("e4-p00.csv", "e4-benchmark.csv"):
         path = tables.parent / "scores" / name

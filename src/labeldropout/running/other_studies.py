@@ -52,7 +52,8 @@ class OtherStudies:
         folder = Path(self.ledger()).parents[1] / "scores"
         found = sorted(path.relative_to(self.root).as_posix() for path in (self.root / folder).glob("*.csv"))
         if not found:
-            raise ValueError(f"{folder}: no scores there (expected those behind the ledger): {self._how()} --forceall")
+            ledger = self.ledger()
+            raise ValueError(f"{folder}: no scores there (expected those behind {ledger}): rm {ledger}; {self._how()}")
         return found
 
     @staticmethod
