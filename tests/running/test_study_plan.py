@@ -204,9 +204,17 @@ def test_a_study_names_its_own_structures_and_channels():
     assert study.biomarker_models == []
     assert not study.has_kit
     assert json.loads(study.comparison_settings())["unit"] == "images"
-    grouped = plan(own_rows(), selection={"model": "m"}, **own_pictures(options={"group": "patient"}))
+    by_patient = {"images": "pictures/{patient}_{name}.png", "masks": "masks/{patient}_{name}.png", "group": "patient"}
+    grouped = plan(own_rows(), selection={"model": "m"}, **own_pictures(options=by_patient))
     assert json.loads(grouped.comparison_settings())["unit"] == "patients"
     assert json.loads(plan().comparison_settings())["unit"] == "patients"
+
+
+def test_an_option_that_an_importer_would_refuse_is_refused_before():
+    """A misspelt or senseless option of a folder ends the planning, not the import an hour later."""
+    for options, words in (({"color": True}, "Did you mean 'colour'"), ({"group": "patient"}, "option group")):
+        with pytest.raises(ValueError, match=rf"configuration: datasets\.there: .*{words}"):
+            plan(own_rows(), selection={"model": "m"}, **own_pictures(options=options))
 
 
 def test_structures_that_hearts_number_otherwise_are_refused():

@@ -4,8 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 from typing import Any
 
-from labeldropout.case import DatasetError
-from labeldropout.data.folder.options import options_of
 from labeldropout.fingerprint import keys_of
 from labeldropout.heart import FOREGROUND
 from labeldropout.labels import number_structures, values_of
@@ -48,11 +46,19 @@ def formats_of(datasets: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
                 " the default settings of that one would be mixed with these)."
             )
         if form == FOLDER:
-            try:
-                options_of(datasets[name].get("options", {}))
-            except DatasetError as error:
-                raise ValueError(f"configuration: datasets.{name}: {error}") from error
+            _check_options(name, datasets[name])
     return formats
+
+
+def _check_options(name: str, settings: Mapping[str, Any]) -> None:
+    """Refuse an option of a folder that is unknown or wrong."""
+    from labeldropout.case import DatasetError  # noqa: PLC0415 - loads numpy, which the workflow does without
+    from labeldropout.data.folder.options import options_of  # noqa: PLC0415
+
+    try:
+        options_of(settings.get("options", {}))
+    except DatasetError as error:
+        raise ValueError(f"configuration: datasets.{name}: {error}") from error
 
 
 def structures_of_study(configured: Sequence[Mapping[str, Any]], formats: Iterable[str]) -> type[IntEnum]:
