@@ -16,7 +16,7 @@ from labeldropout.files import read_json, replacing
 
 CLAIMS_MARK = "<!-- claims -->"
 """Marks the beginning and the end of what is made from the tables on a page of claims."""
-WIDTH = 150
+WIDTH = 158
 """Characters per line of the README."""
 
 
