@@ -156,7 +156,7 @@ def _draw_row(axes: Axes, row: Any, place: float, height: float, lines: Sequence
     )
     axes.text(right, place, _result(row), transform=beside, ha="left", va="center", fontsize=7)
     if not _is_drawn(row):
-        if why := why_undecided(row):
+        if not is_shown and (why := why_undecided(row)):
             axes.text(0.01, place, why, transform=beside, fontsize=7, va="center", style="italic", color=_GREY)
         return
     ends = axes.get_xlim()
