@@ -49,10 +49,10 @@ class OtherStudies:
         Raises:
             ValueError: The ledger or the scores are not there; scores are not in git, so a clone has the ledger alone.
         """
-        folder = Path(self.ledger()).parents[1] / "scores"
+        ledger = self.ledger()
+        folder = Path(ledger).parents[1] / "scores"
         found = sorted(path.relative_to(self.root).as_posix() for path in (self.root / folder).glob("*.csv"))
         if not found:
-            ledger = self.ledger()
             raise ValueError(f"{folder}: no scores there (expected those behind {ledger}): rm {ledger}; {self._how()}")
         return found
 
