@@ -173,8 +173,7 @@ def _words(text: object) -> str:
 
 
 _THESE_TRAININGS = (
-    "Intervals and p speak of other patients and of these very trainings: the chance between trainings is in the ledger"
-    " of claims alone."
+    "Intervals and p speak of other patients and of these very trainings: the chance between trainings is not in them."
 )
 """Said under every table whose tests do not resample seeds."""
 
