@@ -244,6 +244,7 @@ rule biomarkers_measure:
     input:
         predictions="<results>/predictions/{model}.npz",
         cases=ask(STUDY.test_cases),
+        truth=ask(STUDY.true_masks),
         hearts=ask(STUDY.true_hearts),
     output:
         table="<results>/biomarkers/{model}.csv",
@@ -259,12 +260,12 @@ rule biomarkers_measure:
         code=fingerprint("analysis.biomarkers.measure:measure_model"),
         structures=ask(STUDY.segmented_structures),
         cases=folders("cases"),
-        hearts=flag("--hearts", files("hearts")),
+        truth=flag("--truth", folders("truth")),
         simulated=ask(STUDY.model_simulated),
     shell:
         "labeldropout biomarkers measure --model {wildcards.model}"
         " --structures {params.structures:q} --predictions {input.predictions:q}"
-        " --cases {params.cases:q} {params.hearts:q} --simulated {params.simulated}"
+        " --cases {params.cases:q} {params.truth:q} --simulated {params.simulated}"
         " --output {output.table:q} > {log:q} 2>&1"
 
 

@@ -29,6 +29,11 @@ def reading_in_units(reading: pd.DataFrame, unit: str) -> pd.DataFrame:
     return said.loc[:, ~said.columns.duplicated()]
 
 
+def count_trainings(table: pd.DataFrame) -> dict[str, int]:
+    """How many trainings of every model are behind a table with a row `all` beside those of each seed."""
+    return table.loc[table["seed"] != "all"].groupby("model")["seed"].nunique().to_dict()
+
+
 def write_with_readings(
     table: pd.DataFrame,
     columns: Mapping[str, str],

@@ -66,6 +66,12 @@ def interval(low: float, high: float, decimals: int = 3, *, signed: bool = False
     return f"[{number(low, decimals, signed=signed)}, {number(high, decimals, signed=signed)}]"
 
 
+def with_interval(value: float, low: float, high: float, decimals: int = 3, *, signed: bool = False) -> str:
+    """Return `value [low, high]`; the value alone where there is no interval, and one dash where there is neither."""
+    text = number(value, decimals, signed=signed)
+    return text if math.isnan(low) or math.isnan(high) else f"{text} {interval(low, high, decimals, signed=signed)}"
+
+
 def p_value(p: float) -> str:
     """Return a p value with two significant digits, `<0.001` below that."""
     if math.isnan(p):

@@ -140,7 +140,9 @@ def _biomarkers_flags(parser: argparse.ArgumentParser) -> None:
     measure.add_argument("--model", required=True, help="its row in the list of experiments")
     measure.add_argument("--structures", nargs="+", required=True, help="what it segments: LV, LVM, LA")
     measure.add_argument("--cases", type=Path, nargs="+", required=True, help="stores of cases, one per data set")
-    measure.add_argument("--hearts", type=Path, nargs="*", default=[], help="hearts.csv of the simulated data sets")
+    measure.add_argument(
+        "--truth", type=Path, nargs="*", default=[], help="stores of the simulator's masks, with hearts.csv"
+    )
     add_paths(measure, "predictions", "output")
     agree = actions.add_parser("agree", help="compare the measurements of all models with reference and truth")
     agree.add_argument("--measured", type=Path, nargs="+", required=True, help="outputs of measure, one per model")
@@ -161,7 +163,7 @@ def biomarkers(arguments: argparse.Namespace) -> None:
             arguments.model,
             arguments.predictions,
             arguments.cases,
-            arguments.hearts,
+            arguments.truth,
             arguments.structures,
             arguments.output,
             simulated=simulated,

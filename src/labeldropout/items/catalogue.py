@@ -214,7 +214,7 @@ ITEMS: dict[str, Item] = {
         section=Section.OWN,
         title="A longer training: does the shortcut grow or fade?",
         question="Does a shortcut grow or fade with the length of training?",
-        caption="The same models after this study's optimisation steps and after those of the longer study.",
+        caption="The same models, trained anew for this study's optimisation steps and for those of the longer study.",
         alternative="Dice score of the structures that lack labels over the number of optimisation steps, one panel per"
         " data set and structure, with one line per model from the short to the long study, standard deviations over"
         " seeds and one dot per seed.",
@@ -224,10 +224,11 @@ ITEMS: dict[str, Item] = {
         section=Section.OWN,
         title="Experiment 9: a probe of the shortcut",
         question="Can the domain be told from what a model predicts?",
-        caption="How well the domain can be told from what a model predicts.",
+        caption="How well the domain can be told from what a model predicts, in images of one view.",
         alternative="Area under the ROC curve of a linear probe that tells each data set from the others, one panel per"
-        " data set and one row per model, from the set of structures drawn and from the logits at the pixels of the"
-        " left ventricle, the myocardium and the left atrium, with 95 percent intervals and the chance level.",
+        " data set and one row per model, from which structures are drawn and from the logits at the pixels of the"
+        " left ventricle, the myocardium and the left atrium in images of one view, with 95 percent intervals and the"
+        " chance level.",
         is_listed=True,
     ),
     "table_1": Item(
@@ -289,8 +290,8 @@ ITEMS: dict[str, Item] = {
         name="biomarkers",
         section=Section.BIOMARKERS,
         title="Biomarkers",
-        question="Are volumes and ejection fractions read off the masks good enough for a clinician?",
-        caption="What clinicians read off the masks, predicted against reference.",
+        question="How far are volumes and ejection fractions read off the masks from reference and truth?",
+        caption="What clinicians read off the masks: predicted against reference, and the atrium against the truth.",
         alternative="Bland-Altman plots: predicted minus reference ejection fraction and left ventricular volume, over"
         " the reference, and predicted minus true atrial emptying fraction, over the truth; one row per measure and"
         " data set, one column per model that was tested on all data sets (the other models are in the table), with"

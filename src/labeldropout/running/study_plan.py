@@ -294,10 +294,17 @@ class StudyPlan:
         """Stores of the data sets that the model is evaluated on."""
         return self.data_of(model, "cases", self.experiments[model].evaluated_on)
 
+    def _simulated_tests(self, model: str) -> list[str]:
+        """The simulated data sets that the model is evaluated on."""
+        return [name for name in self.experiments[model].evaluated_on if name in self.simulated]
+
     def true_hearts(self, model: str) -> list[str]:
         """Volumes of the simulated hearts that the model is evaluated on."""
-        names = [name for name in self.experiments[model].evaluated_on if name in self.simulated]
-        return [f"<data>/{self.tree_of(model)}truth/{name}/hearts.csv" for name in names]
+        return [f"<data>/{self.tree_of(model)}truth/{name}/hearts.csv" for name in self._simulated_tests(model)]
+
+    def true_masks(self, model: str) -> list[str]:
+        """Stores of the simulator's masks of these hearts."""
+        return self.data_of(model, "truth", self._simulated_tests(model))
 
     def segmented_structures(self, model: str) -> list[str]:
         """Names of what the model segments."""
@@ -310,9 +317,8 @@ class StudyPlan:
 
     def known_structures(self, model: str) -> list[str]:
         """Stores that show structures which a data set does not label: the truth, or the observer's masks."""
-        names = [name for name in self.experiments[model].evaluated_on if name in self.simulated]
         observed = [] if self.has_simulated_observer else self.observed_masks(model)
-        return [*self.data_of(model, "truth", names), *observed]
+        return [*self.true_masks(model), *observed]
 
     def probe_settings(self, model: str) -> str:
         """How a probe resamples, as JSON."""

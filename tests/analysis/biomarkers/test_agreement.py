@@ -73,6 +73,10 @@ def test_seeds_are_averaged_after_they_were_compared():
     true = np.arange(40.0, 60.0)
     found = over_seeds([agree(true + 5, true), agree(true - 5, true)])
     assert (found.n, found.bias, found.mae) == (20, 0, 5)
+    # Every difference is 5 or -5, so the limits of any one training are not those of their mean.
+    assert (found.sd, found.bias_sd) == (0, pytest.approx(50**0.5))
+    assert found.limits == pytest.approx((-1.96 * 50**0.5, 1.96 * 50**0.5), abs=1e-3)
+    assert found.bias_interval == (0, 0), "over patients alone"
 
 
 def test_a_training_of_which_nothing_could_be_measured_is_not_averaged_away():

@@ -128,13 +128,14 @@ def test_the_atrium_is_cut_across_the_line_from_the_ventricle():
 
 
 def test_a_speck_of_an_atrium_is_not_plausible():
-    """Full at ES and four pixels at ED, or the reverse, empties by any number: the reason stands beside it."""
+    """Four pixels when it is full (ES) have no fraction, else one patient decided a mean; at ED it empties fully."""
     speck = heart(la=None)
     speck[240:242, 80:82] = Structure.LA
-    found = measure_patient(pictures((View.A4C,), heart(), speck))
-    fraction = next(value for key, value in found.items() if key[0] == "la_emptying_fraction_discs")
-    assert fraction.value < -10_000
-    assert fraction.reasons == {"too small"}
+    for ed, es, expected in ((heart(), speck, math.nan), (speck, heart(), 100)):
+        found = measure_patient(pictures((View.A4C,), ed, es))
+        fraction = next(value for key, value in found.items() if key[0] == "la_emptying_fraction_discs")
+        assert fraction.value == pytest.approx(expected, abs=0.1, nan_ok=True)
+        assert fraction.reasons == {"too small"}
 
 
 def store_of(cases, folder):
@@ -240,7 +241,7 @@ def test_every_fraction_of_a_simulated_heart_has_a_truth(measured):
     patients = CaseStore(measured / "cases" / "camus").table["patient"].unique()
     volumes = {"LV_ED_ml": 100.0, "LV_ES_ml": 40.0, "LVM_ED_ml": 120.0, "LVM_ES_ml": 120.0}
     volumes |= {"LA_ED_ml": 30.0, "LA_ES_ml": 50.0}
-    hearts = measured / "hearts.csv"
+    hearts = measured / "cases" / "camus" / "hearts.csv"
     pd.DataFrame([{"patient": name, "group_name": name, **volumes, "ef_percent": 60.0} for name in patients]).to_csv(
         hearts, index=False
     )
@@ -249,7 +250,7 @@ def test_every_fraction_of_a_simulated_heart_has_a_truth(measured):
     }
     write_predictions(sorted(predictions.items()), measured / "t.npz")
     store = measured / "cases" / "camus"
-    measure_model("m", measured / "t.npz", [store], [hearts], ["LV", "LA"], measured / "t.csv", simulated=True)
+    measure_model("m", measured / "t.npz", [store], [store], ["LV", "LA"], measured / "t.csv", simulated=True)
     table = read_biomarkers(measured / "t.csv")
     fractions = table[table["unit"] == "percent"].set_index("measure")["truth"]
     assert set(fractions.index) == {
@@ -278,8 +279,10 @@ def table_of(rows):
                 "prediction": predicted,
                 "reference": math.nan,
                 "truth": 40.0 + patient,
+                "true_masks": 50.0 + patient,
                 "implausible_prediction": reasons,
                 "implausible_reference": "",
+                "implausible_true_masks": "",
                 "data": "simulated",
             }
             for seed, predictions, given in rows
@@ -300,13 +303,17 @@ def test_a_model_that_never_draws_the_structure_keeps_its_row(tmp_path):
     files = write_agreement([tmp_path / "m.csv", tmp_path / "n.csv"], tmp_path / "biomarkers", simulated=True)
     found = read_table(files[0], BIOMARKER_AGREEMENT, ("seed",))
     found = found[found["masks"] == "all"].set_index(["model", "seed"])
+    true, found = found[found["measured"] == "true_masks"], found[found["measured"] == "prediction"]
     assert found.loc["m", ["n", "n_missing", "n_empty"]].to_numpy().tolist() == [[0, 4, 4]] * 2
     assert found.loc["m", "bias"].isna().all()
     assert found.loc["n", "n"].to_dict() == {"0": 0, "1": 4, "2": 4, "all": 0}
     assert found.loc[("n", "all"), "n_missing"] == pytest.approx(4 / 3)
     assert math.isnan(found.loc[("n", "all"), "bias"])
     assert found.loc[("n", "1"), "bias"] == pytest.approx(0.5)
-    assert "| 0 | 4.0 | 4.0 (empty 4.0) | – |" in files[1].read_text().replace("– –", "–")
+    assert "| 0 | 4.0 | 4.0 (empty 4.0) | – | – | – | – | – | – |" in files[1].read_text()
+    # Without a reference, the simulator's masks show what plane and formula alone do: once, for both models.
+    assert files[1].read_text().count("| true masks | – | echonet | la emptying fraction discs ED+ES (percent) |") == 1
+    assert (true["bias"] == 10).all()
     draw_figure(
         item="biomarkers",
         tables=[files[0], files[3]],
@@ -317,6 +324,7 @@ def test_a_model_that_never_draws_the_structure_keeps_its_row(tmp_path):
         simulated=True,
         output=tmp_path / "f",
     )
+    assert "bias of the true masks" in (tmp_path / "f.svg").read_text()
     assert (tmp_path / "f.svg").read_text().count("nothing could be measured") == 2
 
 
@@ -380,9 +388,11 @@ def test_the_reference_is_shown_once(measured):
         table = read_biomarkers(path)
         write_table(table.assign(truth=table["reference"] - 1), path, BIOMARKERS)
     files = write_agreement(tables, measured / "once", simulated=True)
-    rows = [row for row in files[1].read_text().splitlines() if row.startswith("| reference masks | camus | lv volume")]
+    rows = [
+        row for row in files[1].read_text().splitlines() if row.startswith("| reference masks | – | camus | lv vol")
+    ]
     assert len(rows) == 2  # biplane at ED and ES
-    assert files[1].read_text().count("| two | camus | lv volume biplane ED (ml) | truth |") == 1
+    assert files[1].read_text().count("| two | 2 | camus | lv volume biplane ED (ml) | truth |") == 1
 
 
 def test_a_prediction_of_an_unknown_case_is_refused(measured):
@@ -411,7 +421,7 @@ def test_volumes_of_simulated_hearts_are_those_of_their_solids(tmp_path):
         "m",
         tmp_path / "m.npz",
         [truth],
-        [truth / "hearts.csv"],
+        [truth],
         ["LV", "LVM", "LA"],
         tmp_path / "m.csv",
         simulated=True,
@@ -423,6 +433,7 @@ def test_volumes_of_simulated_hearts_are_those_of_their_solids(tmp_path):
     fractions = table[table["measure"] == "lv_ejection_fraction_biplane"]
     assert (np.abs(fractions["prediction"] - fractions["truth"]) < 4).all()
     assert (table["prediction"] == table["reference"]).all()
+    assert (table["prediction"] == table["true_masks"]).all()
 
     def shares(measure):
         of_measure = table[table["measure"] == measure]

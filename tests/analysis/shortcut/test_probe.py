@@ -15,8 +15,9 @@ from labeldropout.analysis.shortcut.probe import (
     probe_model,
     probe_trainings,
     read_images,
+    shared_view,
 )
-from labeldropout.analysis.shortcut.table import SHORTCUT, write_probes
+from labeldropout.analysis.shortcut.table import SHORTCUT, read_probes, write_probes
 from labeldropout.case import Case
 from labeldropout.data.case_store import CaseStore, write_cases
 from labeldropout.data.import_report import ImportReport
@@ -51,6 +52,7 @@ def images():
         domains=np.repeat([0, 1, 2], 24),
         patients=np.array([f"{index // 24}-{index // 2}" for index in range(72)]),
         names=("camus", "unity", "echonet"),
+        view="A4C",
     )
 
 
@@ -113,8 +115,7 @@ def few_patients(images, n_patients):
     """The images without all but some patients of the third data set."""
     there = list(dict.fromkeys(images.patients[images.domains == 2]))[:n_patients]
     kept = (images.domains < 2) | np.isin(images.patients, there)
-    masks = {structure: images.truth[structure][kept] for structure in STRUCTURES}
-    return Images(images.pixels[kept], masks, images.domains[kept], images.patients[kept], images.names)
+    return images.of(kept, images.view)
 
 
 def test_a_domain_of_few_patients_is_left_out_and_the_others_are_told_apart(images):
@@ -180,6 +181,30 @@ def test_unknown_atria_are_taken_from_the_truth_on_the_network_s_grid(trained):
         read_images(folders[:1], [study.split], [])
 
 
+def test_a_view_that_all_data_sets_have_is_asked_about():
+    """Else a probe tells the view, which is no secret; of several shared views the one with most patients decides."""
+    domains = np.repeat([0, 1], [6, 4])
+    patients = np.array([*"aabbcc", *"defg"])
+    four = np.array([*["A2C", "A4C"] * 3, *["A4C"] * 4])
+    assert shared_view(four, domains, patients) == "A4C"
+    assert shared_view(np.array([*["A2C", "A4C"] * 3, "A4C", *["A2C"] * 3]), domains, patients) == "A2C"
+    assert shared_view(np.full(10, ""), domains, patients) == ""
+    assert shared_view(np.repeat(["A2C", "A4C"], [6, 4]), domains, patients) is None
+
+
+def test_images_of_another_view_are_left_out(trained):
+    """Half of the first data set's patients are seen in the one view that the second has."""
+    study, folders, _ = trained
+    for name, views in (("first", ["A2C", "A4C"] * 10), ("second", ["A4C"] * 20)):
+        path = study.root / "prepared" / name / "cases.csv"
+        table = pd.read_csv(path)
+        table.assign(view=views).to_csv(path, index=False)
+    images = read_images(folders, [study.split], [study.root / "truth"])
+    assert images.view == "A4C"
+    assert np.bincount(images.domains).tolist() == [10, 20]
+    assert len(images.pixels) == len(images.patients) == len(images.truth[Structure.LA]) == 30
+
+
 def test_a_probe_runs_from_files_to_a_figure_twice_alike(trained, monkeypatch):
     """Table, Markdown and figure are there, say that data are simulated, and have the same bytes twice."""
     monkeypatch.setitem(style.MODEL_TITLES, "small", "The title of a model")
@@ -205,7 +230,7 @@ def test_a_probe_runs_from_files_to_a_figure_twice_alike(trained, monkeypatch):
     assert b"simulated data" in written[0][3]
     assert written[0][1].startswith(b"Simulated data.")
     assert b">The title of a model</text>" in written[0][3]
-    table = read_table(study.root / "a" / "shortcut.csv", SHORTCUT, ("seed", "structure", "data"))
+    table = read_probes(study.root / "a" / "shortcut.csv")
     probes = table[table["feature"] != "share"]
     assert set(probes["domain"]) == {"first", "second", "all"}
     assert set(pd.unique(probes["seed"])) == {"0", "all"}
@@ -233,7 +258,7 @@ def test_a_probe_with_a_small_domain_still_gives_a_table_and_a_figure(trained):
         simulated=True,
         output=figure,
     )
-    rows = read_table(files[0], SHORTCUT, ("seed", "structure", "data")).set_index(["feature", "domain", "seed"])
+    rows = read_probes(files[0]).set_index(["feature", "domain", "seed"])
     row = rows.loc[("set", "second", "all")]
     assert row["n_patients"] == 4
     assert np.isnan(row["auc"])
@@ -245,13 +270,16 @@ def test_a_probe_with_a_small_domain_still_gives_a_table_and_a_figure(trained):
 def test_the_note_of_the_figure_is_not_cut_off(n_domains):
     """Also where there are few panels, and a sentence more on what was left out."""
     names = ["camus", "unity", "echonet"][:n_domains]
-    row = {"model": "m", "seed": "all", "feature": "set", "structure": ""}
+    row = {"model": "m", "feature": "set", "structure": "", "view": "A4C"}
     numbers = dict.fromkeys(("auc", "auc_low", "auc_high", "auc_chance"), 0.5)
-    table = pd.DataFrame([*({**row, **numbers, "domain": name} for name in names), {**row, "domain": "all"}])
+    of_seed = [*({**row, **numbers, "domain": name} for name in names), {**row, "domain": "all"}]
+    table = pd.DataFrame([{**row, "seed": seed} for seed in ("0", "all") for row in of_seed])
     figure = shortcut.draw(table, {}, {}, style.looks_of(CONFIGURATION["structures"]), simulated=True)
     figure.draw_without_rendering()
     note = figure.legends[0].get_title()
-    assert "No mark: too few patients" in note.get_text().replace("\n", " ")
+    text = note.get_text().replace("\n", " ")
+    assert text.startswith("A4C images only.")
+    assert "No mark: too few patients" in text
     place = note.get_window_extent()
     assert place.x0 > 0
     assert place.x1 < figure.bbox.x1
@@ -267,6 +295,7 @@ def test_the_probabilities_of_a_test_part_are_never_held_at_once(trained, monkey
         np.arange(2000) % 2,
         np.array([f"{index % 40}" for index in range(2000)]),
         images.names,
+        "A4C",
     )
     asked = []
 

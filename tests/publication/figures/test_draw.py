@@ -751,7 +751,7 @@ def test_a_decomposition_of_two_cells_or_models_is_refused(tmp_path):
 def test_two_lengths_of_training_stand_side_by_side(tmp_path):
     """A panel where labels are hidden, and one for each structure that only an observer drew."""
     rows = [
-        row | {"steps": steps, "study": study}
+        row | {"steps": steps, "study": study, "n_seeds": 2, "change": 0, "change_low": 0, "change_high": 0}
         for study, steps in (("short", 600), ("long", 2400))
         for row in _instrument_rows("training_length")
     ]

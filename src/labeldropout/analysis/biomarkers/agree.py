@@ -9,22 +9,24 @@ import pandas as pd
 
 from labeldropout.analysis.biomarkers.agreement import WORDS, Agreement, agree, over_seeds
 from labeldropout.analysis.biomarkers.chambers import REASONS
-from labeldropout.analysis.biomarkers.measure import _KEYS, _MEASURE, _TEXT, BIOMARKERS
-from labeldropout.analysis.readings import write_with_readings
+from labeldropout.analysis.biomarkers.measure import _KEYS, _MEASURE, _TEXT, BIOMARKERS, SOURCES
+from labeldropout.analysis.readings import count_trainings, write_with_readings
 from labeldropout.analysis.study import _DATA
-from labeldropout.analysis.typesetting import interval, number
+from labeldropout.analysis.typesetting import NOTHING, interval, number, with_interval
 from labeldropout.files import read_table, write_table
 
 BIOMARKER_AGREEMENT = {
     "model": "row of config/experiments.tsv",
-    "seed": "seed of the training, or all: means over seeds, the intervals those of one training",
+    "seed": "seed of the training, or all: means over seeds; the intervals are over patients, not over trainings",
     "dataset": "data set of the patients",
     **_MEASURE,
-    "measured": "prediction, or reference: what the formula alone does to the annotator's masks of this model's images",
+    "measured": "prediction; or reference, true_masks: what plane and formula alone make of the annotator's masks, or"
+    " of the simulator's, of this model's images",
     "against": "reference (masks of the same images) or truth (the simulated heart in three dimensions)",
     "masks": "all, or plausible: patients with an implausible mask on either side left out (row only if there are any)",
     "n": "patients with a number on both sides; seed all: the smallest over seeds",
-    "n_missing": "patients without a number on one side, such as a fraction of nothing; seed all: mean over seeds",
+    "n_missing": "patients without a number on one side, such as a fraction of an empty chamber; seed all: mean over"
+    " seeds",
     "n_implausible": "patients with an implausible mask on either side; seed all: mean over seeds",
     "n_empty": "of these, patients with an empty mask; a patient may have several reasons",
     "n_too_small": "patients with a mask too small for any chamber",
@@ -35,7 +37,8 @@ BIOMARKER_AGREEMENT = {
     "bias": "mean difference, measured minus against; seed all: empty if it is for one seed, like all that follow",
     "bias_low": "lower end of its 95 % interval",
     "bias_high": "upper end",
-    "sd": "standard deviation (n - 1) of the differences",
+    "bias_sd": "standard deviation (n - 1) of the bias over seeds; empty for one",
+    "sd": "standard deviation (n - 1) of the differences; seed all: of any training, within and between them",
     "limit_low": "lower limit of agreement, bias - 1.96 sd",
     "limit_low_low": "lower end of its 95 % interval",
     "limit_low_high": "upper end",
@@ -68,7 +71,8 @@ def _numbers(found: Agreement) -> dict[str, Any]:
         "bias": found.bias,
         "bias_low": found.bias_interval[0],
         "bias_high": found.bias_interval[1],
-        "sd": found.sd,
+        "bias_sd": found.bias_sd,
+        "sd": found.total_sd,
         "limit_low": low,
         "limit_low_low": low_interval[0],
         "limit_low_high": low_interval[1],
@@ -102,6 +106,9 @@ def _counts(table: pd.DataFrame, columns: Sequence[str]) -> dict[str, int]:
 def _compare(table: pd.DataFrame, measured: str, against: str) -> Iterator[dict[str, Any]]:
     """Rows of one measure of one model: each seed and all, all masks and, if some are not, the plausible ones."""
     seeds = sorted(int(seed) for seed in table["seed"].unique())
+    if measured != "prediction":
+        # Masks that are no predictions are the same under every seed.
+        seeds = seeds[:1]
     sides = [f"implausible_{side}" for side in (measured, against) if side != "truth"]
     doubtful = table[sides].ne("").any(axis=1)
     counts = [_counts(table[table["seed"] == seed], sides) for seed in seeds]
@@ -114,13 +121,12 @@ def _compare(table: pd.DataFrame, measured: str, against: str) -> Iterator[dict[
         missing = [len(of_seed) - one.n for of_seed, one in zip(rows, found, strict=True)]
         per_seed = zip(map(str, seeds), found, counts, missing, strict=True)
         whole = ("all", over_seeds(found), of_all, float(np.mean(missing)))
-        # The reference and the truth are the same under every seed.
         for seed, one, of_seed, n_missing in [*per_seed, whole] if measured == "prediction" else [whole]:
             yield {"seed": seed, "masks": masks, "n_missing": n_missing, **of_seed, **_numbers(one)}
 
 
 def agreement_table(biomarkers: pd.DataFrame) -> pd.DataFrame:
-    """How predictions agree with the references and the truth, and the references with the truth.
+    """How predictions agree with the references and the truth, and both kinds of given masks with the truth.
 
     Args:
         biomarkers: Tables `BIOMARKERS` of all models, one below the other.
@@ -131,13 +137,19 @@ def agreement_table(biomarkers: pd.DataFrame) -> pd.DataFrame:
     """
     found = []
     cell = ["model", "dataset", *_KEYS, "data"]
-    pairs = (("prediction", "reference"), ("prediction", "truth"), ("reference", "truth"))
+    pairs = (("prediction", "reference"), *((source, "truth") for source in SOURCES))
     for values, table in biomarkers.groupby(cell, sort=False):
         for measured, against in pairs:
             if table[against].notna().any() and (measured == "prediction" or table[measured].notna().any()):
                 fixed = {**dict(zip(cell, values, strict=True)), "measured": measured, "against": against}
                 found += [{**fixed, **row} for row in _compare(table, measured, against)]
     return pd.DataFrame(found, columns=list(BIOMARKER_AGREEMENT))
+
+
+_NO_READER = (
+    " References are simulated without a reader's error; reference masks and true masks against the truth show what"
+    " plane, sector and formula alone do."
+)
 
 
 _READ = (
@@ -150,6 +162,10 @@ _READ = (
 )
 
 
+_GIVEN = {"reference": "reference masks", "true_masks": "true masks"}
+"""Masks that are no model's."""
+
+
 def _implausible(row: Mapping[str, Any]) -> str:
     """How many patients have an implausible mask, and why, the commonest reason first."""
     counts = {reason: row[_column(reason)] for reason in REASONS if row[_column(reason)]}
@@ -157,34 +173,58 @@ def _implausible(row: Mapping[str, Any]) -> str:
     return number(row["n_implausible"], 1) + (f" ({why})" if why else "")
 
 
+_SAME = ("model", "seed", "dataset", *_KEYS, "measured", "against")
+
+
+def _bias(row: Mapping[str, Any]) -> str:
+    """A bias with its interval."""
+    return with_interval(row["bias"], row["bias_low"], row["bias_high"], 1, signed=True)
+
+
+def _is_new(shown: pd.DataFrame) -> pd.Series:
+    """Whether a row says something new: the simulator's masks do where there is no reference."""
+    cell = ["dataset", *_KEYS]
+    with_reference = shown.loc[shown["measured"] == "reference", cell].apply(tuple, axis=1)
+    return (shown["measured"] != "true_masks") | ~shown[cell].apply(tuple, axis=1).isin(set(with_reference))
+
+
 def _reading(table: pd.DataFrame) -> pd.DataFrame:
-    """Fractions and biplane volumes over all seeds and masks, rounded; single-plane volumes only without two planes."""
-    shown = table[table["measure"].isin(_READ) & (table["seed"] == "all") & (table["masks"] == "all")]
+    """Fractions and biplane volumes over all seeds, rounded; single-plane volumes only without two planes."""
+    shown = table[table["measure"].isin(_READ) & (table["seed"] == "all")]
     by_two_planes = shown["dataset"] + shown["measure"]
     other = shown["dataset"] + shown["measure"].str.replace("_discs", "_biplane")
     shown = shown[(other == by_two_planes) | ~other.isin(set(by_two_planes))]
+    shown = shown[_is_new(shown)]
+    of_plausible = {tuple(row[name] for name in _SAME): row for row in _records(shown, "plausible")}
+    trainings = count_trainings(table)
     is_model = shown["measured"] == "prediction"
-    shown = pd.concat([shown[~is_model], shown[is_model]])
-    # All models of a data set share its test images and their reference: one row shows what the formula does.
+    # All models of a data set share its test images and their masks: one row shows what the formula does.
     return pd.DataFrame(
         [
             {
-                "Model": row["model"] if row["measured"] == "prediction" else "reference masks",
+                "Model": row["model"] if row["measured"] == "prediction" else _GIVEN[row["measured"]],
+                "Trainings": trainings[row["model"]] if row["measured"] == "prediction" else NOTHING,
                 "Data set": row["dataset"],
                 "Measure": f"{row['measure'].replace('_', ' ')} {row['instant']} ({row['unit']})",
                 "Against": row["against"],
                 "n": row["n"],
                 "Undefined": number(row["n_missing"], 1),
                 "Implausible": _implausible(row),
-                "Bias": f"{number(row['bias'], 1, signed=True)}"
-                f" {interval(row['bias_low'], row['bias_high'], 1, signed=True)}",
+                "Bias": _bias(row),
+                "SD over trainings": number(row["bias_sd"], 1),
+                "Bias, plausible masks": _bias(of_plausible.get(tuple(row[name] for name in _SAME), row)),
                 "Limits of agreement": interval(row["limit_low"], row["limit_high"], 1, signed=True),
-                "MAE": f"{number(row['mae'], 1)} {interval(row['mae_low'], row['mae_high'], 1)}",
-                "r": f"{number(row['correlation'], 2)} {interval(row['correlation_low'], row['correlation_high'], 2)}",
+                "MAE": with_interval(row["mae"], row["mae_low"], row["mae_high"], 1),
+                "r": with_interval(row["correlation"], row["correlation_low"], row["correlation_high"], 2),
             }
-            for row in shown.to_dict("records")
+            for row in _records(pd.concat([shown[~is_model], shown[is_model]]), "all")
         ]
     ).drop_duplicates()
+
+
+def _records(table: pd.DataFrame, masks: str) -> list[dict[str, Any]]:
+    """The rows of all masks, or of plausible ones."""
+    return table[table["masks"] == masks].to_dict("records")
 
 
 def write_agreement(biomarkers: Sequence[Path], output: Path, *, simulated: bool) -> list[Path]:
@@ -201,8 +241,11 @@ def write_agreement(biomarkers: Sequence[Path], output: Path, *, simulated: bool
     patients = pd.concat([read_biomarkers(path) for path in biomarkers], ignore_index=True)
     table = agreement_table(patients)
     caption = (
-        "Biomarkers over patients, means over seeds, with 95 % intervals; a dash where a seed has no number. The CSV"
-        " has the other measures, every seed, and plausible masks alone."
+        "Biomarkers over patients, means over trainings, with 95 % intervals over patients, not over trainings; limits"
+        " of agreement are those of any one training. A dash where a training has no number. Plausible masks are of"
+        " other patients under every model, so models are not to be ranked by them. Whether a model is trained is said"
+        f" in the table of soundness.{_NO_READER if simulated else ''} The CSV has the other measures and every"
+        " training."
     )
     listed = output.with_name(f"{output.name}_patients.csv")
     files = write_with_readings(table, BIOMARKER_AGREEMENT, output, caption, _reading(table), simulated=simulated)

@@ -41,18 +41,25 @@ class Agreement:
     bias: float
     """Mean difference."""
     sd: float
-    """Standard deviation of the differences, n - 1."""
+    """Standard deviation of the differences, n - 1; of several trainings, within one of them."""
     mae: float
     """Mean absolute difference."""
     mae_sd: float
     """Standard deviation of the absolute differences."""
     correlation: float
     """Pearson's."""
+    bias_sd: float = math.nan
+    """Standard deviation of the bias over trainings, n - 1; NaN for one."""
+
+    @property
+    def total_sd(self) -> float:
+        """Standard deviation of the differences of any training: within trainings and between them."""
+        return self.sd if math.isnan(self.bias_sd) else math.hypot(self.sd, self.bias_sd)
 
     @property
     def limits(self) -> Pair:
-        """Limits of agreement: bias minus and plus 1.96 standard deviations."""
-        return self.bias - NORMAL * self.sd, self.bias + NORMAL * self.sd
+        """Limits of agreement: bias minus and plus 1.96 standard deviations, within and between trainings."""
+        return self.bias - NORMAL * self.total_sd, self.bias + NORMAL * self.total_sd
 
     def _around(self, centre: float, error: float) -> Pair:
         """Interval of Student's t with n - 1 degrees of freedom."""
@@ -61,13 +68,13 @@ class Agreement:
 
     @property
     def bias_interval(self) -> Pair:
-        """Interval for the bias."""
+        """Interval for the bias: over patients, not over trainings."""
         return self._around(self.bias, self.sd / math.sqrt(self.n) if self.n else math.nan)
 
     @property
     def limit_intervals(self) -> tuple[Pair, Pair]:
         """Intervals for both limits; their variance is s^2 (1/n + 1.96^2 / (2 (n - 1)))."""
-        error = self.sd * math.sqrt(1 / self.n + NORMAL**2 / (2 * (self.n - 1))) if self.n > 1 else math.nan
+        error = self.total_sd * math.sqrt(1 / self.n + NORMAL**2 / (2 * (self.n - 1))) if self.n > 1 else math.nan
         low, high = self.limits
         return self._around(low, error), self._around(high, error)
 
@@ -122,11 +129,13 @@ def agree(measured: Values, true: Values) -> Agreement:
 
 
 def over_seeds(seeds: Sequence[Agreement]) -> Agreement:
-    """Return the mean of the agreements of several trainings, not the agreement of their mean.
+    """Return the agreement of several trainings: means over them, not the agreement of their mean.
 
-    Averaging the measurements first would show an ensemble that nobody uses. The number of patients is the smallest,
-    so that the intervals are those of one training: more seeds are not more patients. What is NaN for one training is
-    NaN: a mean over the others would hide that nothing could be measured for that training.
+    Averaging the measurements first would show an ensemble that nobody uses. Variances are averaged, and the variance
+    of the bias over trainings is kept beside: limits of agreement count both, as a patient is measured by one training.
+    The number of patients is the smallest, so that the intervals are those of one training: more seeds are not more
+    patients. What is NaN for one training is NaN: a mean over the others would hide that nothing could be measured for
+    that training.
 
     Args:
         seeds: One per training.
@@ -135,10 +144,17 @@ def over_seeds(seeds: Sequence[Agreement]) -> Agreement:
     def mean(name: str) -> float:
         return float(np.mean([getattr(seed, name) for seed in seeds]))
 
+    def root_mean_square(name: str) -> float:
+        return math.sqrt(np.mean([getattr(seed, name) ** 2 for seed in seeds]))
+
     z = np.array([math.atanh(seed.correlation) for seed in seeds if abs(seed.correlation) < 1])
-    correlation = math.tanh(z.mean()) if z.size == len(seeds) else mean("correlation")
     return Agreement(
-        min(seed.n for seed in seeds),
-        *(mean(name) for name in ("mean", "bias", "sd", "mae", "mae_sd")),
-        correlation,
+        n=min(seed.n for seed in seeds),
+        mean=mean("mean"),
+        bias=mean("bias"),
+        sd=root_mean_square("sd"),
+        mae=mean("mae"),
+        mae_sd=root_mean_square("mae_sd"),
+        correlation=math.tanh(z.mean()) if z.size == len(seeds) else mean("correlation"),
+        bias_sd=float(np.std([seed.bias for seed in seeds], ddof=1)) if len(seeds) > 1 else math.nan,
     )

@@ -43,11 +43,14 @@ BIOMARKERS = {
     "dataset": "data set of the patient",
     "patient": "our identifier of the patient, in the test part",
     **_MEASURE,
-    "prediction": "from the predicted masks; an empty mask has area and volume 0; empty if undefined",
+    "prediction": "from the predicted masks; an empty mask has area and volume 0; empty if undefined, as is a fraction"
+    " of a chamber of which nothing, or too little, is drawn when it is full",
     "reference": "from the reference masks of the same images; empty where the structure is not annotated",
+    "true_masks": "from the simulator's masks of the same images: what plane and formula give; empty where unknown",
     "truth": "of the simulated heart in three dimensions; empty where unknown, and for areas",
     "implausible_prediction": "why no volume should be read from a predicted mask behind it, joined by ;",
     "implausible_reference": "the same of the reference masks",
+    "implausible_true_masks": "the same of the simulator's masks",
     **_DATA,
 }
 """`biomarkers/<model>.csv` and `tables/biomarkers_patients.csv`: one row per seed, patient and measure."""
@@ -77,7 +80,11 @@ _FRACTIONS = {Structure.LV: "lv_ejection_fraction", Structure.LA: "la_emptying_f
 _KEYS = ["measure", "structure", "views", "instant", "unit"]
 
 
-_TEXT = ("model", "dataset", "patient", *_KEYS, "implausible_prediction", "implausible_reference", "data")
+SOURCES = ("prediction", "reference", "true_masks")
+"""Whose masks are measured."""
+
+
+_TEXT = ("model", "dataset", "patient", *_KEYS, *(f"implausible_{source}" for source in SOURCES), "data")
 
 
 @dataclass(frozen=True)
@@ -150,9 +157,14 @@ def _volumes(planes: Sequence[_Chamber]) -> dict[str, float]:
     return {"biplane": volume_by_discs(*drawn)}
 
 
+def _full_and_emptied(structure: Structure) -> tuple[Instant, Instant]:
+    """When a chamber is largest and smallest: the ventricle is full at ED, the atrium at ES."""
+    return (Instant.ED, Instant.ES) if structure is Structure.LV else (Instant.ES, Instant.ED)
+
+
 def _fraction(structure: Structure, by_instant: Mapping[Instant, float]) -> float:
-    """Share of its largest volume that a chamber empties, in percent: the ventricle is full at ED, the atrium at ES."""
-    full, emptied = (Instant.ED, Instant.ES) if structure is Structure.LV else (Instant.ES, Instant.ED)
+    """Share of its largest volume that a chamber empties, in percent."""
+    full, emptied = _full_and_emptied(structure)
     return ejection_fraction(by_instant[full], by_instant[emptied])
 
 
@@ -177,10 +189,13 @@ def _of_chamber(structure: Structure, chambers: Mapping[tuple[str, str], _Chambe
         used = {instant: [chambers[view, instant] for view in views] for instant in Instant}
         reasons = frozenset[str]().union(*(plane.reasons for planes in used.values() for plane in planes))
         volumes = {instant: _volumes(planes) for instant, planes in used.items()}
-        for method in volumes[Instant.ED]:
+        full, _ = _full_and_emptied(structure)
+        # A share of next to nothing would have no bound, and one patient would decide every mean.
+        has_whole = not any({EMPTY, TOO_SMALL} & plane.reasons for plane in used[full])
+        for method in volumes[full]:
             of_method = {instant: volumes[instant][method] for instant in Instant}
             key = (f"{_FRACTIONS[structure]}_{method}", structure.name, "+".join(views), BOTH, "percent")
-            yield key, Value(_fraction(structure, of_method), reasons)
+            yield key, Value(_fraction(structure, of_method) if has_whole else math.nan, reasons)
 
 
 def measure_patient(pictures: Sequence[Picture]) -> dict[Key, Value]:
@@ -248,7 +263,7 @@ def measure_model(
     model: str,
     predictions: Path,
     cases: Sequence[Path],
-    hearts: Sequence[Path],
+    truth: Sequence[Path],
     structures: Sequence[str],
     output: Path,
     *,
@@ -260,7 +275,7 @@ def measure_model(
         model: Row of the list of experiments.
         predictions: `<model>.npz`.
         cases: Stores of the data sets on which the model was evaluated.
-        hearts: `hearts.csv` of the simulated ones.
+        truth: Stores with the simulator's masks of the simulated ones, and their `hearts.csv`.
         structures: Names of what it segments.
         output: The table.
         simulated: Whether any of the data are simulated.
@@ -269,9 +284,12 @@ def measure_model(
         ValueError: A predicted case is in no store, or does not fit it; the message names the archive.
     """
     segmented = frozenset(Structure[name] for name in structures)
-    truth = {
-        row["patient"]: row for path in hearts for row in read_table(path, text=("group_name",)).to_dict("records")
+    hearts = {
+        row["patient"]: row
+        for folder in truth
+        for row in read_table(folder / "hearts.csv", text=("group_name",)).to_dict("records")
     }
+    true_stores = [CaseStore(folder) for folder in truth]
     archive = read_predictions(predictions)
     by_seed: dict[int, dict[str, str]] = {}
     for key in archive:
@@ -283,20 +301,25 @@ def measure_model(
     )
     if lost:
         raise ValueError(f"{predictions}: case {min(lost)} is in none of the stores {[str(path) for path in cases]}.")
-    references: dict[tuple[str, ...], dict[Key, Value]] = {}
+    drawn: dict[tuple[str, ...], dict[str, dict[Key, Value]]] = {}
     found = []
     try:
         for store, (seed, keys) in product(stores, sorted(by_seed.items())):
             mine = store.table[store.table["case"].isin(set(keys))].sort_values(["patient", "case"])
             for (dataset, patient), of_patient in mine.groupby(["dataset", "patient"], sort=True):
-                maps = {case: archive[keys[case]] for case in of_patient["case"]}
+                images = tuple(of_patient["case"])
+                maps = {case: archive[keys[case]] for case in images}
                 predicted = measure_patient(_pictures(store, of_patient.index, maps, segmented))
-                cases_of_patient = tuple(of_patient["case"])
-                if cases_of_patient not in references:
-                    references[cases_of_patient] = measure_patient(_pictures(store, of_patient.index, None, segmented))
-                reference = references[cases_of_patient]
+                if images not in drawn:
+                    true = [
+                        picture
+                        for one in true_stores
+                        for picture in _pictures(one, one.table.index[one.table["case"].isin(images)], None, segmented)
+                    ]
+                    reference = _pictures(store, of_patient.index, None, segmented)
+                    drawn[images] = {"reference": measure_patient(reference), "true_masks": measure_patient(true)}
                 for key, value in predicted.items():
-                    drawn = reference.get(key)
+                    sources = {"prediction": value, **{name: of_it.get(key) for name, of_it in drawn[images].items()}}
                     found.append(
                         {
                             "model": model,
@@ -304,11 +327,12 @@ def measure_model(
                             "dataset": dataset,
                             "patient": patient,
                             **dict(zip(_KEYS, key, strict=True)),
-                            "prediction": value.value,
-                            "reference": drawn.value if drawn else math.nan,
-                            "truth": _true_value(key, truth[patient]) if patient in truth else math.nan,
-                            "implausible_prediction": "; ".join(sorted(value.reasons)),
-                            "implausible_reference": "; ".join(sorted(drawn.reasons)) if drawn else "",
+                            **{name: of_it.value if of_it else math.nan for name, of_it in sources.items()},
+                            "truth": _true_value(key, hearts[patient]) if patient in hearts else math.nan,
+                            **{
+                                f"implausible_{name}": "; ".join(sorted(of_it.reasons)) if of_it else ""
+                                for name, of_it in sources.items()
+                            },
                             "data": "simulated" if simulated else "real",
                         }
                     )

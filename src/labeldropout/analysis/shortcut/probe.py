@@ -3,7 +3,11 @@
 The paper's explanation is that where labels are missing in one domain, a network learns to recognise the domain and
 leaves out what is never drawn there. If so, the set of structures that it draws, or its logits at the pixels of a
 missing structure, reveal the domain. Images of different domains look different, and some of that reaches any logit; so
-the same probe at the pixels of the left ventricle, which is labelled everywhere, serves as a comparison.
+the same probe at the pixels of the left ventricle, which is labelled everywhere, serves as a comparison. It is not a
+control: its logits are those of all structures, the missing one among them.
+
+Data sets differ in their views, too, and a view changes what is seen; so only images of one view are asked about, one
+that all data sets have.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -39,7 +43,7 @@ from labeldropout.labels import Part, State
 from labeldropout.learning.model import BATCH_SIZE, Model, crop_of, load_model
 
 SMALLEST_SHARE = 0.001
-"""Smallest share of the grid that counts as drawn: 4 pixels of 64 x 64, a tenth of a small atrium."""
+"""Smallest share of the grid that counts as drawn: 5 pixels of 64 x 64, a tenth of a small atrium."""
 
 
 FLOOR = 1e-12
@@ -67,6 +71,29 @@ class Images:
     """Place of the data set in `names`."""
     patients: np.ndarray
     names: tuple[str, ...]
+    view: str
+    """The view of all images, empty if unknown; `all` where the data sets share none."""
+
+    def of(self, kept: np.ndarray, view: str) -> "Images":
+        """These images alone: bool (N,)."""
+        truth = {structure: masks[kept] for structure, masks in self.truth.items()}
+        return Images(self.pixels[kept], truth, self.domains[kept], self.patients[kept], self.names, view)
+
+
+def shared_view(views: np.ndarray, domains: np.ndarray, patients: np.ndarray) -> str | None:
+    """The view that all domains have: of several, the one with the most patients where it has the fewest.
+
+    Args:
+        views: View of every image; an empty text counts as a view.
+        domains: Domain of every image.
+        patients: The patient of every image.
+
+    Returns:
+        The view; None if the domains have none in common.
+    """
+    people = pd.DataFrame({"view": views, "domain": domains, "patient": patients}).drop_duplicates()
+    fewest = pd.crosstab(people["view"], people["domain"]).min(axis=1)
+    return str(fewest.idxmax()) if fewest.max() else None
 
 
 def _known_masks(prepared: Prepared, row: int, stores: Sequence[CaseStore]) -> dict[IntEnum, np.ndarray]:
@@ -89,7 +116,7 @@ def _known_masks(prepared: Prepared, row: int, stores: Sequence[CaseStore]) -> d
 
 
 def read_images(prepared: Sequence[Path], split: Sequence[Path], further: Sequence[Path]) -> Images:
-    """Read the test part of all data sets, with the pixels of every structure as far as they are known.
+    """Read the test part of all data sets in one view, with the pixels of every structure as far as they are known.
 
     Args:
         prepared: Prepared arrays, one folder per data set.
@@ -102,7 +129,7 @@ def read_images(prepared: Sequence[Path], split: Sequence[Path], further: Sequen
     if len(prepared) < 2:
         raise ValueError(f"{[str(path) for path in prepared]}: one domain (expected at least two to tell apart).")
     patients, stores = read_parts(split), [CaseStore(path) for path in further]
-    pixels, masks, domains, names, people = [], [], [], [], []
+    pixels, masks, domains, names, people, views = [], [], [], [], [], []
     for place, folder in enumerate(prepared):
         arrays = read_prepared(folder)
         rows = np.flatnonzero((part_of_cases(arrays.table, patients) == Part.TEST).to_numpy())
@@ -111,8 +138,11 @@ def read_images(prepared: Sequence[Path], split: Sequence[Path], further: Sequen
         domains += [place] * len(rows)
         names.append(str(arrays.table["dataset"].iloc[0]))
         people += [f"{place}/{name}" for name in arrays.table["patient"].iloc[rows]]
+        views += arrays.table["view"].iloc[rows].tolist()
     known = {structure: np.stack([of_image[structure] for of_image in masks]) for structure in masks[0]}
-    return Images(np.concatenate(pixels), known, np.array(domains), np.array(people), tuple(names))
+    images = Images(np.concatenate(pixels), known, np.array(domains), np.array(people), tuple(names), ALL)
+    view = shared_view(np.array(views), images.domains, images.patients)
+    return images if view is None else images.of(np.array(views) == view, view)
 
 
 @dataclass(frozen=True)
@@ -293,6 +323,7 @@ def probe_trainings(answers: Sequence[Answers], images: Images, draws: int, seed
                         "seed": name,
                         "feature": question.feature,
                         "structure": question.structure,
+                        "view": images.view,
                         "domain": ALL if domain == ALL else images.names[domain],
                         **numbers.get(domain, _NO_NUMBERS),
                         "n": int(mine.sum()),
@@ -316,6 +347,7 @@ def _shares(answers: Sequence[Answers], images: Images) -> list[dict[str, Any]]:
                     "seed": seed,
                     "feature": "share",
                     "structure": structure.name,
+                    "view": images.view,
                     "domain": images.names[place],
                     "share_drawn": share,
                     "n": int(mine.sum()),

@@ -139,9 +139,12 @@ def draw(
         for axes, model in zip(row, shown, strict=True):
             of_model = mine[mine["model"] == model]
             _draw_points(axes, of_model, line, reach, looks)
-            rows = line.of(agreement[(agreement["model"] == model) & (agreement["measured"] == "prediction")])
+            rows = line.of(agreement[agreement["model"] == model])
             rows = rows[rows["against"] == line.against]
-            _draw_limits(axes, rows[rows["seed"] == str(of_model["seed"].iloc[0])])
+            of_seed = rows["seed"] == str(of_model["seed"].iloc[0])
+            _draw_limits(axes, rows[of_seed & (rows["measured"] == "prediction")])
+            for found in _rows(rows[rows["measured"] == "true_masks"], "all"):
+                axes.axhline(found["bias"], color="#B00020", linewidth=1.0, linestyle=":", zorder=2)
             axes.set_ylim(-reach, reach)
             axes.grid(visible=True, axis="y")
         row[0].set_ylabel(line.label, fontsize=7)
@@ -232,4 +235,5 @@ def _legend() -> list[Line2D]:
         Line2D([], [], marker="o", markerfacecolor="none", label="implausible mask", **look),
         Line2D([], [], marker="^", label="beyond the axis", **look),
         Line2D([], [], color="0.1", linewidth=1.0, label="bias; dashed: limits of agreement; grey: 95 % intervals"),
+        Line2D([], [], color="#B00020", linewidth=1.0, linestyle=":", label="bias of the true masks (plane, formula)"),
     ]

@@ -16,7 +16,7 @@ from labeldropout.analysis.claims.judge import CLAIMS, CLAIMS_TEXT
 from labeldropout.analysis.decomposition import DECOMPOSITION
 from labeldropout.analysis.lengths import LENGTH_TEXT, LONG_SHORT
 from labeldropout.analysis.panels import PANEL_TABLE
-from labeldropout.analysis.shortcut.table import SHORTCUT
+from labeldropout.analysis.shortcut.table import read_probes
 from labeldropout.analysis.soundness import SOUNDNESS
 from labeldropout.analysis.spreads import FIGURE_TABLE, INSTRUMENT_TABLE
 from labeldropout.analysis.summarise import TRAINING_CURVES
@@ -344,7 +344,7 @@ def _draw_biomarkers(sources: Sources) -> Figure:
 
 def _draw_shortcut(sources: Sources) -> Figure:
     path = sources.only_table()
-    table = read_table(path, SHORTCUT, ("seed", "structure", "data"))
+    table = read_probes(path)
     if table.empty:
         raise ValueError(f"{path}: no row (expected at least one model).")
     return shortcut.draw(table, TITLES, style.MODEL_TITLES, sources.looks, simulated=sources.simulated)

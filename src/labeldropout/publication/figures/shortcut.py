@@ -6,7 +6,9 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
+from labeldropout.analysis.readings import count_trainings
 from labeldropout.heart import Structure
 from labeldropout.publication.figures.style import StructureLooks, by_known_order, set_title
 
@@ -17,7 +19,7 @@ _MARKERS = ("o", "^", "D", "v", "P", "X", "p", "h", "<", ">")
 
 
 def _marks(looks: StructureLooks) -> _Marks:
-    marks = {("set", ""): {"color": "0.35", "marker": "s", "label": "Set of structures drawn"}}
+    marks = {("set", ""): {"color": "0.35", "marker": "s", "label": "Which structures are drawn"}}
     for place, (structure, colour) in enumerate(looks.colours.items()):
         words = f"Logits at the {looks.within_sentence(structure.name)}"
         marker = _MARKERS[place % len(_MARKERS)]
@@ -62,14 +64,22 @@ def draw(
         axes.grid(visible=True, axis="x")
     panels[0].set_yticks(range(len(shown)), [models.get(name, name) for name in shown])
     panels[0].set_ylim(len(shown) - 0.5, -0.5)
-    handles, labels = panels[0].get_legend_handles_labels()
-    note = "Mean over seeds with 95 % interval over patients; dots: each seed; grey line: mean of permuted data sets."
+    handles = [
+        Line2D([], [], linestyle="none", marker=look["marker"], color=look["color"], label=look["label"], markersize=4)
+        for look in marks.values()
+    ]
+    views = {view for view in probes["view"] if view not in {"", "all"}}
+    note = f"{' and '.join(sorted(views))} images only. " if views else ""
+    note += (
+        "Mean over seeds with 95 % interval over patients, not over seeds; dots: each seed; a hollow mark is a single"
+        " training; grey line: mean of permuted data sets."
+    )
     if Structure.LV.name in looks.names:
-        note += f" The {Structure.LV.name} is labelled in all data sets: its logits are the control."
+        note += f" The {Structure.LV.name} is labelled in all data sets: the logits there are for comparison."
     if is_left_out:
         note += " No mark: too few patients for cross-validation."
     note = textwrap.fill(note, int(_LETTERS_PER_INCH * figure.get_figwidth()))
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, title=note, title_fontsize=6)
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, title=note, title_fontsize=6)
     set_title(figure, "Shortcut probe: can the data set be told from the model's answer?", simulated=simulated)
     return figure
 
@@ -77,6 +87,7 @@ def draw(
 def _draw_panel(axes: Axes, table: pd.DataFrame, shown: list[str], marks: _Marks) -> None:
     """The marks of one domain."""
     table = table.dropna(subset="auc")
+    trainings = count_trainings(table)
     if len(table):
         axes.axvline(float(table.loc[table["seed"] == "all", "auc_chance"].mean()), color="0.55", linewidth=0.9)
     for place, (key, look) in enumerate(marks.items()):
@@ -92,13 +103,21 @@ def _draw_panel(axes: Axes, table: pd.DataFrame, shown: list[str], marks: _Marks
                 rows["auc"],
                 heights,
                 xerr=[rows["auc"] - rows["auc_low"], rows["auc_high"] - rows["auc"]],
-                fmt=look["marker"],
-                color=look["color"],
-                label=look["label"],
-                markersize=4,
+                fmt="none",
+                ecolor=look["color"],
                 capsize=1.5,
                 elinewidth=0.9,
                 zorder=3,
+            )
+            axes.scatter(
+                rows["auc"],
+                heights,
+                s=16,
+                marker=look["marker"],
+                facecolors=[look["color"] if trainings[model] > 1 else "white" for model in rows["model"]],
+                edgecolors=look["color"],
+                linewidths=0.9,
+                zorder=4,
             )
     for boundary in range(1, len(shown)):
         axes.axhline(boundary - 0.5, color="0.88", linewidth=0.6)
