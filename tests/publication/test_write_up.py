@@ -231,6 +231,17 @@ def test_a_loss_of_one_seed_is_not_called_the_best(written, tmp_path):
     assert line.endswith("| marginal |")
 
 
+def test_a_loss_that_was_not_trained_is_marked_and_not_the_best(written, tmp_path):
+    """Nor is another one the best against it: that takes two whose trainings came to their end."""
+    means = {"e4-p00": (0.5, 3), "e7-across1-marginal-none": (0.6, 3)}
+    write_scores(tmp_path, "losses", means, dataset="unity", structure="LA")
+    path = tmp_path / "tables" / "soundness_instrument.csv"
+    path.write_text("model,seed,verdict\ne4-p00,all,not trained\ne4-p00,0,not trained\n", encoding="utf-8")
+    (line,) = [line for line in written(claim("C1", "open", "open")).splitlines() if "| LA |" in line]
+    assert line.count("(not trained)") == 1
+    assert line.endswith("| – |")
+
+
 def test_what_is_shown_beside_a_claim_is_written(written):
     """Numbers that are not judged, such as the relative gain, stand under their claim, and are not said to hold."""
     gain = claim("C10", "contradicted", "shown", kind="gain", comparison="relative gain of one over other")

@@ -35,8 +35,8 @@ facts leave open stays near the middle of its range:
 {ranges}
 
 The facts on Unity do not quite agree with one another: its share of dark pixels and what is known of the others imply a
-mean of 50 and an SD of 57 in the sector, where 45 and 50 were measured. The fit lies between, and other patients of the
-same domain may therefore leave the tolerance by chance.
+mean of 50 and an SD of 57 in the sector, where 45 and 50 were measured. The fit keeps to what they imply, and other
+patients of the same domain may therefore leave the tolerance by chance.
 
 ## What still gives the simulated pictures away
 

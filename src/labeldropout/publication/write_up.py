@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -176,9 +176,13 @@ class LossRow:
     structure: str
     by_loss: Mapping[str, Scored]
 
-    def best(self, fewest_seeds: int) -> str:
-        """The loss with the highest mean among those with enough seeds; empty unless there are two of them."""
-        enough = [loss for loss, found in self.by_loss.items() if found.n_seeds >= fewest_seeds]
+    def best(self, fewest_seeds: int, not_trained: Collection[str]) -> str:
+        """The loss with the highest mean among those with enough seeds, all trained; empty unless there are two."""
+        enough = [
+            loss
+            for loss, found in self.by_loss.items()
+            if found.n_seeds >= fewest_seeds and found.model not in not_trained
+        ]
         return max(enough, key=lambda loss: self.by_loss[loss].mean) if len(enough) > 1 else ""
 
 
@@ -197,9 +201,10 @@ def _losses(scores: Scores) -> list[LossRow]:
     return found
 
 
-def _not_trained(soundness: Path) -> set[str]:
-    """Models that were not trained to their end."""
-    return {row["model"] for row in _rows(soundness) if row["seed"] == _ALL and row["verdict"] == NOT_TRAINED}
+def _not_trained(tables: Path) -> set[str]:
+    """Models that were not trained to their end: of the paper's part, and of our own experiments."""
+    rows = [row for name in ("soundness", "soundness_instrument") for row in _rows(tables / f"{name}.csv")]
+    return {row["model"] for row in rows if row["seed"] == _ALL and row["verdict"] == NOT_TRAINED}
 
 
 def _is_simulated(tables: Path) -> bool:
@@ -247,7 +252,7 @@ def facts(results: Path, configuration: Path, root: Path) -> dict[str, Any]:
         "shift_gap": _gap(figure_4, "e4-benchmark", "e4-p00", "unity", "LA"),
         "dropout_gain": _gap(figure_4, "e4-p05", "e4-p00", "unity", "LA"),
         "dropout": _dropout(figure_4),
-        "not_trained": _not_trained(tables / "soundness.csv"),
+        "not_trained": _not_trained(tables),
         "table_2": _rows(tables / "table_2.csv"),
         "losses": _losses(Scores(tables / "losses.csv")),
         "loss_names": _LOSSES,

@@ -7,9 +7,11 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from labeldropout.analysis.claims.ledger import comparison_lines, reported_words
 from labeldropout.analysis.claims.minutes import minutes_of
+from labeldropout.analysis.claims.rules import Outcome, Verdict
 from labeldropout.analysis.claims.verdicts import Claim, read_ledger, verdict_counts
 from labeldropout.analysis.claims.words import cell_words, effect_words
 from labeldropout.files import read_json, replacing
@@ -51,6 +53,12 @@ PAGES = (
 )
 
 
+def _in_short(row: Any) -> str:
+    """A comparison with its outcome, models, cell and effect."""
+    found = row.why if math.isnan(row.effect) else effect_words(row)
+    return f"{str(row.outcome).capitalize()}: {row.comparison}, {cell_words(row)}: {found}"
+
+
 def result_lines(claims: Sequence[Claim], page: Page) -> str:
     """Return the lines on a study's results in the README: how many claims have each verdict, then the main claims.
 
@@ -65,12 +73,9 @@ def result_lines(claims: Sequence[Claim], page: Page) -> str:
     for claim in claims:
         if claim.name not in page.main:
             continue
-        row = claim.deciding_row
-        found = row.why if math.isnan(row.effect) else effect_words(row)
-        lines.append(
-            f"- **{claim.name}, {claim.verdict}**: {claim.sentence} Decided by: {row.comparison},"
-            f" {cell_words(row)}: {found}"
-        )
+        held = [row for row in claim.rows if row.outcome == Outcome.HOLDS][:1]
+        shown = [*held, claim.deciding_row] if claim.verdict == Verdict.IN_PART else [claim.deciding_row]
+        lines.append(f"- **{claim.name}, {claim.verdict}**: {claim.sentence} {'. '.join(map(_in_short, shown))}")
     return "\n".join(
         textwrap.fill(line, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
         for line in lines
