@@ -140,3 +140,15 @@ def test_a_case_that_is_not_in_the_table_is_refused():
         sets(["case_01"])
     with pytest.raises(ValueError, match="expected a list of cases, found the text"):
         sets("case_001")
+
+
+def test_label_maps_are_held_against_the_table():
+    """What is drawn is said; what is drawn and not annotated is an error; what is no structure does not count."""
+    sets = LabelSets(("background", "liver", "kidney"), {"a": ["liver", "kidney"], "b": ["liver"]})
+    target = torch.tensor([[[0, 1], [1, 255]], [[0, 0], [0, 1]]], dtype=torch.uint8)
+    assert sets.check(target, ["a", "b"]).tolist() == [[True, True, False], [True, True, False]]
+    assert sets.check(target.unsqueeze(1).float(), ["a", "b"]).tolist() == [[True, True, False], [True, True, False]]
+    with pytest.raises(ValueError, match=r"case 'b': kidney \(value 2\) is drawn in 3 pixels, and is not annotated"):
+        sets.check(torch.tensor([[1, 0, 0, 0], [2, 2, 2, 1]]), ["a", "b"])
+    with pytest.raises(ValueError, match="a label map for each of 2 cases, found 1"):
+        sets.check(target[:1], ["a", "b"])

@@ -278,6 +278,10 @@ def test_dice_under_full_annotation_is_dice(seed):
     [
         ({"prediction": torch.zeros(2, 1, 3, dtype=torch.long)}, "expected .* of one shape"),
         ({"prediction": torch.full((2, 3, 1, 4), 0.3)}, "prediction: expected whole numbers, found 0.3"),
+        (
+            {"prediction": torch.eye(3)[PREDICTION].movedim(-1, 1), "target": torch.eye(3)[TARGET].movedim(-1, 1)},
+            r"prediction: expected a label map, found a channel for each of 3 structures \(pass its argmax\(1\)\)",
+        ),
         ({"prediction": PREDICTION.bool()}, "prediction: expected a label map, .*found torch.bool"),
         ({"prediction": PREDICTION + 1}, r"prediction: expected a label map, values 0 to 2 .*found 1 to 3"),
         ({"target": TARGET - 1}, "target: expected a label map, values 0 to 2 .*found -1 to 1"),

@@ -166,10 +166,19 @@ def test_every_process_draws_for_itself(monkeypatch):
     assert not torch.equal(*drawn)
 
 
+def test_a_training_without_label_dropout_takes_the_same_code():
+    """A benchmark with every label, or one hospital alone, has nothing to drop, and needs nothing with p = 0."""
+    every = torch.ones(2, 3, dtype=torch.bool)
+    target = torch.tensor([[0, 1, 2], [2, 1, 0]])
+    kept, annotated = LabelDropout(every, p=0.0)(target, every)
+    assert torch.equal(kept, target)
+    assert annotated.all()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"annotated_of_training_cases": torch.ones(2, 3, dtype=torch.bool)}, "nothing to drop"),
+        ({"annotated_of_training_cases": torch.ones(2, 3, dtype=torch.bool)}, "nothing to drop .*p=0"),
         ({"annotated_of_training_cases": ~TRAINING}, "channel 0, the background"),
         ({"annotated_of_training_cases": TRAINING[:0]}, "at least one case"),
         ({"p": 1.5}, "p: expected a probability, 0 to 1, found 1.5"),

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, unique
 
 YES, NO = "1", "0"
@@ -147,6 +147,41 @@ class LabelSets:
                 raise ValueError(f"Label sets: {_not_among(str(key), tuple(self._annotated), 'case')}")
             rows.append(self._annotated[key])
         return torch.tensor(rows, dtype=torch.bool).reshape(-1, len(self.names))
+
+    def check(self, target: Shaped[Tensor, "n ..."], keys: Iterable[str]) -> Bool[Tensor, "n c"]:
+        """Hold label maps against the table: what is drawn in a case has to be annotated in it.
+
+        A wrong number in the table is silent otherwise: what it does not name is taught as unknown, and what it names
+        by mistake as absent. Run it once over the training cases, and compare the sums of both sides for each
+        structure: one that is annotated in many cases and drawn in few may be an absent organ, or a mistake.
+
+        Args:
+            target: Label maps of these cases, (N, *space) or (N, 1, *space), whole numbers; values that are no
+                structures, such as 255, do not count.
+            keys: Names of the cases.
+
+        Returns:
+            Whether each structure is drawn in each case, on the CPU; of the background, whether it is seen.
+
+        Raises:
+            ValueError: A case is not in the table, or shows a structure that is not annotated in it.
+        """
+        keys = list(keys)
+        annotated = self(keys)
+        if len(target) != len(keys):
+            raise ValueError(f"target: expected a label map for each of {len(keys)} cases, found {len(target)}.")
+        drawn = torch.zeros_like(annotated)
+        for place, labels in enumerate(target):
+            found = unique(labels).cpu()
+            found = found[(found >= 0) & (found < len(self.names))].long()
+            drawn[place, found] = True
+            for structure in found[~annotated[place, found]].tolist():
+                raise ValueError(
+                    f"Label sets, case {keys[place]!r}: {self.names[structure]} (value {structure}) is drawn in"
+                    f" {int((labels == structure).sum())} pixels, and is not annotated by the table (expected: what is"
+                    " drawn is annotated)."
+                )
+        return drawn
 
     def __iter__(self) -> Iterator[str]:
         """The names of the cases, in the order given."""

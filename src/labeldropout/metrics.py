@@ -249,7 +249,9 @@ def partial_dice(
 ) -> Float[Tensor, "n c"]:
     """Return the Dice score of every structure in every case; what was not annotated is unknown, which is NaN.
 
-    Average with `nanmean`: a structure that nobody drew says nothing about a prediction.
+    Average with `nanmean`: a structure that nobody drew says nothing about a prediction. NaN is also the score of an
+    annotated structure that is absent and was not predicted, where one false pixel would give 0: where many are absent,
+    count false positives apart.
 
     Args:
         prediction: Label map, (N, *space) or (N, 1, *space): the `argmax` of the logits.
@@ -262,10 +264,13 @@ def partial_dice(
         structure was not annotated. The background is known only where everything was annotated.
 
     Raises:
-        ValueError: Shapes, types or values do not fit; logits and masks are no label maps.
+        ValueError: Shapes, types or values do not fit; logits, masks and one-hot maps are no label maps.
     """
     n_axes = min(prediction.ndim, target.ndim)
-    labels = [label_map(each, name, n_axes) for each, name in ((prediction, "prediction"), (target, "target"))]
+    labels = [
+        label_map(each, name, n_axes).to(prediction.device)
+        for each, name in ((prediction, "prediction"), (target, "target"))
+    ]
     if labels[0].shape != labels[1].shape or labels[0].ndim < 2:
         raise ValueError(
             f"prediction and target: expected (N, *space) of one shape, found {tuple(prediction.shape)}, "
@@ -279,6 +284,7 @@ def partial_dice(
     counted = torch.ones_like(labels[1], dtype=torch.bool) if ignore_index is None else labels[1] != ignore_index
     for each, name in zip(labels, ("prediction", "target"), strict=True):
         _check_label_map(each[counted], name, annotated.shape[1])
+        _refuse_one_hot(each, name, annotated.shape[1])
     is_drawn = annotated.gather(1, torch.where(counted, labels[1], 0).long().flatten(1)).view_as(counted)
     drawn = torch.where(is_drawn, labels[1], 0)
     scores = []
@@ -297,4 +303,12 @@ def _check_label_map(labels: Tensor, name: str, n_structures: int) -> None:
         raise ValueError(
             f"{name}: expected a label map, values 0 to {n_structures - 1} (as annotated has {n_structures} columns), "
             f"found {int(labels.min())} to {int(labels.max())}."
+        )
+
+
+def _refuse_one_hot(labels: Tensor, name: str, n_structures: int) -> None:
+    """A channel per structure has values of a label map, too, and would be scored as a picture with one more axis."""
+    if labels.ndim >= 4 and labels.shape[1] == n_structures and labels.numel() and bool((labels.sum(1) == 1).all()):
+        raise ValueError(
+            f"{name}: expected a label map, found a channel for each of {n_structures} structures (pass its argmax(1))."
         )

@@ -63,7 +63,7 @@ class LabelDropout(torch.nn.Module):
 
         Raises:
             ValueError: An argument does not fit; or no structure is annotated in some cases and unknown in others, so
-                that there is nothing to drop.
+                that there is nothing to drop with `p` above 0.
         """
         super().__init__()
         annotated = annotated_of_training_cases
@@ -83,10 +83,10 @@ class LabelDropout(torch.nn.Module):
             raise ValueError("annotated_of_training_cases: channel 0, the background, must be true in every case.")
         self.droppable = partially_labelled(annotated)
         """Which structures may be hidden in mode `single`: bool (C,)."""
-        if not self.droppable.any():
+        if p > 0 and not self.droppable.any():
             raise ValueError(
                 "annotated_of_training_cases: every structure is annotated in all cases or in none, "
-                "so there is nothing to drop (expected one that is annotated in some)."
+                "so there is nothing to drop (expected one that is annotated in some; p=0 for a training without)."
             )
         self.label_sets = label_sets(annotated)
         self.p, self.mode, self.seed = p, mode, seed

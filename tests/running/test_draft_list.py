@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from labeldropout.configuration import read_configuration
-from labeldropout.running.draft_list import draft_list
+from labeldropout.running.draft_list import draft_claims, draft_list, draft_rows
 from labeldropout.running.study_list import read_list
 from labeldropout.running.study_plan import StudyPlan
 
@@ -78,14 +78,31 @@ def test_a_list_that_is_there_is_kept(root):
         ("rim@secnd", ("", ""), r"data set of first, second\)\. Did you mean 'second'\?"),
         ("rim", ("", ""), r"data set of first, second"),
         (
-            "rim@second",
+            "rim@first",
             ("values: {core: 1, rim: 2}}}\n", "values: {core: 1}}}\n"),
             r"first: rim is not annotated there",
+        ),
+        (
+            "rim@second",
+            ("values: {core: 1, rim: 2}}}\n", "values: {core: 1}}}\n"),
+            r"rim is annotated in second alone",
         ),
     ],
 )
 def test_what_cannot_be_hidden_is_refused(root, hide, change, message):
-    """A misspelt name, and a structure that has no labels in some data set, end in one message."""
+    """A misspelt name, and a structure without labels where it is to be hidden, or elsewhere, end in one message."""
     (root / "config/mine.yaml").write_text(MINE.replace(*change, 1))
     with pytest.raises(ValueError, match=message):
         draft_list(root / "config/mine.yaml", root, hide)
+
+
+def test_what_is_partly_labelled_already_is_not_taught_as_background():
+    """The third place never drew the rim: whole models get a loss for partial labels; no claim asks for it there."""
+    annotated = {"first": ("core", "rim"), "second": ("core", "rim"), "third": ("core",)}
+    rows = {row["model"]: row for row in draft_rows(("core", "rim"), annotated, "rim", "second")}
+    assert {rows[model]["loss"] for model in ("benchmark", "without")} == {"adaptive"}
+    complete = {name: annotated[name] for name in ("first", "second")}
+    rows = {row["model"]: row for row in draft_rows(("core", "rim"), complete, "rim", "second")}
+    assert {rows[model]["loss"] for model in ("benchmark", "without")} == {"standard"}
+    claims = draft_claims(("core", "rim"), annotated, "core", "second")["claims"]
+    assert [one["dataset"] for one in claims["C9"]["comparisons"]] == ["first", "second"]

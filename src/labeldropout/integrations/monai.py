@@ -21,8 +21,9 @@ class LabelDropoutd(Randomizable, MapTransform):
     Every item of the data list names its annotated structures, beside its files:
     `{"image": ..., "label": ..., "label_set": ["liver", "kidney"]}`. The transform puts a bool tensor (C,) in their
     place, under `annotated`, for `PartialLabelLoss`, and hides the same structures in all labels. For validation, use
-    it with `p=0`. Put it after spatial transforms that may leave only part of a case, or before; it makes no
-    difference, because what is annotated is not read off the pixels.
+    it with `p=0`. Put it after transforms that look at the label, such as crops around structures, for which a hidden
+    structure would no longer be there; among other spatial transforms its place makes no difference, because what is
+    annotated is not read off the pixels.
     """
 
     def __init__(
@@ -93,7 +94,8 @@ class LabelDropoutd(Randomizable, MapTransform):
         for key in self.key_iterator(item):
             label = torch.as_tensor(item[key])
             whole = label_map(label, str(key))[None]
-            less, _ = hide_annotations(whole, annotated, hidden, ignore_index=self.dropout.ignore_index)
+            there = [each.to(whole.device) for each in (annotated, hidden)]
+            less, _ = hide_annotations(whole, *there, ignore_index=self.dropout.ignore_index)
             item[key] = label.masked_fill((less != whole)[0], 0)
         del item[self.label_set_key]
         item[self.annotated_key] = (annotated & ~hidden)[0]

@@ -6,7 +6,7 @@ that costs, and what each remedy gives back, can then be scored against the labe
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,17 +36,20 @@ _HIDDEN_MODELS = (
 """Model, experiment, where it is shown, loss and probability of label dropout of those whose labels are hidden."""
 
 
-def draft_rows(
-    structures: Sequence[str], datasets: Sequence[str], structure: str, dataset: str
-) -> list[dict[str, str]]:
+Annotated = Mapping[str, Collection[str]]
+"""What is annotated in each data set."""
+
+
+def draft_rows(structures: Sequence[str], annotated: Annotated, structure: str, dataset: str) -> list[dict[str, str]]:
     """Rows of a list of experiments.
 
     Args:
         structures: All that is segmented.
-        datasets: All that is trained and tested on.
+        annotated: What of it is annotated in all that is trained and tested on.
         structure: What is hidden.
         dataset: Where.
     """
+    datasets = list(annotated)
     common = {
         "structures": "+".join(structures),
         "augmentation": "published",
@@ -57,19 +60,31 @@ def draft_rows(
     }
     others = [name for name in datasets if name != dataset]
     everything = "figure_4+controls+decomposition+remedies"
-    rows = [{"model": "benchmark", "experiment": "4", "shown_in": everything, "loss": "standard"}]
+    rows = [
+        {
+            "model": "benchmark",
+            "experiment": "4",
+            "shown_in": everything,
+            "loss": _loss_of(structures, annotated, datasets),
+        }
+    ]
     for model, experiment, shown_in, loss, probability in _HIDDEN_MODELS:
         dropout = {"dropout_structures": structure, "dropout_probability": probability, "dropout_mode": "single"}
         cells = {"model": model, "experiment": experiment, "shown_in": shown_in, "loss": loss}
         rows.append(cells | {"hidden": f"{structure}@{dataset}:1.0"} | (dropout if probability else {}))
     of_controls = {"experiment": "5", "shown_in": "controls+remedies"}
     rows.append({"model": "random", "loss": "adaptive", "hidden": f"{structure}@{ANY}:{dataset}"} | of_controls)
-    alone = {"model": "without", "loss": "standard", "train_on": "+".join(others)}
+    alone = {"model": "without", "loss": _loss_of(structures, annotated, others), "train_on": "+".join(others)}
     rows.append(alone | of_controls | {"shown_in": "controls+decomposition+remedies"})
     return [{column: (common | row).get(column, "") for column in COLUMNS} for row in rows]
 
 
-def draft_claims(structures: Sequence[str], datasets: Sequence[str], structure: str, dataset: str) -> dict[str, Any]:
+def _loss_of(structures: Sequence[str], annotated: Annotated, datasets: Sequence[str]) -> str:
+    """The loss of a model from which nothing is hidden: the standard one only where nothing is missing anyway."""
+    return "standard" if all(set(structures) <= set(annotated[name]) for name in datasets) else "adaptive"
+
+
+def draft_claims(structures: Sequence[str], annotated: Annotated, structure: str, dataset: str) -> dict[str, Any]:
     """The paper's claims on label dropout, and ours on its cause, for these rows; arguments as for `draft_rows`."""
     here = {"dataset": dataset, "structure": structure}
 
@@ -79,9 +94,9 @@ def draft_claims(structures: Sequence[str], datasets: Sequence[str], structure: 
 
     others = [
         {"kind": "not_worse", "better": ["p05"], "worse": ["p00"], "dataset": place, "structure": name}
-        for place in datasets
+        for place in annotated
         for name in structures
-        if name != structure
+        if name != structure and name in annotated[place]
     ]
     claims = {
         "C6": (
@@ -153,15 +168,25 @@ def _place(hide: str, structures: Sequence[str], datasets: Mapping[str, Mapping[
             raise ValueError(f"--hide: {hide!r} (expected {expected}). {near}".rstrip())
     if len(datasets) < 2:
         raise ValueError(f"datasets: only {dataset} (expected two or more: a shortcut needs another domain).")
-    for name, settings in datasets.items():
-        values = settings.get("options", {}).get("values", {})
-        annotated = settings.get("options", {}).get("annotated", "all")
-        if structure not in (values if annotated == "all" else annotated):
-            raise ValueError(
-                f"datasets.{name}: {structure} is not annotated there (expected labels of it in every data set: what is"
-                " not there cannot be hidden, nor scored)."
-            )
+    annotated = {name: structure in _annotated_in(settings) for name, settings in datasets.items()}
+    if not annotated[dataset]:
+        raise ValueError(
+            f"datasets.{dataset}: {structure} is not annotated there (expected a data set with labels of it: what is"
+            " not there cannot be hidden, nor scored)."
+        )
+    if sum(annotated.values()) < 2:
+        raise ValueError(
+            f"datasets: {structure} is annotated in {dataset} alone (expected labels of it in another one, too: hidden"
+            " there, it would be learned nowhere)."
+        )
     return structure, dataset
+
+
+def _annotated_in(settings: Mapping[str, Any]) -> Collection[str]:
+    """What is annotated in the pictures of a folder; a table may say less of single ones."""
+    options = settings.get("options", {})
+    annotated = options.get("annotated", "all")
+    return options.get("values", {}) if annotated == "all" else annotated
 
 
 def draft_list(configuration: Path, root: Path, hide: str) -> list[Path]:
@@ -183,10 +208,11 @@ def draft_list(configuration: Path, root: Path, hide: str) -> list[Path]:
     datasets = {name: settings for name, settings in config["datasets"].items() if formats[name] == FOLDER}
     structures = [one["name"] for one in config["structures"]]
     place = _place(hide, structures, datasets)
+    annotated = {name: _annotated_in(settings) for name, settings in datasets.items()}
     files = {
-        root / config["experiments"]: _as_tsv(draft_rows(structures, list(datasets), *place)),
+        root / config["experiments"]: _as_tsv(draft_rows(structures, annotated, *place)),
         root / config["claims"]: yaml.safe_dump(
-            draft_claims(structures, list(datasets), *place), sort_keys=False, width=110
+            draft_claims(structures, annotated, *place), sort_keys=False, width=110
         ),
     }
     for path in files:

@@ -134,3 +134,21 @@ def test_masks_without_a_structure_are_no_proposal(tmp_path):
     with pytest.raises(ValueError, match="one value in all masks"):
         inspect(tmp_path / "pictures", tmp_path / "mine.yaml")
     assert not (tmp_path / "mine.yaml").exists()
+
+
+def test_a_small_organ_in_many_masks_is_proposed_as_a_structure(tmp_path):
+    """Two pixels of 40 x 50 in every mask are an adrenal gland; in a single mask they would be stray."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "slices"
+    for name in ("images", "masks"):
+        (folder / name).mkdir(parents=True)
+    for number in range(6):
+        picture, mask = cell(rng, 40, 50, (120, 120, 120))
+        mask[0, :2] = 7
+        mask[1, :2] = 9 if number == 0 else mask[1, :2]
+        Image.fromarray(picture[..., 0]).save(folder / "images" / f"{number}.png")
+        Image.fromarray(mask).save(folder / "masks" / f"{number}.png")
+    inspect(folder, tmp_path / "mine.yaml")
+    text = (tmp_path / "mine.yaml").read_text()
+    assert "structure_7" in [structure["name"] for structure in yaml.safe_load(text)["structures"]]
+    assert "2 pixels of 1 masks have other values: 9" in text

@@ -22,6 +22,9 @@ _MOST_VALUES = 21
 _STRAY_SHARE = 0.001
 """Values on fewer of all pixels are taken for stray ones, unless no value has more."""
 
+_SMALL_BUT_COMMON = 0.05
+"""Share of masks from which on a rare value is a small structure, if there are few values at all: blur leaves many."""
+
 
 @dataclass
 class Found:
@@ -155,8 +158,19 @@ def background_of(founds: Sequence[Found]) -> int:
 
 
 def structures_in(founds: Sequence[Found]) -> list[int]:
-    """The values that stand for structures, in all folders together; rare ones are taken for stray."""
+    """The values that stand for structures, in all folders together; rare ones are taken for stray.
+
+    A small organ is on few pixels of many masks: where no more values occur than a study may have structures, those
+    count, too. It is easier to see one structure too many in a proposal than one too few.
+    """
     total = sum((found.values for found in founds), Counter[int]())
     background = background_of(founds)
-    frequent = [value for value, n in total.items() if n >= _STRAY_SHARE * total.total() and value != background]
+    n_masks = sum(found.masks_with.total() for found in founds)
+
+    def is_structure(value: int, n_pixels: int) -> bool:
+        n_with = sum(found.n_masks_with(value) for found in founds)
+        is_common = len(total) <= _MOST_VALUES and n_with > 1 and n_with >= _SMALL_BUT_COMMON * n_masks
+        return n_pixels >= _STRAY_SHARE * total.total() or is_common
+
+    frequent = [value for value, n in total.items() if value != background and is_structure(value, n)]
     return sorted(frequent or set(total) - {background})
