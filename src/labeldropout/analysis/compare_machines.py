@@ -55,6 +55,7 @@ MACHINE_VERDICTS = {
     "first": "outcome of the comparison on the first machine",
     "second": "outcome on the second",
     "turned": "yes or no: whether it holds on one machine and is contradicted on the other",
+    **_DATA,
 }
 """`tables/machines_verdicts.csv`: one row per comparison that could be tested on both machines."""
 
@@ -145,7 +146,7 @@ def machine_verdicts(ledgers: Sequence[pd.DataFrame]) -> pd.DataFrame:
     Args:
         ledgers: `CLAIMS` of the first and of the second machine.
     """
-    keys = ["claim", "comparison", "dataset", "structure", "reference", "images", "kind"]
+    keys = ["claim", "comparison", "dataset", "structure", "reference", "images", "kind", "data"]
     without = [Outcome.SHOWN.value, Outcome.NOT_TESTABLE.value]
     judged = [table[~table["outcome"].isin(without)].set_index(keys)["outcome"] for table in ledgers]
     both = pd.concat(judged, axis=1, keys=_SIDES, join="inner").reset_index()
