@@ -54,7 +54,8 @@ BIOMARKER_AGREEMENT = {
     "interval": "how the intervals are made",
     **_DATA,
 }
-"""`tables/biomarkers.csv`: one row per model, seed, data set, measure and comparison."""
+"""`tables/biomarkers.csv`: one row per model, seed, data set, measure and comparison; of single-plane volumes and areas
+only seed all, for size."""
 
 
 def read_biomarkers(path: Path) -> pd.DataFrame:
@@ -142,7 +143,8 @@ def agreement_table(biomarkers: pd.DataFrame) -> pd.DataFrame:
         for measured, against in pairs:
             if table[against].notna().any() and (measured == "prediction" or table[measured].notna().any()):
                 fixed = {**dict(zip(cell, values, strict=True)), "measured": measured, "against": against}
-                found += [{**fixed, **row} for row in _compare(table, measured, against)]
+                rows = ({**fixed, **row} for row in _compare(table, measured, against))
+                found += [row for row in rows if row["seed"] == "all" or row["measure"] in _READ]
     return pd.DataFrame(found, columns=list(BIOMARKER_AGREEMENT))
 
 
@@ -244,8 +246,8 @@ def write_agreement(biomarkers: Sequence[Path], output: Path, *, simulated: bool
         "Biomarkers over patients, means over trainings, with 95 % intervals over patients, not over trainings; limits"
         " of agreement are those of any one training. A dash where a training has no number. Plausible masks are of"
         " other patients under every model, so models are not to be ranked by them. Whether a model is trained is said"
-        f" in the table of soundness.{_NO_READER if simulated else ''} The CSV has the other measures and every"
-        " training."
+        f" in the table of soundness.{_NO_READER if simulated else ''} The CSV has the other measures, and every"
+        " training of these."
     )
     listed = output.with_name(f"{output.name}_patients.csv")
     files = write_with_readings(table, BIOMARKER_AGREEMENT, output, caption, _reading(table), simulated=simulated)
