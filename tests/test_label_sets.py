@@ -150,5 +150,7 @@ def test_label_maps_are_held_against_the_table():
     assert sets.check(target.unsqueeze(1).float(), ["a", "b"]).tolist() == [[True, True, False], [True, True, False]]
     with pytest.raises(ValueError, match=r"case 'b': kidney \(value 2\) is drawn in 3 pixels, and is not annotated"):
         sets.check(torch.tensor([[1, 0, 0, 0], [2, 2, 2, 1]]), ["a", "b"])
+    with pytest.raises(ValueError, match=r"case 'a': expected whole numbers, found \[0.5, 1.0\]"):
+        sets.check(torch.tensor([[0.5, 1.0], [0.0, 1.0]]), ["a", "b"])
     with pytest.raises(ValueError, match="a label map for each of 2 cases, found 1"):
         sets.check(target[:1], ["a", "b"])

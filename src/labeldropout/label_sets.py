@@ -164,7 +164,7 @@ class LabelSets:
             Whether each structure is drawn in each case, on the CPU; of the background, whether it is seen.
 
         Raises:
-            ValueError: A case is not in the table, or shows a structure that is not annotated in it.
+            ValueError: A case is not in the table, or shows a structure that is not annotated in it, or fractions.
         """
         keys = list(keys)
         annotated = self(keys)
@@ -173,9 +173,14 @@ class LabelSets:
         drawn = torch.zeros_like(annotated)
         for place, labels in enumerate(target):
             found = unique(labels).cpu()
-            found = found[(found >= 0) & (found < len(self.names))].long()
+            found = found[(found >= 0) & (found < len(self.names))]
+            if (found != found.long()).any():
+                raise ValueError(f"target, case {keys[place]!r}: expected whole numbers, found {found.tolist()}.")
+            found = found.long()
             drawn[place, found] = True
-            for structure in found[~annotated[place, found]].tolist():
+            wrong = found[~annotated[place, found]].tolist()
+            if wrong:
+                structure = wrong[0]
                 raise ValueError(
                     f"Label sets, case {keys[place]!r}: {self.names[structure]} (value {structure}) is drawn in"
                     f" {int((labels == structure).sum())} pixels, and is not annotated by the table (expected: what is"

@@ -115,7 +115,7 @@ def few_patients(images, n_patients):
     """The images without all but some patients of the third data set."""
     there = list(dict.fromkeys(images.patients[images.domains == 2]))[:n_patients]
     kept = (images.domains < 2) | np.isin(images.patients, there)
-    return images.of(kept, images.view)
+    return images.select(kept, images.view)
 
 
 def test_a_domain_of_few_patients_is_left_out_and_the_others_are_told_apart(images):

@@ -74,8 +74,8 @@ class Images:
     view: str
     """The view of all images, empty if unknown; `all` where the data sets share none."""
 
-    def of(self, kept: np.ndarray, view: str) -> "Images":
-        """These images alone: bool (N,)."""
+    def select(self, kept: np.ndarray, view: str) -> "Images":
+        """Some of the images: bool (N,)."""
         truth = {structure: masks[kept] for structure, masks in self.truth.items()}
         return Images(self.pixels[kept], truth, self.domains[kept], self.patients[kept], self.names, view)
 
@@ -142,7 +142,7 @@ def read_images(prepared: Sequence[Path], split: Sequence[Path], further: Sequen
     known = {structure: np.stack([of_image[structure] for of_image in masks]) for structure in masks[0]}
     images = Images(np.concatenate(pixels), known, np.array(domains), np.array(people), tuple(names), ALL)
     view = shared_view(np.array(views), images.domains, images.patients)
-    return images if view is None else images.of(np.array(views) == view, view)
+    return images if view is None else images.select(np.array(views) == view, view)
 
 
 @dataclass(frozen=True)
