@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from matplotlib.colors import to_rgba
 from workflow_copy import CONFIGURATION
 
 from labeldropout.analysis.shortcut import probe as probing
@@ -283,6 +284,19 @@ def test_the_note_of_the_figure_is_not_cut_off(n_domains):
     place = note.get_window_extent()
     assert place.x0 > 0
     assert place.x1 < figure.bbox.x1
+
+
+def test_a_single_training_has_a_hollow_mark():
+    """Its interval looks like the others', though it says nothing of another training."""
+    row = {"feature": "set", "structure": "", "domain": "camus", "view": "A4C"}
+    row |= {"auc": 0.6, "auc_low": 0.5, "auc_high": 0.7, "auc_chance": 0.5}
+    trained = {"once": ["0"], "twice": ["0", "1"]}
+    table = pd.DataFrame(
+        [{**row, "model": model, "seed": seed} for model, seeds in trained.items() for seed in [*seeds, "all"]]
+    )
+    figure = shortcut.draw(table, {}, {}, style.looks_of(CONFIGURATION["structures"]), simulated=True)
+    faces = [tuple(face) for marks in figure.axes[0].collections for face in marks.get_facecolor() if len(face)]
+    assert faces[:2] == [to_rgba("white"), to_rgba("0.35")]
 
 
 def test_the_probabilities_of_a_test_part_are_never_held_at_once(trained, monkeypatch):
