@@ -39,7 +39,7 @@ def draw(table: pd.DataFrame, titles: Mapping[str, str], looks: StructureLooks, 
     ):
         handles |= _draw_panel(axes, rows, sorted(set(table.loc[table["probability"] > 0, "probability"])))
         by_observer = " (observer)" if (rows["reference"] == "observer").all() else ""
-        axes.set_title(f"{looks.titles[structure]}, {titles.get(dataset, dataset)}{by_observer}", fontsize=7.5)
+        axes.set_title(f"{looks.titles[structure]}\n{titles.get(dataset, dataset)}{by_observer}", fontsize=7.5)
         axes.set_xlabel(f"Optimisation steps\n{counted(rows)}")
     figure.axes[0].set(ylabel="Dice score", ylim=(-0.03, 1.02))
     order = [name for first in _ORDER for name in sorted(handles) if name.split(" ")[0] == first]
