@@ -15,7 +15,9 @@ from labeldropout.data.folder.options import Options, options_of
 from labeldropout.data.import_report import ImportReport
 
 NUMBERS = {"nucleus": 1, "cytoplasm": 2}
-REAL = Path(__file__).resolve().parents[3] / "data" / "raw" / "cells"
+ROOT = Path(__file__).resolve().parents[3]
+PLACES = (ROOT / "data" / "raw" / "cells", ROOT.parent / "shared" / "real" / "cells")
+REAL = next((place for place in PLACES if place.is_dir()), None)
 CELLS = {"images": "cells/{name}.bmp", "masks": "cells/{name}.png", "values": VALUES, "colour": True}
 
 
@@ -323,7 +325,7 @@ def test_a_pixel_size_is_taken_from_the_options(root):
     assert read(root, pixel_size_mm=0.2)[0][0].pixel_spacing_mm == (0.2, 0.2)
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="the public pictures of cells are not there")
+@pytest.mark.skipif(REAL is None, reason="the public pictures of cells are not there")
 def test_the_real_cells_are_read_with_all_their_traps():
     """300 and 100 pictures, one copy, and five masks with stray greys of at most 179 pixels."""
     n_stray = {}
