@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from labeldropout.analysis.decomposition import DECOMPOSITION, GAP, IN_PLACE, LOST
@@ -23,7 +24,7 @@ from labeldropout.files import write_table
 from labeldropout.heart import Structure
 from labeldropout.labels import Instant, State, View
 from labeldropout.learning.tables import HISTORY
-from labeldropout.publication.figures import arms, style
+from labeldropout.publication.figures import arms, long_short, style
 from labeldropout.publication.figures import draw as drawing
 from labeldropout.publication.figures.draw import FIGURES
 
@@ -762,6 +763,22 @@ def test_two_lengths_of_training_stand_side_by_side(tmp_path):
     assert texts.count("600") == texts.count("2400") == 3
     for words in ("All labels (benchmark)", "Adaptive loss, 10 % label dropout", "Marginal loss"):
         assert words in texts
+
+
+def test_the_two_trainings_of_a_seed_are_joined():
+    """Bars that overlap would hide that every seed moves alike."""
+    row = {"model": "a", "kind": "adaptive", "probability": 0.0}
+    dice = {("0", 600): 0.2, ("1", 600): 0.5, ("all", 600): 0.35, ("0", 2400): 0.3, ("1", 2400): 0.6}
+    dice[("all", 2400)] = 0.45
+    rows = pd.DataFrame(
+        [
+            {**row, "study": str(steps), "seed": seed, "steps": steps, "dice_mean": mean, "dice_sd": 0.1}
+            for (seed, steps), mean in dice.items()
+        ]
+    )
+    axes = Figure().subplots()
+    long_short.draw_panel(axes, rows, [])
+    assert {tuple(line.get_ydata()) for line in axes.lines} >= {(0.2, 0.3), (0.5, 0.6)}
 
 
 def test_label_sets_say_whose_reference_counts(tmp_path):

@@ -37,7 +37,7 @@ def draw(table: pd.DataFrame, titles: Mapping[str, str], looks: StructureLooks, 
     for axes, (dataset, structure, rows) in zip(
         figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels, strict=True
     ):
-        handles |= _draw_panel(axes, rows, sorted(set(table.loc[table["probability"] > 0, "probability"])))
+        handles |= draw_panel(axes, rows, sorted(set(table.loc[table["probability"] > 0, "probability"])))
         by_observer = " (observer)" if (rows["reference"] == "observer").all() else ""
         axes.set_title(f"{looks.titles[structure]}\n{titles.get(dataset, dataset)}{by_observer}", fontsize=7.5)
         axes.set_xlabel(f"Optimisation steps\n{counted(rows)}")
@@ -48,7 +48,7 @@ def draw(table: pd.DataFrame, titles: Mapping[str, str], looks: StructureLooks, 
         [handles[name].get_label() for name in order],
         loc="outside lower center",
         ncols=min(3, len(order)),
-        title="Mean and standard deviation over seeds; dots: each seed",
+        title="Mean and standard deviation over trainings; a thin line joins the two trainings of one seed",
         title_fontproperties={"size": 6.5},
     )
     set_title(figure, "A longer training: does the shortcut grow or fade?", simulated=simulated)
@@ -96,7 +96,7 @@ def _look(name: str, probability: float, probabilities: list[float]) -> Look:
     )
 
 
-def _draw_panel(axes: Axes, rows: pd.DataFrame, probabilities: list[float]) -> dict[str, object]:
+def draw_panel(axes: Axes, rows: pd.DataFrame, probabilities: list[float]) -> dict[str, object]:
     """One line per model; returns a handle for the legend by kind and probability."""
     rows = one_per_kind(rows, "kind", "probability", "study")
     models = rows.drop_duplicates("model")
@@ -110,9 +110,17 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, probabilities: list[float]) -> d
         of_model = rows[rows["model"] == model.model].sort_values("steps")
         overall, seeds = of_model[of_model["seed"] == "all"], of_model[of_model["seed"] != "all"]
         edge = {"color": look.colour, "markeredgecolor": "0.15"}
-        axes.plot(
-            seeds["steps"] + shift, seeds["dice_mean"], ".", markersize=4.5, markeredgewidth=0.3, zorder=4, **edge
-        )
+        for _, of_seed in seeds.groupby("seed"):
+            axes.plot(
+                of_seed["steps"] + shift,
+                of_seed["dice_mean"],
+                ".-",
+                markersize=4.5,
+                markeredgewidth=0.3,
+                linewidth=0.5,
+                zorder=4,
+                **edge,
+            )
         handles[f"{model.kind} {model.probability:g}"] = axes.errorbar(
             overall["steps"] + shift,
             overall["dice_mean"],
