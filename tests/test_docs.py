@@ -9,6 +9,7 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -111,6 +112,31 @@ def test_every_item_has_its_minutes(hooks):
     with (CONFIG / "experiments.tsv").open(newline="", encoding="utf-8") as file:
         items = {item for row in csv.DictReader(file, delimiter="\t") for item in row["shown_in"].split("+")} - {""}
     assert [item for item in items if f"| `{item}` |" not in page] == []
+
+
+def test_numbers_of_the_longer_study_are_those_of_its_table():
+    """The page on running states them in words of its own, so a table made anew must change them."""
+    page = " ".join((ROOT / "docs" / "study" / "run.md").read_text(encoding="utf-8").split())
+    tables = ROOT / "results" / "tables"
+    table = pd.read_csv(tables / "long_short.csv", dtype={"seed": str}, keep_default_na=False, na_values=[""])
+    rows = table[table["structure"] != "mean"]
+    is_hidden = rows["hidden"].notna() & (rows["dataset"] == "unity") & (rows["structure"] == "LA")
+    rows = rows.assign(is_hidden=is_hidden)
+    final = rows[(rows["seed"] == "all") & (rows["study"] == "long")]
+    hidden = final[final["is_hidden"]]
+    widths = (hidden["change_high"] - hidden["change_low"]) / 2
+    assert f"(four models, {widths.min():.2f} to {widths.max():.2f} to either side)" in page
+    assert len(widths) == 4
+    shown = final.loc[~final["is_hidden"] & (final["reference"] == "dataset"), "change"]
+    assert f"shown labels it gains {abs(shown.min()):.0f} to {shown.max():.2f}." in page
+    trainings = rows[rows["is_hidden"] & (rows["seed"] != "all")]
+    of_seed = trainings.pivot_table("dice_mean", ["model", "seed"], "study")
+    gains = (of_seed["long"] - of_seed["short"])["e4-p05"]
+    assert f"each seed gains {gains.min():.2f} to {gains.max():.2f};" in page
+    default = pd.read_csv(tables / "training_length.csv", dtype={"seed": str})
+    place = (default["model"] == "e4-p00") & (default["dataset"] == "unity") & (default["structure"] == "LA")
+    every_seed = default.loc[place & (default["seed"] == "all"), "dice_mean"].item()
+    assert f"{of_seed.loc['e4-p00', 'short'].mean():.2f} in Unity's atrium, all six {every_seed:.2f}." in page
 
 
 @pytest.mark.parametrize(

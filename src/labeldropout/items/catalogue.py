@@ -217,7 +217,7 @@ ITEMS: dict[str, Item] = {
         caption="The same models, trained anew for this study's optimisation steps and for those of the longer study.",
         alternative="Dice score of the structures that lack labels over the number of optimisation steps, one panel per"
         " data set and structure, with one line per model from the short to the long study, standard deviations over"
-        " seeds and one dot per seed.",
+        " trainings and one thin line per seed.",
     ),
     "shortcut": Item(
         name="shortcut",

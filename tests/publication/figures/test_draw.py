@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
 from PIL import Image
 
 from labeldropout.analysis.decomposition import DECOMPOSITION, GAP, IN_PLACE, LOST
@@ -749,14 +748,20 @@ def test_a_decomposition_of_two_cells_or_models_is_refused(tmp_path):
         _draw_table("decomposition", [*rows, rows[0] | {"model": "other"}], DECOMPOSITION, tmp_path)
 
 
-def test_two_lengths_of_training_stand_side_by_side(tmp_path):
-    """A panel where labels are hidden, and one for each structure that only an observer drew."""
-    rows = [
-        row | {"steps": steps, "study": study, "n_seeds": 2, "change": 0, "change_low": 0, "change_high": 0}
-        for study, steps in (("short", 600), ("long", 2400))
+def _two_lengths():
+    """The rows of both studies; every training gains 0.05 in the longer one."""
+    return [
+        row
+        | {"steps": steps, "study": study, "dice_mean": row["dice_mean"] + gain}
+        | {"n_seeds": 2, "change": 0, "change_low": 0, "change_high": 0}
+        for study, steps, gain in (("short", 600, 0), ("long", 2400, 0.05))
         for row in _instrument_rows("training_length")
     ]
-    texts = _draw_table("long_short", rows, LONG_SHORT, tmp_path)
+
+
+def test_two_lengths_of_training_stand_side_by_side(tmp_path):
+    """A panel where labels are hidden, and one for each structure that only an observer drew."""
+    texts = _draw_table("long_short", _two_lengths(), LONG_SHORT, tmp_path)
     seen_by_observer = "EchoNet-Dynamic (observer)"
     titles = ["Left atrium", "Unity Imaging", "Myocardium", seen_by_observer, "Left atrium", seen_by_observer]
     assert [text for text in texts if text in titles] == titles
@@ -767,18 +772,9 @@ def test_two_lengths_of_training_stand_side_by_side(tmp_path):
 
 def test_the_two_trainings_of_a_seed_are_joined():
     """Bars that overlap would hide that every seed moves alike."""
-    row = {"model": "a", "kind": "adaptive", "probability": 0.0}
-    dice = {("0", 600): 0.2, ("1", 600): 0.5, ("all", 600): 0.35, ("0", 2400): 0.3, ("1", 2400): 0.6}
-    dice[("all", 2400)] = 0.45
-    rows = pd.DataFrame(
-        [
-            {**row, "study": str(steps), "seed": seed, "steps": steps, "dice_mean": mean, "dice_sd": 0.1}
-            for (seed, steps), mean in dice.items()
-        ]
-    )
-    axes = Figure().subplots()
-    long_short.draw_panel(axes, rows, [])
-    assert {tuple(line.get_ydata()) for line in axes.lines} >= {(0.2, 0.3), (0.5, 0.6)}
+    figure = long_short.draw(pd.DataFrame(_two_lengths()), {}, style.looks_of(CONFIGURED), simulated=True)
+    joined = [tuple(np.round(line.get_ydata(), 2)) for line in figure.axes[0].lines if line.get_linewidth() == 0.5]
+    assert set(joined) >= {(0.6, 0.65), (0.61, 0.66), (0.62, 0.67)}
 
 
 def test_label_sets_say_whose_reference_counts(tmp_path):

@@ -37,7 +37,7 @@ def draw(table: pd.DataFrame, titles: Mapping[str, str], looks: StructureLooks, 
     for axes, (dataset, structure, rows) in zip(
         figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels, strict=True
     ):
-        handles |= draw_panel(axes, rows, sorted(set(table.loc[table["probability"] > 0, "probability"])))
+        handles |= _draw_panel(axes, rows, sorted(set(table.loc[table["probability"] > 0, "probability"])))
         by_observer = " (observer)" if (rows["reference"] == "observer").all() else ""
         axes.set_title(f"{looks.titles[structure]}\n{titles.get(dataset, dataset)}{by_observer}", fontsize=7.5)
         axes.set_xlabel(f"Optimisation steps\n{counted(rows)}")
@@ -96,8 +96,8 @@ def _look(name: str, probability: float, probabilities: list[float]) -> Look:
     )
 
 
-def draw_panel(axes: Axes, rows: pd.DataFrame, probabilities: list[float]) -> dict[str, object]:
-    """One line per model; returns a handle for the legend by kind and probability."""
+def _draw_panel(axes: Axes, rows: pd.DataFrame, probabilities: list[float]) -> dict[str, object]:
+    """One line per model, and a thin one per seed; returns a handle for the legend by kind and probability."""
     rows = one_per_kind(rows, "kind", "probability", "study")
     models = rows.drop_duplicates("model")
     kinds = by_known_order(models["kind"].tolist(), _ORDER)
